@@ -1,0 +1,41 @@
+// The node's HTTP API (docs/api.md) and metrics, on libmicrohttpd.
+//
+// Thread safety: start and destruction from one thread; requests are served by its own threads. A call that
+// takes long (reload, rollback) is suspended and runs on an executor, so that it holds no one up.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "secbeat/agent/config.hpp"
+#include "secbeat/agent/event_log.hpp"
+#include "secbeat/agent/reloader.hpp"
+#include "secbeat/agent/supervisor.hpp"
+#include "secbeat/base/clock.hpp"
+#include "secbeat/control/scoreboard.hpp"
+
+namespace secbeat::agent {
+
+// What the API shows; all outlive the server. `supervisor` is null with an external nginx.
+struct ApiContext {
+  const Config& config;
+  Reloader& reloader;
+  WorkerHub& hub;
+  control::Scoreboard& scoreboard;
+  EventLog& events;
+  const Supervisor* supervisor;
+  const Clock& clock;
+};
+
+class ApiServer {
+ public:
+  // kConfig with the owner of the port where it is taken.
+  static Result<std::unique_ptr<ApiServer>> start(const ApiContext& context);
+  virtual ~ApiServer() = default;
+  [[nodiscard]] virtual std::uint16_t port() const = 0;  // useful where the configuration says 0
+  // Answers what is under way and accepts nothing new.
+  virtual void stop() = 0;
+};
+
+}  // namespace secbeat::agent

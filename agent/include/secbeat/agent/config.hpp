@@ -1,0 +1,83 @@
+// The node's configuration: the TOML file, parsed and checked whole before anything starts.
+// docs/configuration.md describes the keys; examples/secbeat.toml is the commented sample.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "secbeat/base/error.hpp"
+#include "secbeat/control/in_force.hpp"
+#include "secbeat/engine/limits.hpp"
+
+namespace secbeat::agent {
+
+enum class Nginx : std::uint8_t { kManaged, kExternal };
+enum class Rehearse : std::uint8_t { kYes, kNo };  // validate_before_reload
+
+struct ModuleConfig {
+  std::string name;                // empty: the embedded name, else the file's stem
+  std::filesystem::path module;    // absolute after loading
+  std::filesystem::path config;    // absolute; empty: none
+  bool config_is_explicit = false; // a missing explicit file is an error, a missing default one is not
+  control::OnError on_error = control::OnError::kPrevious;
+};
+
+struct Listen {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+struct Config {
+  std::filesystem::path file;
+
+  // [waf.wasm]; the first module is the one of `[waf.wasm] module`, then [[waf.wasm.modules]] in order
+  std::vector<ModuleConfig> modules;
+  bool hot_reload_enabled = true;
+  std::uint32_t keep_previous_versions = 2;
+  Rehearse rehearse = Rehearse::kYes;
+  engine::Limits limits;
+  std::size_t max_module_bytes = 4194304;
+  std::uint64_t max_body_bytes = 131072;
+  control::BodyOverLimit body_over_limit = control::BodyOverLimit::kInspect;
+
+  // [waf.wasm.reload]
+  std::chrono::seconds max_reload_frequency{10};
+  std::chrono::seconds compile_timeout{30};
+  std::size_t compile_memory_bytes = std::size_t{2} << 30U;
+
+  // [waf.rate_limit]
+  double rate_limit_per_second = 10;
+  std::uint32_t rate_limit_burst = 20;
+
+  Listen api{"127.0.0.1", 9090};        // [api]
+  bool api_insecure = false;
+
+  // [proxy]
+  Nginx nginx = Nginx::kManaged;
+  Listen proxy{"127.0.0.1", 8000};
+  std::string upstream;                  // "host:port"; REQUIRES for kManaged
+  std::uint32_t workers = 0;             // 0: the cores
+  std::string worker_user = "www-data";  // only when started as root
+  std::filesystem::path nginx_binary;    // empty: found on PATH and in /usr/sbin
+
+  // [node]
+  std::string node_name;                 // default: the host's name
+  std::map<std::string, std::string> labels;
+  std::filesystem::path data_dir;
+  std::filesystem::path state_dir;
+
+  std::vector<std::string> notices;      // keys that are accepted and do nothing yet: told at start
+};
+
+// Reads, parses and checks the file. kConfig: "<file>:<line>: <key>: <what is wrong>", all faults of a
+// file that parses are in the message, a line each.
+Result<Config> load_config(const std::filesystem::path& file);
+// The same for text; `file` only names it and anchors relative paths.
+Result<Config> parse_config(std::string_view text, const std::filesystem::path& file);
+
+}  // namespace secbeat::agent

@@ -1,0 +1,206 @@
+// What the node can be asked to do to its rules: the reload pipeline behind the API and the command line.
+//
+// One operation at a time changes what is in force; a rollback cancels a compile that is under way and waits
+// only for a commit. docs/life_of_a_reload.md follows one reload through it.
+//
+// Thread safety: every method may be called from any thread; reload() and rollback() block their caller.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "secbeat/agent/config.hpp"
+#include "secbeat/agent/worker_hub.hpp"
+#include "secbeat/base/clock.hpp"
+#include "secbeat/base/error.hpp"
+
+namespace secbeat::agent {
+
+// An error of an operation, with what the API adds to it.
+struct Failure {
+  Error error;
+  bool about_module = false;                  // adds current_version and status
+  std::optional<std::string> current_version; // label of what is serving
+  std::optional<std::uint32_t> retry_after_seconds;
+  std::vector<std::string> names;             // modules or versions there are (404, ambiguous 400)
+  std::vector<WorkerFailure> workers;         // workers_disagree
+};
+template <class T>
+using Outcome = std::expected<T, Failure>;
+
+enum class Mode : std::uint8_t { kApply, kDryRun };
+enum class Gates : std::uint8_t { kOn, kForced };
+enum class UploadKind : std::uint8_t { kReload, kLoad };
+
+struct Origin {
+  std::string by;          // "api", "start", "cli"; later the key's name
+  std::string request_id;
+};
+
+struct Upload {
+  UploadKind kind = UploadKind::kReload;
+  Mode mode = Mode::kApply;
+  Gates gates = Gates::kOn;
+  std::optional<std::string> file;     // the module's bytes; absent: only the configuration changes
+  std::optional<std::string> config;   // absent: the configuration in force is kept
+  std::optional<std::string> name;
+  std::optional<std::string> expected_version;
+  std::string reason;
+  Origin origin;
+  SteadyTime received;                 // when the request's first byte of body came: receive_ms counts from here
+};
+
+struct Stages {
+  double receive_ms = 0;
+  double validate_ms = 0;
+  double compile_ms = 0;
+  double rehearse_ms = 0;
+  double stage_ms = 0;
+  double swap_ms = 0;
+  double total_ms = 0;
+};
+
+struct WorkerCount {
+  std::size_t serving = 0;
+  std::size_t total = 0;
+};
+
+struct ReloadResult {
+  std::string name;
+  std::string version;                          // serving after it; for a dry run: would be
+  std::optional<std::string> previous_version;
+  bool unchanged = false;
+  std::uint64_t downtime_ms = 0;
+  std::uint64_t max_pause_us = 0;
+  std::uint64_t requests_during_reload = 0;
+  std::string sha256;
+  std::string config_sha256;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t generation = 0;
+  WorkerCount workers;
+  Stages stages;
+  std::vector<std::string> warnings;
+};
+
+struct Rollback {
+  std::optional<std::string> name;
+  std::optional<std::string> to_version;
+  std::string reason = "Manual rollback";
+  Origin origin;
+};
+
+struct RollbackResult {
+  std::string name;
+  std::string rolled_back_to;
+  std::string from_version;
+  std::string reason;
+  std::uint64_t downtime_ms = 0;
+  std::uint64_t max_pause_us = 0;
+  std::uint64_t generation = 0;
+  WorkerCount workers;
+};
+
+struct WorkerVersion {
+  std::int32_t pid = 0;
+  std::string version;        // empty: a generation that the agent does not know
+  std::uint64_t generation = 0;
+  std::string since;          // RFC 3339
+};
+
+struct VersionView {
+  std::string name;
+  std::string version;
+  std::string loaded_at;
+  std::optional<std::string> previous_version;
+  std::uint64_t size_bytes = 0;
+  std::string sha256;
+  std::string config_sha256;
+  std::optional<std::string> embedded_version;
+  std::uint64_t generation = 0;
+  std::vector<std::string> kept;
+  std::vector<WorkerVersion> workers;
+};
+
+struct KnownVersion {         // GET /wasm/versions
+  std::string name;
+  std::string version;
+  std::string sha256;
+  std::string config_sha256;
+  std::uint64_t size_bytes = 0;
+  std::string created_at;
+  std::string state;          // "serving", "previous", "kept" (loaded), "stored" (bytes only), "removed"
+};
+
+struct HistoryRow {
+  std::int64_t id = 0;
+  std::string timestamp;
+  std::string name;
+  std::string kind;           // load, reload, config, rollback, …
+  std::string version;        // what stayed or came serving
+  std::string from_version;
+  std::string attempted_version;
+  std::uint64_t duration_ms = 0;
+  std::uint64_t requests_during_reload = 0;
+  bool success = false;
+  std::string error;
+  std::string code;
+  std::string reason;
+  std::string by;
+  std::string request_id;
+  std::string sha256;
+  std::string config_sha256;
+  std::uint64_t generation = 0;
+  Stages stages;
+};
+
+struct Page {
+  std::uint32_t limit = 50;             // 1 to 1000
+  std::optional<std::int64_t> before;   // rows with a smaller id
+};
+
+// For /metrics: totals by module, from the ledger.
+struct ReloadTotals {
+  std::string module;
+  std::uint64_t finished = 0;
+  std::uint64_t failed = 0;
+  double last_duration_seconds = 0;
+  Stages last_stages;
+};
+
+class Reloader {
+ public:
+  virtual ~Reloader() = default;
+
+  virtual Outcome<ReloadResult> reload(const Upload& upload) = 0;
+  virtual Outcome<RollbackResult> rollback(const Rollback& rollback) = 0;
+
+  virtual Outcome<VersionView> version(const std::optional<std::string>& name) const = 0;
+  [[nodiscard]] virtual std::vector<VersionView> modules() const = 0;  // in the order of the chain
+  virtual Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const = 0;
+  virtual Outcome<std::vector<KnownVersion>> versions(const std::optional<std::string>& name) const = 0;
+  virtual Outcome<std::string> module_bytes(std::string_view sha256) const = 0;
+  [[nodiscard]] virtual std::vector<ReloadTotals> totals() const = 0;
+
+  // The document as it is in force (a copy), for metrics and events: version ids to labels.
+  [[nodiscard]] virtual control::InForce in_force() const = 0;
+  // Label of a version by id, also of one that has left; empty when it was never known.
+  [[nodiscard]] virtual std::string label_of(std::uint64_t version_id) const = 0;
+  // All live workers serve what is in force, and there is something in force.
+  [[nodiscard]] virtual bool ready() const = 0;
+
+  // Ends a compile that is under way; later calls answer kShuttingDown.
+  virtual void shut_down() = 0;
+};
+
+// Opens the ledger and the stores under config.data_dir, repairs them from in_force.json, and brings the
+// chain of the TOML into force where nothing is in force yet. Where the TOML names another file than
+// what is in force, the state wins and a notice is logged. `scoreboard`, `hub` and `clock` outlive it.
+Result<std::unique_ptr<Reloader>> open_reloader(const Config& config, control::Scoreboard& scoreboard, WorkerHub& hub,
+                                                const Clock& clock);
+
+}  // namespace secbeat::agent

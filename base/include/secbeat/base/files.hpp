@@ -1,0 +1,32 @@
+// Files that are whole or not there: bounded reads, writes that survive a crash, sealed memory.
+//
+// Thread safety: free functions without shared state; call from any thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "secbeat/base/error.hpp"
+#include "secbeat/base/unique_fd.hpp"
+
+namespace secbeat {
+
+// The whole file. kTooLarge when it holds more than `limit_bytes`, kIo when it cannot be read.
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit_bytes);
+
+// Replaces `path` so that a reader, also after a crash at any point, sees the old or the new bytes whole:
+// temporary file in the same folder, fsync, rename, fsync of the folder.
+Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode = 0644);
+
+// Anonymous memory with these bytes that nobody can write, shrink or grow any more (memfd with seals).
+// Load executable artifacts from here and not from disk: a file can change or be truncated under a mapping.
+Result<UniqueFd> seal_in_memory(std::string_view name, std::string_view bytes);
+
+// Lower-case hexadecimal SHA-256, 64 characters.
+std::string sha256_hex(std::string_view bytes);
+
+}  // namespace secbeat

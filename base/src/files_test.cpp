@@ -1,0 +1,63 @@
+#include "secbeat/base/files.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace secbeat {
+namespace {
+
+class FilesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "/files-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::filesystem::path folder_;
+};
+
+TEST_F(FilesTest, WritesAndReadsBackTheSameBytes) {
+  const std::string bytes("a\0b\n", 4);
+  ASSERT_TRUE(write_file_atomically(folder_ / "f", bytes));
+  EXPECT_EQ(read_file(folder_ / "f", 100).value(), bytes);
+}
+
+TEST_F(FilesTest, AFailedWriteLeavesTheOldFileAndNoTemporaryOne) {
+  ASSERT_TRUE(write_file_atomically(folder_ / "f", "old"));
+  std::filesystem::create_directory(folder_ / "folder");
+  EXPECT_FALSE(write_file_atomically(folder_ / "folder", "a folder cannot be replaced"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 2);
+  EXPECT_EQ(read_file(folder_ / "f", 100).value(), "old");
+}
+
+TEST_F(FilesTest, AFileOverTheLimitIsRefusedAndOneAtTheLimitIsNot) {
+  ASSERT_TRUE(write_file_atomically(folder_ / "f", "12345"));
+  EXPECT_EQ(read_file(folder_ / "f", 4).error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(read_file(folder_ / "f", 5).value(), "12345");
+}
+
+TEST_F(FilesTest, AMissingFileOrAFolderIsAnIoErrorThatNamesIt) {
+  EXPECT_NE(read_file(folder_ / "none", 5).error().message.find("none"), std::string::npos);
+  EXPECT_EQ(read_file(folder_, 5).error().code, ErrorCode::kIo);
+}
+
+TEST_F(FilesTest, SealedMemoryCannotBeWrittenOrResized) {
+  const auto fd = seal_in_memory("test", "abc");
+  ASSERT_TRUE(fd) << fd.error().message;
+  EXPECT_EQ(::pwrite(fd->get(), "x", 1, 0), -1);
+  EXPECT_EQ(::ftruncate(fd->get(), 0), -1);
+  EXPECT_EQ(::ftruncate(fd->get(), 10), -1);
+}
+
+TEST(Sha256, AgreesWithThePublishedVectors) {  // FIPS 180-2, appendix B
+  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+}  // namespace
+}  // namespace secbeat

@@ -1,0 +1,114 @@
+// Running modules: engine, artifact, instance. The only component that sees Wasmtime.
+//
+// An *artifact* is a module compiled for this machine (compile.hpp makes it). It is executable code, so it
+// is loaded only from memory that nobody can change and only when its SHA-256 is the expected one.
+// An *instance* is a running copy of it with its own memory. It serves one call at a time; after any
+// error it must be thrown away, because Wasmtime does not restore the guest's stack pointer.
+//
+// CPU time is bounded by epochs: somebody calls Engine::tick() about every millisecond while calls run,
+// and at a tick the running call compares its thread's CPU time with its budget.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "secbeat/base/error.hpp"
+#include "secbeat/engine/limits.hpp"
+#include "secbeat/engine/request.hpp"
+
+namespace secbeat::engine {
+
+enum class CallErrorKind : std::uint8_t { kTrap, kDeadline, kMemory, kBadVerdict };
+inline constexpr std::size_t kCallErrorKinds = 4;
+// "trap", "deadline", "memory", "bad_verdict"
+std::string_view word_of(CallErrorKind kind) noexcept;
+
+struct CallError {
+  CallErrorKind kind;
+  std::string message;
+};
+
+// Thread safety: tick() may be called from any thread and from signal-free timers; the rest of the
+// object is constant. Create after fork: 50 µs. Outlives every artifact and instance made from it.
+class Engine {
+ public:
+  static Result<std::unique_ptr<Engine>> create();
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  void tick() noexcept;
+
+  struct Impl;
+  [[nodiscard]] Impl& impl() const noexcept { return *impl_; }
+
+ private:
+  explicit Engine(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Thread safety: constant after load; instances may be made from any thread.
+class Artifact {
+ public:
+  // `bytes` is the file's content; it is sealed in memory, checked against `sha256` and then mapped.
+  // kArtifactRejected when the checksum differs or Wasmtime refuses (other version or settings).
+  static Result<std::shared_ptr<const Artifact>> load(const Engine& engine, std::string_view bytes,
+                                                      std::string_view sha256);
+  ~Artifact();
+  Artifact(const Artifact&) = delete;
+  Artifact& operator=(const Artifact&) = delete;
+
+  struct Impl;
+  [[nodiscard]] const Impl& impl() const noexcept { return *impl_; }
+
+ private:
+  explicit Artifact(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// What the guest says about its last verdict; empty where it says nothing. Copied, bounded, UTF-8 repaired.
+struct VerdictDetail {
+  std::string rule;
+  std::string message;
+  std::int32_t score = 0;
+  bool dropped = false;  // the guest pointed outside its memory
+};
+
+// Thread safety: owned by one thread at a time; handing it over needs a happens-before edge.
+class Instance {
+ public:
+  // Instantiates and, where the module exports it, calls configure. `config` may be empty.
+  // kConfigureFailed with the guest's reason; kMemoryLimit where the limit is too small; kSampleTimeout
+  // never: a configure over its budget is kConfigureFailed and says so.
+  static Result<std::unique_ptr<Instance>> create(const Engine& engine, std::shared_ptr<const Artifact> artifact,
+                                                  const Limits& limits, std::string_view config);
+  ~Instance();
+  Instance(const Instance&) = delete;
+  Instance& operator=(const Instance&) = delete;
+
+  // Decides one request. After an error the instance is of no more use (usable() is false).
+  // Allocates nothing once its buffers have grown to the requests' sizes (ABI 2).
+  // REQUIRES: usable().
+  std::expected<Verdict, CallError> inspect(const RequestView& request);
+
+  // About the verdict of the last inspect(). Costs a call into the guest: ask only when it is needed.
+  // May make the instance unusable (a trap in verdict_detail is not the request's error).
+  VerdictDetail verdict_detail();
+
+  [[nodiscard]] bool usable() const noexcept;
+  [[nodiscard]] bool needs_body() const noexcept;  // secbeat_needs bit 0; true where absent
+  [[nodiscard]] int abi() const noexcept;          // 1 or 2
+
+ private:
+  struct Impl;
+  explicit Instance(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Loads a known artifact and runs it: proves that this build's settings accept what the compiler makes.
+// Called at start; a failure names the setting where Wasmtime does.
+Result<void> self_test(const Engine& engine);
+
+}  // namespace secbeat::engine
