@@ -1,0 +1,160 @@
+// reload and rollback: what changes the rules.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "api_command.hpp"
+#include "commands.hpp"
+#include "exit_codes.hpp"
+#include "secbeat/base/files.hpp"
+
+namespace secbeat::cli {
+namespace {
+
+// The node's own limit decides; this only keeps a mistaken argument from being read whole.
+constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20U;
+
+struct ReloadOptions {
+  ApiOptions api;
+  std::string file;
+  std::string config;
+  std::string name;
+  std::string expected_version;
+  std::string reason;
+  bool dry_run = false;
+  bool force = false;
+};
+
+Result<std::vector<FormPart>> form_of(const ReloadOptions& options) {
+  std::vector<FormPart> parts;
+  const auto add_file = [&parts](const char* field, const std::string& path) -> Result<void> {
+    if (path.empty()) return {};
+    auto bytes = read_file(path, kMaxFileBytes);
+    if (!bytes) return std::unexpected(bytes.error());
+    parts.push_back({field, std::move(*bytes), std::filesystem::path(path).filename().string()});
+    return {};
+  };
+  if (auto added = add_file("file", options.file); !added) return std::unexpected(added.error());
+  if (auto added = add_file("config", options.config); !added) return std::unexpected(added.error());
+  const auto add_text = [&parts](const char* field, const std::string& text) {
+    if (!text.empty()) parts.push_back({field, text, std::nullopt});
+  };
+  add_text("name", options.name);
+  add_text("expected_version", options.expected_version);
+  add_text("reason", options.reason);
+  if (options.dry_run) add_text("dry_run", "true");
+  if (options.force) add_text("force", "true");
+  return parts;
+}
+
+std::string stages_text(const Json& stages) {
+  std::string out;
+  for (const char* stage : {"receive_ms", "validate_ms", "compile_ms", "rehearse_ms", "stage_ms", "swap_ms", "total_ms"}) {
+    if (!stages.contains(stage)) continue;
+    const std::string name(stage, std::string_view(stage).size() - 3);
+    out += fmt::format("{}{} {:.1f}", out.empty() ? "" : ", ", name, stages.at(stage).get<double>());
+  }
+  return out;
+}
+
+void show_reload(const Json& answer) {
+  const std::string name = clean(text_of(answer, "name"));
+  if (answer.value("unchanged", false)) {
+    fmt::print("{}: {} {} serves these bytes and this configuration already; nothing was done\n",
+               text_of(answer, "message"), name, clean(text_of(answer, "version")));
+    return;
+  }
+  if (answer.contains("would_be_version")) {
+    fmt::print("{}: {} would be {}\n", paint(Tone::kGood, text_of(answer, "message")), name,
+               clean(text_of(answer, "would_be_version")));
+  } else {
+    fmt::print("{}: {} {} → {}\n", paint(Tone::kGood, text_of(answer, "message")), name,
+               clean(text_of(answer, "previous_version")), clean(text_of(answer, "version")));
+    const Json workers = answer.value("workers", Json::object());
+    fmt::print("  workers {} of {}, pause {} µs (downtime {} ms), {} requests meanwhile\n", text_of(workers, "serving"),
+               text_of(workers, "total"), text_of(answer, "max_pause_us"), text_of(answer, "downtime_ms"),
+               grouped(answer.value("requests_during_reload", std::uint64_t{0})));
+  }
+  if (answer.contains("stages")) fmt::print("  milliseconds: {}\n", stages_text(answer.at("stages")));
+  for (const Json& warning : answer.value("warnings", Json::array())) {
+    if (warning.is_string()) fmt::print("  warning: {}\n", clean(warning.get<std::string>()));
+  }
+  if (!answer.contains("would_be_version") && !answer.value("previous_version", Json()).is_null()) {
+    fmt::print("To take it back: secbeat rollback {}\n", name);
+  }
+}
+
+}  // namespace
+
+void add_reload_command(CLI::App& app, Run& run) {
+  auto options = std::make_shared<ReloadOptions>();
+  CLI::App* command = app.add_subcommand("reload", "Replace a module or its configuration on a running node");
+  command->footer(
+      "The new version is validated, compiled and rehearsed beside the traffic and then swapped in at once in every\n"
+      "worker. When a check fails, what is in force keeps serving and the reason is told.\n\n"
+      "Examples:\n"
+      "  secbeat reload bad-bot-blocker.wasm\n"
+      "  secbeat reload --config waf-config.json --reason 'block CVE-2026-1234'\n"
+      "  secbeat reload rules.wasm --expected-version v3 --dry-run");
+  command->add_option("file", options->file, "The WebAssembly module; without it only the configuration changes");
+  command->add_option("--config", options->config, "The module's configuration; default: the one in force is kept");
+  command->add_option("--name", options->name, "The module's name; default: the embedded one, else the first module");
+  command->add_option("--expected-version", options->expected_version, "Reload only if this version is serving");
+  command->add_option("--reason", options->reason, "Why, for the history");
+  command->add_flag("--dry-run", options->dry_run, "Every check and the rehearsal, no swap");
+  command->add_flag("--force", options->force, "Pass the gates that judge behaviour (frequency), not validity");
+  options->api.add_to(*command);
+  command->callback([options, &run] {
+    run = [options] {
+      if (options->file.empty() && options->config.empty()) {
+        return complain({ErrorCode::kMissingFile, "reload needs a module file, or --config FILE to change only the configuration"},
+                        kUsage);
+      }
+      const auto form = form_of(*options);
+      if (!form) return complain(form.error(), kUsage);
+      const Client client(options->api.address);
+      return finish(options->api, client.post_form("/api/v1/wasm/reload", *form), show_reload);
+    };
+  });
+}
+
+void add_rollback_command(CLI::App& app, Run& run) {
+  struct RollbackOptions {
+    ApiOptions api;
+    std::string name;
+    std::string to;
+    std::string reason;
+  };
+  auto options = std::make_shared<RollbackOptions>();
+  CLI::App* command = app.add_subcommand("rollback", "Bring back the version before, or a named one");
+  command->footer(
+      "Takes no upload and no compiler: the previous versions stay loaded, and every worker swaps a pointer.\n"
+      "Works also while reloads are disabled, and ends a compile that is under way.\n\n"
+      "Examples:\n"
+      "  secbeat rollback\n"
+      "  secbeat rollback bad-bot-blocker --to v1 --reason 'blocks the checkout'");
+  command->add_option("name", options->name, "The module; default: the first one");
+  command->add_option("--to", options->to, "The version to bring back; default: the one before");
+  command->add_option("--reason", options->reason, "Why, for the history; default: Manual rollback");
+  options->api.add_to(*command);
+  command->callback([options, &run] {
+    run = [options] {
+      Json body = Json::object();
+      if (!options->name.empty()) body["name"] = options->name;
+      if (!options->to.empty()) body["to_version"] = options->to;
+      if (!options->reason.empty()) body["reason"] = options->reason;
+      const Client client(options->api.address);
+      const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+      return finish(options->api, client.post_json("/api/v1/wasm/rollback", text), [](const Json& answer) {
+        fmt::print("{}: {} {} → {} ({})\n", paint(Tone::kGood, "Rolled back"), clean(text_of(answer, "name")),
+                   clean(text_of(answer, "from_version")), clean(text_of(answer, "rolled_back_to")),
+                   clean(text_of(answer, "reason")));
+        const Json workers = answer.value("workers", Json::object());
+        fmt::print("  workers {} of {}, pause {} µs (downtime {} ms)\n", text_of(workers, "serving"),
+                   text_of(workers, "total"), text_of(answer, "max_pause_us"), text_of(answer, "downtime_ms"));
+      });
+    };
+  });
+}
+
+}  // namespace secbeat::cli

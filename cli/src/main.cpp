@@ -1,0 +1,47 @@
+// secbeat: one binary, a subcommand for each thing to do. main() wires; the work is in the components.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+
+#include "commands.hpp"
+#include "exit_codes.hpp"
+
+namespace {
+
+int run_main(int argc, char** argv) {
+  CLI::App app("SecBeat replaces the rules of a web application firewall inside a running nginx.", "secbeat");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "secbeat " SECBEAT_VERSION);
+  app.footer(
+      "Exit status: 0 done; 1 refused, with the reason on standard error; 2 wrong use or unreadable file;\n"
+      "3 nobody answers at the API's address.\n"
+      "Start here: secbeat node --help, secbeat reload --help, secbeat status --help");
+
+  secbeat::cli::Run run;
+  secbeat::cli::add_node_command(app, run);
+  secbeat::cli::add_status_command(app, run);
+  secbeat::cli::add_version_command(app, run);
+  secbeat::cli::add_history_command(app, run);
+  secbeat::cli::add_reload_command(app, run);
+  secbeat::cli::add_rollback_command(app, run);
+  secbeat::cli::add_validate_command(app, run);
+  secbeat::cli::add_compile_command(app, run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? secbeat::cli::kOk : secbeat::cli::kUsage;
+  }
+  return run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run_main(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "secbeat: {}\n", error.what());
+    return secbeat::cli::kRefused;
+  }
+}
