@@ -20,9 +20,10 @@ int finish(const ApiOptions& options, const Result<Reply>& reply, const std::fun
   if (!reply) return complain(reply.error(), kUnreachable);
   const Json answer = Json::parse(reply->body, nullptr, false);
   if (answer.is_discarded() || !answer.is_object()) {
-    return complain({ErrorCode::kProtocol, fmt::format("{} answered {} with something that is not JSON; is it a node's API?",
-                                                       options.address, reply->status)},
-                    kUnreachable);
+    return complain(
+        {ErrorCode::kProtocol, fmt::format("{} answered {} with something that is not JSON; is it a node's API?",
+                                           options.address, reply->status)},
+        kUnreachable);
   }
   const bool ok = reply->status >= 200 && reply->status < 300;
   if (options.json) {
@@ -35,7 +36,8 @@ int finish(const ApiOptions& options, const Result<Reply>& reply, const std::fun
   }
   fmt::print(stderr, "secbeat: {}\n", clean(text_of(answer, "error")));
   if (answer.contains("status")) {
-    fmt::print(stderr, "  {} ({}, HTTP {})\n", clean(text_of(answer, "status")), clean(text_of(answer, "code")), reply->status);
+    fmt::print(stderr, "  {} ({}, HTTP {})\n", clean(text_of(answer, "status")), clean(text_of(answer, "code")),
+               reply->status);
   } else {
     fmt::print(stderr, "  ({}, HTTP {})\n", clean(text_of(answer, "code")), reply->status);
   }

@@ -49,7 +49,8 @@ Result<std::vector<FormPart>> form_of(const ReloadOptions& options) {
 
 std::string stages_text(const Json& stages) {
   std::string out;
-  for (const char* stage : {"receive_ms", "validate_ms", "compile_ms", "rehearse_ms", "stage_ms", "swap_ms", "total_ms"}) {
+  for (const char* stage :
+       {"receive_ms", "validate_ms", "compile_ms", "rehearse_ms", "stage_ms", "swap_ms", "total_ms"}) {
     if (!stages.contains(stage)) continue;
     const std::string name(stage, std::string_view(stage).size() - 3);
     out += fmt::format("{}{} {:.1f}", out.empty() ? "" : ", ", name, stages.at(stage).get<double>());
@@ -107,8 +108,9 @@ void add_reload_command(CLI::App& app, Run& run) {
   command->callback([options, &run] {
     run = [options] {
       if (options->file.empty() && options->config.empty()) {
-        return complain({ErrorCode::kMissingFile, "reload needs a module file, or --config FILE to change only the configuration"},
-                        kUsage);
+        return complain(
+            {ErrorCode::kMissingFile, "reload needs a module file, or --config FILE to change only the configuration"},
+            kUsage);
       }
       const auto form = form_of(*options);
       if (!form) return complain(form.error(), kUsage);

@@ -33,10 +33,11 @@ Result<Reply> perform(CURL* handle, const std::string& address) {
   curl_easy_setopt(handle, CURLOPT_USERAGENT, "secbeat/" SECBEAT_VERSION);
   curl_easy_setopt(handle, CURLOPT_PROXY, "");
   if (const CURLcode code = curl_easy_perform(handle); code != CURLE_OK) {
-    return fail(ErrorCode::kIo,
-                fmt::format("No answer from the node's API at {}: {}. Is the node running (secbeat node --config FILE), "
-                            "and does its [api] listen say this address? Another one: --api URL or SECBEAT_API",
-                            address, curl_easy_strerror(code)));
+    return fail(
+        ErrorCode::kIo,
+        fmt::format("No answer from the node's API at {}: {}. Is the node running (secbeat node --config FILE), "
+                    "and does its [api] listen say this address? Another one: --api URL or SECBEAT_API",
+                    address, curl_easy_strerror(code)));
   }
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &reply.status);
   return reply;

@@ -44,11 +44,14 @@ struct CompileOptions {
 void add_limits(CLI::App& command, CompileOptions& options) {
   command.add_option("--max-module-bytes", options.job.max_module_bytes, "Largest module")->capture_default_str();
   command.add_option("--deadline-ms", options.deadline_ms, "CPU time of one inspection")
-      ->check(CLI::Range(1, 60000))->capture_default_str();
+      ->check(CLI::Range(1, 60000))
+      ->capture_default_str();
   command.add_option("--configure-deadline-ms", options.configure_deadline_ms, "CPU time of configure")
-      ->check(CLI::Range(1, 600000))->capture_default_str();
+      ->check(CLI::Range(1, 600000))
+      ->capture_default_str();
   command.add_option("--memory-limit-mib", options.memory_limit_mib, "Memory of one instance")
-      ->check(CLI::Range(1, 4096))->capture_default_str();
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   command.add_flag("--no-rehearsal", options.no_rehearsal, "Do not run configure and the sample requests");
 }
 
@@ -80,8 +83,8 @@ void show_valid(const std::string& path, const engine::CompileReport& report, co
              clean(info.embedded_version.value_or("(none embedded)")), report.abi,
              report.exports_configure ? "takes a configuration" : "takes no configuration",
              report.needs_body ? "reads request bodies" : "reads no request bodies");
-  fmt::print("  validate {:.1f}, compile {:.1f}, rehearse {:.1f} ms; artifact {}\n", report.validate_ms, report.compile_ms,
-             report.rehearse_ms, bytes_text(report.artifact_bytes));
+  fmt::print("  validate {:.1f}, compile {:.1f}, rehearse {:.1f} ms; artifact {}\n", report.validate_ms,
+             report.compile_ms, report.rehearse_ms, bytes_text(report.artifact_bytes));
   for (const std::string& warning : report.warnings) fmt::print("  warning: {}\n", clean(warning));
 }
 
@@ -108,16 +111,19 @@ int run_validate(const CompileOptions& options) {
 
 void add_compile_command(CLI::App& app, Run& run) {
   auto options = std::make_shared<CompileOptions>();
-  CLI::App* command = app.add_subcommand("compile", "Compile a module to an artifact for this machine (the agent's child)");
-  command->footer("Prints a report as JSON. The agent runs this with limits on time, memory and file size; to check a\n"
-                  "module yourself, secbeat validate is the friendlier way. Artifacts are executable code: the node\n"
-                  "loads only its own, and never one from outside.");
+  CLI::App* command =
+      app.add_subcommand("compile", "Compile a module to an artifact for this machine (the agent's child)");
+  command->footer(
+      "Prints a report as JSON. The agent runs this with limits on time, memory and file size; to check a\n"
+      "module yourself, secbeat validate is the friendlier way. Artifacts are executable code: the node\n"
+      "loads only its own, and never one from outside.");
   command->add_option("--module", options->module, "The WebAssembly module");
   command->add_option("--artifact", options->artifact, "Instead of a module: an artifact, only to rehearse it");
   command->add_option("--artifact-sha256", options->job.artifact_sha256, "Its SHA-256");
   command->add_option("--config", options->config, "The module's configuration");
   command->add_option("--output", options->output, "Where the artifact goes");
-  command->add_option("--data-limit-mib", options->data_limit_mib, "Memory of the compile, with --child")->capture_default_str();
+  command->add_option("--data-limit-mib", options->data_limit_mib, "Memory of the compile, with --child")
+      ->capture_default_str();
   command->add_option("--file-limit-mib", options->file_limit_mib, "Largest file, with --child")->capture_default_str();
   command->add_flag("--child", options->child, "Run confined, end with the parent process");
   add_limits(*command, *options);

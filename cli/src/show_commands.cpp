@@ -27,7 +27,8 @@ void show_version(const Json& answer) {
   fmt::print("  generation        {}\n", text_of(answer, "generation"));
   std::vector<std::vector<std::string>> rows;
   for (const Json& worker : answer.value("workers", Json::array())) {
-    rows.push_back({text_of(worker, "pid"), text_of(worker, "version"), text_of(worker, "generation"), text_of(worker, "since")});
+    rows.push_back(
+        {text_of(worker, "pid"), text_of(worker, "version"), text_of(worker, "generation"), text_of(worker, "since")});
   }
   if (!rows.empty()) fmt::print("\n{}", table({"WORKER", "VERSION", "GENERATION", "SINCE"}, rows));
 }
@@ -36,9 +37,14 @@ std::vector<std::string> history_row(const Json& row) {
   const bool ok = row.value("success", false);
   const std::string attempted = text_of(row, "attempted_version");
   const std::string detail = ok ? text_of(row, "reason") : text_of(row, "error");
-  return {text_of(row, "timestamp"), text_of(row, "name"), text_of(row, "kind"),
+  return {text_of(row, "timestamp"),
+          text_of(row, "name"),
+          text_of(row, "kind"),
           ok ? text_of(row, "version") : text_of(row, "version") + (attempted == "-" ? "" : " (not " + attempted + ")"),
-          ok ? "ok" : "failed", text_of(row, "duration_ms"), text_of(row, "requests_during_reload"), detail};
+          ok ? "ok" : "failed",
+          text_of(row, "duration_ms"),
+          text_of(row, "requests_during_reload"),
+          detail};
 }
 
 void show_history(const Json& answer) {
@@ -67,7 +73,9 @@ int show_status(const ApiOptions& api) {
   }
   const bool is_ready = ready->status == 200;
   if (api.json) {
-    fmt::print("{}\n", Json{{"ready", is_ready}, {"readyz", readiness}, {"modules", chain.value("modules", Json::array())},
+    fmt::print("{}\n", Json{{"ready", is_ready},
+                            {"readyz", readiness},
+                            {"modules", chain.value("modules", Json::array())},
                             {"reloads", rows.value("reloads", Json::array())}}
                            .dump(2));
     return is_ready ? kOk : kRefused;
