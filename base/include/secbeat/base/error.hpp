@@ -21,6 +21,7 @@ namespace secbeat {
   X(kBadConfigJson, "bad_config_json", 400)             \
   X(kBadJson, "bad_json", 400)                          \
   X(kBadRequest, "bad_request", 400)                    \
+  X(kForbidden, "forbidden", 403)                       \
   X(kHotReloadDisabled, "hot_reload_disabled", 403)     \
   X(kNotFound, "not_found", 404)                        \
   X(kUnknownModule, "unknown_module", 404)              \
@@ -47,6 +48,8 @@ namespace secbeat {
   X(kNoWorker, "no_worker", 503)                        \
   X(kWorkersDisagree, "workers_disagree", 503)          \
   X(kShuttingDown, "shutting_down", 503)                \
+  X(kNotReady, "not_ready", 503)                        \
+  X(kBusy, "busy", 503)                                 \
   X(kConfig, "config", 500)                             \
   X(kIo, "io", 500)                                     \
   X(kProtocol, "protocol", 500)                         \
