@@ -1,0 +1,253 @@
+"""A real node for process tests: the agent with its nginx, an upstream, and clients.
+
+A Node owns every process it starts and stops them by pid. Paths, ports and state are its own, so tests run side by
+side with anything else on the machine.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import time
+import uuid
+from pathlib import Path
+
+from support.processes import free_port, wait_for
+
+UPLOAD_TIMEOUT = 60  # seconds until a client gives up; no test expects to come near it
+
+
+class Answer:
+    """Status, headers and body of one HTTP answer."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"Answer({self.status}, {self.body[:300]!r})"
+
+
+def http_request(port, method, path, headers=None, body=None, timeout=UPLOAD_TIMEOUT):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return Answer(answer.status, dict(answer.getheaders()), answer.read())
+    finally:
+        connection.close()
+
+
+def multipart(fields):
+    """A form as (content type, body). fields: list of (name, value) or (name, (file name, bytes))."""
+    boundary = uuid.uuid4().hex
+    body = b""
+    for name, value in fields:
+        disposition = f'form-data; name="{name}"'
+        if isinstance(value, tuple):
+            file_name, value = value
+            disposition += f'; filename="{file_name}"'
+        if isinstance(value, str):
+            value = value.encode()
+        body += f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n".encode() + value + b"\r\n"
+    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+
+
+def processes_of(parent):
+    """Pids of the children of a process."""
+    children = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = status.read_text().rsplit(")", 1)[1].split()
+            if int(fields[1]) == parent and fields[0] != "Z":
+                children.append(int(status.parent.name))
+    return children
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Node:
+    """One node. `config` are lines of TOML by table, merged over the defaults of the tests."""
+
+    def __init__(self, build, folder, upstream_port, module=None, tables=None):
+        self.build, self.folder = Path(build), Path(folder)
+        self.secbeat = str(self.build / "bin" / "secbeat")
+        self.guests = self.build / "guests"
+        self.site_port, self.api_port = free_port(), free_port()
+        self.data, self.state = self.folder / "data", self.folder / "state"
+        self.log = self.folder / "node.log"
+        self.process = None
+        self.tables = {
+            "waf.wasm": {"module": str(module)} if module else {},
+            "waf.wasm.reload": {"max_reload_frequency_seconds": 0},
+            "api": {"listen": f"127.0.0.1:{self.api_port}"},
+            "proxy": {"listen": f"127.0.0.1:{self.site_port}", "upstream": f"127.0.0.1:{upstream_port}", "workers": 2,
+                      "receipt": True},
+            "node": {"name": "test", "data_dir": str(self.data), "state_dir": str(self.state)},
+        }
+        for table, keys in (tables or {}).items():
+            self.tables.setdefault(table, {}).update(keys)
+        self.config = self.folder / "secbeat.toml"
+
+    def write_config(self):
+        lines = []
+        for table, keys in self.tables.items():
+            lines.append(f"[{table}]")
+            lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+        self.config.write_text("\n".join(lines) + "\n")
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    def start(self, wait=True):
+        self.write_config()
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([self.secbeat, "node", "--config", str(self.config)], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, start_new_session=True)
+        if wait:
+            wait_for("the node to be ready", lambda: self.is_ready() or self.process.poll() is not None, log=self.log)
+            assert self.process.poll() is None, self.log.read_text(errors="replace")[-4000:]
+        return self
+
+    def is_ready(self):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.get("/readyz").status == 200
+        return False
+
+    def stop(self):
+        """SIGTERM; the exit status. Its nginx ends with it."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def kill_agent(self):
+        self.process.kill()
+        self.process.wait()
+
+    def clean_up(self):
+        """Ends whatever is left, also an nginx whose agent was killed."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        master = self.master_pid()
+        for pid in ([master] + self.worker_pids() if master else self.worker_pids()):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+
+    def master_pid(self):
+        for pid_file in list(self.folder.glob("**/nginx.pid")):
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(pid_file.read_text())
+                if is_alive(pid):
+                    return pid
+        return None
+
+    def worker_pids(self):
+        """Workers of this node's nginx, orphans of a killed master as well."""
+        mine = []
+        for maps in Path("/proc").glob("[0-9]*/maps"):
+            with contextlib.suppress(OSError):
+                if str(self.state / "workers" / "scoreboard") in maps.read_text() and \
+                        b"nginx: worker" in (maps.parent / "cmdline").read_bytes():
+                    mine.append(int(maps.parent.name))
+        return sorted(mine)
+
+    def compile_child(self):
+        """The pid of a compile child of the agent, or None."""
+        for pid in processes_of(self.process.pid):
+            with contextlib.suppress(OSError):
+                if b"\0compile\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
+        return None
+
+    # -- talking ---------------------------------------------------------------------------------------------
+
+    def site(self, path="/", method="GET", headers=None, body=None):
+        return http_request(self.site_port, method, path, headers, body)
+
+    def get(self, path):
+        return http_request(self.api_port, "GET", path)
+
+    def post(self, path, body=None, headers=None):
+        return http_request(self.api_port, "POST", path, headers, body)
+
+    def upload(self, module=None, path="/api/v1/wasm/reload", **fields):
+        """Uploads a guest by name, a file by path, or bytes; further form fields by keyword."""
+        form = []
+        if module is not None:
+            content = module if isinstance(module, bytes) else self.guest(module).read_bytes()
+            form.append(("file", ("module.wasm", content)))
+        form += [(name, value) for name, value in fields.items()]
+        content_type, body = multipart(form)
+        return self.post(path, body, {"Content-Type": content_type})
+
+    def guest(self, name):
+        path = Path(name)
+        return path if path.is_absolute() else self.guests / f"{name}.wasm"
+
+    def rollback(self, **fields):
+        return self.post("/api/v1/wasm/rollback", json.dumps(fields), {"Content-Type": "application/json"})
+
+    def version(self, name=None):
+        return self.get("/api/v1/wasm/version" + (f"?name={name}" if name else "")).json
+
+    def history(self):
+        return self.get("/api/v1/wasm/history").json["reloads"]
+
+    def cli(self, *arguments, env=None):
+        return subprocess.run([self.secbeat, *arguments], capture_output=True, text=True, timeout=UPLOAD_TIMEOUT, check=False,
+                              env={**os.environ, "SECBEAT_API": f"http://127.0.0.1:{self.api_port}", **(env or {})})
+
+    def curl(self, *arguments):
+        """curl as a user types it; answers (status, body)."""
+        done = subprocess.run(["curl", "-sS", "-w", "\n%{http_code}", *arguments], capture_output=True, text=True,
+                              timeout=UPLOAD_TIMEOUT, check=False)
+        assert done.returncode == 0, done.stderr
+        body, status = done.stdout.rsplit("\n", 1)
+        return int(status), body
+
+
+class Load:
+    """secbeat-load against a node while a test does something; read `result` after the with block."""
+
+    def __init__(self, node, rate=300, connections=8, seconds=120, **options):
+        self.node, self.result, self.records = node, None, []
+        self.file = node.folder / f"load-{uuid.uuid4().hex}.txt"
+        self.command = [str(node.build / "bench" / "secbeat-load"), "--port", str(node.site_port), "--rate", str(rate),
+                        "--connections", str(connections), "--seconds", str(seconds), "--records", str(self.file)]
+        for name, value in options.items():
+            self.command += [f"--{name.replace('_', '-')}", str(value)]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
+        wait_for("the load to have answers", lambda: self.file.exists() and self.file.stat().st_size > 0)
+        return self
+
+    def __exit__(self, *error):
+        self.process.terminate()
+        output, _ = self.process.communicate(timeout=60)
+        self.result = json.loads(output)
+        for line in self.file.read_text().splitlines():
+            due, sent, done, status, what = line.split(" ", 4)
+            self.records.append((int(due), int(sent), int(done), int(status), what))
+        return False
+
+    @property
+    def lost(self):
+        return self.result["failed"], self.result["closed_by_server"], self.result["failures"]
+
+
+def monotonic_us():
+    return time.monotonic_ns() // 1000
