@@ -9,6 +9,6 @@ SECBEAT_NEEDS(0)
 
 Decision inspect(const Request& request) {
   if (!request.has_header("x-eat")) return allow();
-  while (allocate(1U << 20U) != 0) continue;
+  while (allocate(65536) != 0) continue;
   return log_only("no-memory-left", "The node granted no more memory");
 }

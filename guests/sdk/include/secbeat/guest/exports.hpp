@@ -51,6 +51,22 @@
 #define SECBEAT_NEEDS(needs) \
   SECBEAT_EXPORT("secbeat_needs") uint32_t secbeat_export_needs() { return needs; }
 
+// What __builtin_memcmp and __builtin_strlen call. Copying and filling are instructions of the machine.
+extern "C" inline int memcmp(const void* a, const void* b, size_t size) {
+  const auto* left = static_cast<const unsigned char*>(a);
+  const auto* right = static_cast<const unsigned char*>(b);
+  for (size_t i = 0; i < size; ++i) {
+    if (left[i] != right[i]) return left[i] < right[i] ? -1 : 1;
+  }
+  return 0;
+}
+
+extern "C" inline size_t strlen(const char* text) {
+  size_t size = 0;
+  while (text[size] != '\0') ++size;
+  return size;
+}
+
 extern "C" unsigned char __heap_base;  // by the linker: where the memory behind data and stack begins
 
 namespace secbeat::guest {
@@ -88,7 +104,7 @@ inline StringView keep(StringView text) {
 
 // What the host may ask about after a call.
 inline constinit Buffer<128> last_rule;
-inline constinit Buffer<512> last_message;
+inline constinit Buffer<256> last_message;
 inline constinit int32_t last_score = 0;
 inline constinit abi::VerdictDetail detail_for_host{};
 inline constinit abi::Span reason_for_host{};
