@@ -1,0 +1,121 @@
+#include "chain.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace secbeat::worker {
+namespace {
+
+// The limiter divides by both; a document with a zero is taken as the strictest that is possible.
+constexpr double kLeastPerSecond = 1e-3;
+
+class Builder {
+ public:
+  Builder(const LoadContext& context, BuiltChain& built, std::span<const Chain* const> existing)
+      : context_(context), built_(built), chain_(*built.chain), existing_(existing) {
+    chain_.append_ids(keep_, needed_);
+    for (const Chain* chain : existing_) {
+      if (chain->counters == chain_.counters) chain->append_ids(keep_, needed_);
+    }
+  }
+
+  void add(const control::Slot& slot) {
+    if (slot.current_version() != nullptr) {
+      Link link;
+      link.name = slot.name;
+      link.on_error = slot.on_error;
+      link.current = candidate(slot, *slot.current_version(), built_.failures);
+      if (const control::Version* previous = slot.previous_version()) {
+        link.previous = candidate(slot, *previous, built_.failed_fallbacks);
+      }
+      const bool asks_previous = link.on_error == control::OnError::kPrevious;
+      chain_.needs_body |= link.current.needs_body() || (asks_previous && link.previous.needs_body());
+      chain_.links.push_back(std::move(link));
+    }
+    for (const control::Version& version : slot.versions) {
+      if (version.id == slot.current || version.id == slot.previous) continue;
+      if (auto loaded = load(slot, version, built_.failed_fallbacks)) chain_.kept.push_back(std::move(loaded));
+    }
+  }
+
+ private:
+  Candidate candidate(const control::Slot& slot, const control::Version& version, std::vector<LoadFailure>& failures) {
+    return {version, load(slot, version, failures), &chain_.counters->series_for(version.id, keep_, needed_)};
+  }
+
+  std::shared_ptr<LoadedVersion> load(const control::Slot& slot, const control::Version& version,
+                                      std::vector<LoadFailure>& failures) {
+    for (const Chain* chain : existing_) {
+      if (auto loaded = chain->find(version, slot.limits)) return loaded;
+    }
+    auto loaded = LoadedVersion::load(context_, version, slot.limits);
+    if (loaded) return std::move(*loaded);
+    failures.push_back({slot.name, version.label, loaded.error()});
+    return nullptr;
+  }
+
+  const LoadContext& context_;
+  BuiltChain& built_;
+  Chain& chain_;
+  std::span<const Chain* const> existing_;
+  std::vector<std::uint64_t> keep_;
+  std::vector<std::uint64_t> needed_;
+};
+
+}  // namespace
+
+Chain::Chain(control::InForce in_force, std::shared_ptr<Counters> counters_of_worker)
+    : document(std::move(in_force)),
+      counters(std::move(counters_of_worker)),
+      limiter(counters->layout(), std::max(document.rate_limit_per_second, kLeastPerSecond),
+              std::max(document.rate_limit_burst, 1U)) {}
+
+std::shared_ptr<LoadedVersion> Chain::find(const control::Version& version,
+                                           const engine::Limits& limits) const noexcept {
+  const auto same = [&](const std::shared_ptr<LoadedVersion>& loaded) { return loaded && loaded->is(version, limits); };
+  for (const Link& link : links) {
+    if (same(link.current.loaded)) return link.current.loaded;
+    if (same(link.previous.loaded)) return link.previous.loaded;
+  }
+  const auto found = std::ranges::find_if(kept, same);
+  return found != kept.end() ? *found : nullptr;
+}
+
+// An instance that cannot be made is tried again by maintain(); until then its version may have none ready, which the
+// event loop counts.
+void Chain::prepare(const LoadContext& context) const {
+  for (const Link& link : links) {
+    if (link.current.loaded) {
+      static_cast<void>(link.current.loaded->maintain(context, LoadedVersion::Readiness::kWithSpare));
+    }
+  }
+}
+
+void Chain::maintain(const LoadContext& context) const {
+  using Readiness = LoadedVersion::Readiness;
+  for (const Link& link : links) {
+    if (link.current.loaded) static_cast<void>(link.current.loaded->maintain(context, Readiness::kWithSpare));
+    if (link.previous.loaded) static_cast<void>(link.previous.loaded->maintain(context, Readiness::kAsIs));
+  }
+  for (const auto& loaded : kept) static_cast<void>(loaded->maintain(context, Readiness::kAsIs));
+}
+
+void Chain::append_ids(std::vector<std::uint64_t>& all, std::vector<std::uint64_t>& in_service) const {
+  for (const control::Slot& slot : document.slots) {
+    for (const control::Version& version : slot.versions) all.push_back(version.id);
+    for (const std::uint64_t id : {slot.current, slot.previous}) {
+      if (id != 0) in_service.push_back(id);
+    }
+  }
+}
+
+BuiltChain build_chain(const LoadContext& context, const control::InForce& in_force, std::shared_ptr<Counters> counters,
+                       std::span<const Chain* const> existing) {
+  BuiltChain built{std::make_unique<Chain>(in_force, std::move(counters)), {}, {}};
+  Builder builder(context, built, existing);
+  for (const control::Slot& slot : in_force.slots) builder.add(slot);
+  if (built.failures.empty()) built.chain->generation = in_force.generation;
+  return built;
+}
+
+}  // namespace secbeat::worker

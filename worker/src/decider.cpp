@@ -1,0 +1,197 @@
+#include "decider.hpp"
+
+#include <time.h>
+
+#include <algorithm>
+#include <exception>
+#include <expected>
+#include <iterator>
+#include <string>
+#include <utility>
+
+namespace secbeat::worker {
+namespace {
+
+using control::Counter;
+using engine::Verdict;
+
+constexpr std::string_view kNoInstance = "no_instance";
+constexpr std::size_t kNoInstanceIndex = engine::kCallErrorKinds;  // after the kinds of the engine
+static_assert(kNoInstanceIndex + 1 == control::kErrorKinds);
+
+// This thread is the counter's only writer, so that a load and a store do what an atomic addition would.
+void add(Counter& counter, std::uint64_t amount) noexcept {
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+std::uint64_t monotonic_ns() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void count_time(control::Series& series, std::uint64_t ns) noexcept {
+  const auto* bucket = std::ranges::lower_bound(control::kInspectionBoundsNs, ns);
+  add(series.buckets[std::distance(std::begin(control::kInspectionBoundsNs), bucket)], 1);
+  add(series.sum_ns, ns);
+}
+
+std::string_view event_kind_of(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::kAllow:
+      break;
+    case Verdict::kBlock:
+      return "block";
+    case Verdict::kLog:
+      return "log";
+    case Verdict::kRateLimit:
+      return "rate_limit";
+  }
+  return "allow";
+}
+
+// Outside the engine nothing throws on this path; what the engine's own buffers cannot allocate is an error
+// of memory, and the instance is as little use as after any other.
+std::expected<Verdict, engine::CallError> inspect(engine::Instance& instance, const engine::RequestView& request) {
+  try {
+    return instance.inspect(request);
+  } catch (const std::exception& error) {
+    return std::unexpected(engine::CallError{engine::CallErrorKind::kMemory, error.what()});
+  }
+}
+
+}  // namespace
+
+Decision Decider::decide(Chain& chain, const engine::RequestView& request) noexcept {
+  const Ticker::Running running(lane_);
+  add(chain.counters->slot().requests, 1);
+  Passage passage{chain, request, {}};
+  for (const Link& link : chain.links) {
+    if (ask_link(passage, link) == Next::kEnd) break;
+  }
+  return passage.decision;
+}
+
+Decider::Next Decider::ask_link(Passage& passage, const Link& link) noexcept {
+  const std::optional<Verdict> verdict = ask(passage, link, link.current);
+  return verdict ? apply(passage, link, link.current, *verdict) : decide_failed(passage, link);
+}
+
+Decider::Next Decider::decide_failed(Passage& passage, const Link& link) noexcept {
+  switch (link.on_error) {
+    case control::OnError::kPrevious:
+      if (link.previous.exists()) {
+        if (const auto verdict = ask(passage, link, link.previous)) {
+          return apply(passage, link, link.previous, *verdict);
+        }
+      }
+      return Next::kGoOn;  // nobody is left to ask: as kOpen
+    case control::OnError::kOpen:
+      return Next::kGoOn;
+    case control::OnError::kClosed:
+      break;
+  }
+  passage.decision.action = Action::kUnavailable;
+  passage.decision.verdict = Verdict::kAllow;
+  passage.decision.module = link.name;
+  passage.decision.version = link.current.version.label;
+  passage.decision.sha256 = link.current.version.sha256;
+  return Next::kEnd;
+}
+
+std::optional<Verdict> Decider::ask(const Passage& passage, const Link& link, const Candidate& candidate) noexcept {
+  control::Series& series = *candidate.series;
+  engine::Instance* instance = candidate.loaded ? candidate.loaded->ready() : nullptr;
+  if (instance == nullptr) {
+    add(series.errors[kNoInstanceIndex], 1);
+    if (candidate.loaded) handover_.ask_for_instances();
+    record_error(
+        passage, link, candidate, kNoInstance,
+        candidate.loaded ? "no instance is ready: too many failed at once" : "this version could not be loaded");
+    return std::nullopt;
+  }
+  const std::uint64_t begin = monotonic_ns();
+  const auto verdict = inspect(*instance, passage.request);
+  count_time(series, monotonic_ns() - begin);
+  if (!verdict) {
+    add(series.errors[static_cast<std::size_t>(verdict.error().kind)], 1);
+    candidate.loaded->give_up();
+    handover_.ask_for_instances();
+    record_error(passage, link, candidate, word_of(verdict.error().kind), verdict.error().message);
+    return std::nullopt;
+  }
+  add(series.verdicts[static_cast<std::size_t>(*verdict)], 1);
+  return *verdict;
+}
+
+Decider::Next Decider::apply(Passage& passage, const Link& link, const Candidate& candidate, Verdict verdict) noexcept {
+  passage.decision.verdict = verdict;
+  passage.decision.module = link.name;
+  passage.decision.version = candidate.version.label;
+  passage.decision.sha256 = candidate.version.sha256;
+  if (verdict == Verdict::kAllow) return Next::kGoOn;
+  record_verdict(passage, link, candidate, verdict);
+  if (verdict == Verdict::kBlock) {
+    passage.decision.action = Action::kBlock;
+    return Next::kEnd;
+  }
+  return verdict == Verdict::kRateLimit ? limit_rate(passage) : Next::kGoOn;
+}
+
+Decider::Next Decider::limit_rate(Passage& passage) noexcept {
+  const auto counted = passage.chain.limiter.count(passage.request.source_ip, monotonic_ns());
+  if (counted.allowed) return Next::kGoOn;
+  passage.decision.action = Action::kTooMany;
+  passage.decision.retry_after_seconds = counted.retry_after_seconds;
+  return Next::kEnd;
+}
+
+EventRecord* Decider::claim_event(const Passage& passage, const Link& link, const Candidate& candidate) noexcept {
+  EventRecord* record = events_.claim();
+  if (record == nullptr) {
+    add(passage.chain.counters->slot().events_dropped, 1);
+    return nullptr;
+  }
+  record->unix_ms = static_cast<std::int64_t>(passage.request.now_unix_ms);
+  record->method.assign(passage.request.method);
+  record->uri.assign(passage.request.uri);
+  record->source_ip.assign(passage.request.source_ip);
+  record->module.assign(link.name);
+  record->version_id = candidate.version.id;
+  return record;
+}
+
+// The guest is asked for its reasons only where somebody will read them.
+void Decider::record_verdict(const Passage& passage, const Link& link, const Candidate& candidate,
+                             Verdict verdict) noexcept {
+  EventRecord* record = claim_event(passage, link, candidate);
+  if (record == nullptr) return;
+  record->kind = event_kind_of(verdict);
+  record->rule.assign({});
+  record->message.assign({});
+  engine::Instance* instance = candidate.loaded->ready();
+  try {
+    const engine::VerdictDetail detail = instance->verdict_detail();
+    record->rule.assign(detail.rule);
+    record->message.assign(detail.message);
+  } catch (const std::exception& error) {
+    record->message.assign(error.what());
+  }
+  events_.publish();
+  if (!instance->usable()) {
+    candidate.loaded->give_up();
+    handover_.ask_for_instances();
+  }
+}
+
+void Decider::record_error(const Passage& passage, const Link& link, const Candidate& candidate, std::string_view kind,
+                           std::string_view message) noexcept {
+  EventRecord* record = claim_event(passage, link, candidate);
+  if (record == nullptr) return;
+  record->kind = kind;
+  record->rule.assign({});
+  record->message.assign(message);
+  events_.publish();
+}
+
+}  // namespace secbeat::worker

@@ -1,0 +1,93 @@
+#include "loaded_version.hpp"
+
+#include <utility>
+
+#include "secbeat/base/files.hpp"
+#include "warm_up.hpp"
+
+namespace secbeat::worker {
+namespace {
+
+// Bounds against a wrong file, far above what a module within its own limit compiles to.
+constexpr std::size_t kMaxArtifactBytes = std::size_t{256} << 20U;
+constexpr std::size_t kMaxConfigBytes = std::size_t{64} << 20U;
+
+Result<std::string> read_config(const control::StatePaths& paths, const std::string& sha256) {
+  if (sha256.empty()) return std::string();
+  auto bytes = read_file(paths.config(sha256), kMaxConfigBytes);
+  if (!bytes) return bytes;
+  if (const std::string found = sha256_hex(*bytes); found != sha256) {
+    return fail(ErrorCode::kIo, "the configuration " + paths.config(sha256).string() + " has SHA-256 " + found);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<LoadedVersion>> LoadedVersion::load(const LoadContext& context, const control::Version& version,
+                                                           const engine::Limits& limits) {
+  std::shared_ptr<LoadedVersion> loaded(new LoadedVersion(version, limits));
+  auto config = read_config(context.paths, version.config_sha256);
+  if (!config) return std::unexpected(config.error());
+  loaded->config_ = std::move(*config);
+
+  const auto bytes = read_file(context.paths.artifact(version.artifact_sha256), kMaxArtifactBytes);
+  if (!bytes) return std::unexpected(bytes.error());
+  auto artifact = engine::Artifact::load(context.engine, *bytes, version.artifact_sha256);
+  if (!artifact) return std::unexpected(artifact.error());
+  loaded->artifact_ = std::move(*artifact);
+
+  auto instance = loaded->make_instance(context);
+  if (!instance) return std::unexpected(instance.error());
+  loaded->active_ = std::move(*instance);
+  loaded->needs_body_ = loaded->active_->needs_body();
+  return loaded;
+}
+
+LoadedVersion::~LoadedVersion() {
+  delete spare_.load(std::memory_order_acquire);
+  delete broken_.load(std::memory_order_acquire);
+}
+
+bool LoadedVersion::is(const control::Version& version, const engine::Limits& limits) const noexcept {
+  return version_.id == version.id && version_.artifact_sha256 == version.artifact_sha256 &&
+         version_.config_sha256 == version.config_sha256 && limits_ == limits;
+}
+
+// A guest that fails on a sample request serves as it is: whether it may is decided by the rehearsal.
+Result<std::unique_ptr<engine::Instance>> LoadedVersion::make_instance(const LoadContext& context) {
+  const Ticker::Running running(context.lane);
+  auto instance = engine::Instance::create(context.engine, artifact_, limits_, config_);
+  if (!instance || fails_when_warmed_ || warm_up(**instance) == Warmth::kWarm) return instance;
+  fails_when_warmed_ = true;
+  return engine::Instance::create(context.engine, artifact_, limits_, config_);
+}
+
+engine::Instance* LoadedVersion::next_instance() noexcept {
+  if (active_) {
+    engine::Instance* none = nullptr;
+    if (!broken_.compare_exchange_strong(none, active_.get(), std::memory_order_release, std::memory_order_relaxed)) {
+      return nullptr;  // the helper thread has not taken the one before
+    }
+    static_cast<void>(active_.release());
+  }
+  active_failed_ = false;
+  active_.reset(spare_.exchange(nullptr, std::memory_order_acq_rel));
+  starved_.store(active_ == nullptr, std::memory_order_release);
+  return active_.get();
+}
+
+Result<void> LoadedVersion::maintain(const LoadContext& context, Readiness readiness) {
+  delete broken_.exchange(nullptr, std::memory_order_acquire);
+  if (readiness == Readiness::kAsIs && !starved_.load(std::memory_order_acquire)) {
+    delete spare_.exchange(nullptr, std::memory_order_acquire);
+    return {};
+  }
+  if (spare_.load(std::memory_order_relaxed) != nullptr) return {};
+  auto instance = make_instance(context);
+  if (!instance) return std::unexpected(instance.error());
+  spare_.store(instance->release(), std::memory_order_release);  // only this thread puts one there
+  return {};
+}
+
+}  // namespace secbeat::worker
