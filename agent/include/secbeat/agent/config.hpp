@@ -60,16 +60,19 @@ struct Config {
   // [proxy]
   Nginx nginx = Nginx::kManaged;
   Listen proxy{"127.0.0.1", 8000};
-  std::string upstream;                  // "host:port"; REQUIRES for kManaged
+  std::string upstream;                  // "host:port"; required for kManaged
   std::uint32_t workers = 0;             // 0: the cores
   std::string worker_user = "www-data";  // only when started as root
   std::filesystem::path nginx_binary;    // empty: found on PATH and in /usr/sbin
+  bool receipt = false;                  // answers name the version that decided (X-SecBeat-Receipt)
+  bool access_log = true;
 
   // [node]
   std::string node_name;                 // default: the host's name
   std::map<std::string, std::string> labels;
   std::filesystem::path data_dir;
   std::filesystem::path state_dir;
+  std::string log_level = "info";        // "debug", "info", "warn", "error"
 
   std::vector<std::string> notices;      // keys that are accepted and do nothing yet: told at start
 };

@@ -1,0 +1,33 @@
+// What the values of a configuration mean together: defaults, absolute paths, contradictions.
+//
+// Thread safety: as for std::map; finish() reads the environment.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "config_keys.hpp"
+#include "secbeat/base/error.hpp"
+
+namespace secbeat::agent {
+
+// The faults of one file, told in the order of its lines.
+class Faults {
+ public:
+  explicit Faults(std::filesystem::path file) : file_(std::move(file)) {}
+  void add(int line, std::string_view key, std::string what);
+  [[nodiscard]] bool empty() const { return faults_.empty(); }
+  // REQUIRES: !empty().
+  [[nodiscard]] Error error() const;
+
+ private:
+  std::filesystem::path file_;
+  std::multimap<int, std::string> faults_;
+};
+
+// Fills in what depends on other keys, the user and the machine, and adds what contradicts.
+void finish(Draft& draft, Faults& faults);
+
+}  // namespace secbeat::agent

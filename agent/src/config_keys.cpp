@@ -1,0 +1,217 @@
+#include "config_keys.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "config_values.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+constexpr double kKiB = 1024;
+constexpr double kMiB = 1024 * kKiB;
+constexpr double kSecondsOfADay = 86400;
+
+bool flag(const Scalar& value) { return std::get<bool>(value); }
+const std::string& text(const Scalar& value) { return std::get<std::string>(value); }
+std::int64_t whole(const Scalar& value) { return std::get<std::int64_t>(value); }
+double number(const Scalar& value) {
+  const auto* integer = std::get_if<std::int64_t>(&value);
+  return integer != nullptr ? static_cast<double>(*integer) : std::get<double>(value);
+}
+// REQUIRES: the key's range lies within T.
+template <class T>
+T whole_as(const Scalar& value) {
+  return static_cast<T>(whole(value));
+}
+
+Told ok() { return {}; }
+Told fault(std::string what) { return {std::move(what), {}}; }
+Told notice(std::string what) { return {{}, std::move(what)}; }
+
+Told later(std::string_view feature) {
+  return notice(fmt::format("accepted, without effect: this version has no {}", feature));
+}
+
+Told refused(std::string_view what) {
+  return fault(fmt::format("this version has no {}; take the key out, or you would rely on it in vain", what));
+}
+
+Told store_path(std::string& to, const Scalar& value) {
+  if (text(value).empty() || !is_plain_path(text(value))) {
+    return fault("expected a path without quotes, '\\', '$', ';', braces and control characters");
+  }
+  to = text(value);
+  return ok();
+}
+
+Told store_on_error(std::optional<control::OnError>& to, const Scalar& value) {
+  if (text(value) == "previous") {
+    to = control::OnError::kPrevious;
+  } else if (text(value) == "open") {
+    to = control::OnError::kOpen;
+  } else if (text(value) == "closed") {
+    to = control::OnError::kClosed;
+  } else {
+    return fault(fmt::format("expected \"previous\", \"open\" or \"closed\", got \"{}\"", printable(text(value))));
+  }
+  return ok();
+}
+
+Told check_isolation(const Scalar& value) {
+  if (text(value) == "instance") return ok();
+  if (text(value) == "request") return later("instance for each request: modules keep theirs between requests");
+  return fault(fmt::format("expected \"instance\" or \"request\", got \"{}\"", printable(text(value))));
+}
+
+Told store_listen(Listen& to, const Scalar& value) {
+  const auto listen = parse_listen(text(value));
+  if (!listen) {
+    return fault(fmt::format("expected an address and a port such as \"127.0.0.1:8000\" or \"[::1]:8000\", got \"{}\"",
+                             printable(text(value))));
+  }
+  to = *listen;
+  return ok();
+}
+
+Told store_name(std::string& to, const Scalar& value) {
+  if (!is_name(text(value))) {
+    return fault("expected a name: letters, digits, '.', '_', '-', at most 64, not beginning with '.' or '-'");
+  }
+  to = text(value);
+  return ok();
+}
+
+Told store_word(std::string& to, const Scalar& value, std::initializer_list<std::string_view> words) {
+  if (std::ranges::find(words, text(value)) == words.end()) {
+    return fault(fmt::format("expected one of {}, got \"{}\"", fmt::join(words, ", "), printable(text(value))));
+  }
+  to = text(value);
+  return ok();
+}
+
+using D = Draft;
+using N = std::string_view;
+using S = Scalar;
+constexpr auto kBool = KeyType::kBool;
+constexpr auto kInteger = KeyType::kInteger;
+constexpr auto kNumber = KeyType::kNumber;
+constexpr auto kString = KeyType::kString;
+constexpr auto kAny = KeyType::kAny;
+
+Told watch_later(D&, N, const S&) { return later("watch after a reload"); }
+Told fleet_later(D&, N, const S&) { return later("fleet: the node works on its own"); }
+
+// In the order of docs/configuration.md. Ranges: the least that works to the most that a node can bear.
+constexpr auto kKeys = std::to_array<Key>({
+    // clang-format off
+    {"waf.wasm.module", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.main.module, v); }},
+    {"waf.wasm.config", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.main.config.emplace(), v); }},
+    {"waf.wasm.hot_reload_enabled", kBool, 0, 0, [](D& d, N, const S& v) { d.config.hot_reload_enabled = flag(v); return ok(); }},
+    {"waf.wasm.keep_previous_versions", kInteger, 0, 8, [](D& d, N, const S& v) { d.config.keep_previous_versions = whole_as<std::uint32_t>(v); return ok(); }},
+    {"waf.wasm.validate_before_reload", kBool, 0, 0, [](D& d, N, const S& v) { d.config.rehearse = flag(v) ? Rehearse::kYes : Rehearse::kNo; return ok(); }},
+    {"waf.wasm.on_error", kString, 0, 0, [](D& d, N, const S& v) { return store_on_error(d.main.on_error, v); }},
+    {"waf.wasm.isolation", kString, 0, 0, [](D&, N, const S& v) { return check_isolation(v); }},
+    {"waf.wasm.deadline_ms", kInteger, 1, 1000, [](D& d, N, const S& v) { d.config.limits.call_budget = std::chrono::milliseconds(whole(v)); return ok(); }},
+    {"waf.wasm.configure_deadline_ms", kInteger, 1, 60000, [](D& d, N, const S& v) { d.config.limits.configure_budget = std::chrono::milliseconds(whole(v)); return ok(); }},
+    {"waf.wasm.memory_limit_mib", kInteger, 1, 1024, [](D& d, N, const S& v) { d.config.limits.memory_bytes = whole_as<std::size_t>(v) << 20U; return ok(); }},
+    {"waf.wasm.fuel_limit", kInteger, 0, 1e15, [](D&, N, const S& v) { return whole(v) == 0 ? ok() : later("limit on the fuel of a sample request"); }},
+    {"waf.wasm.max_module_bytes", kInteger, kKiB, 64 * kMiB, [](D& d, N, const S& v) { d.config.max_module_bytes = whole_as<std::size_t>(v); return ok(); }},
+    {"waf.wasm.max_body_bytes", kInteger, 0, 16 * kMiB, [](D& d, N, const S& v) { d.config.max_body_bytes = whole_as<std::uint64_t>(v); return ok(); }},
+    {"waf.wasm.body_over_limit", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string word;
+       Told told = store_word(word, v, {"inspect", "block"});
+       d.config.body_over_limit = word == "block" ? control::BodyOverLimit::kBlock : control::BodyOverLimit::kInspect;
+       return told;
+     }},
+    {"waf.wasm.require_signature", kBool, 0, 0, [](D&, N, const S& v) { return flag(v) ? refused("signatures of modules") : ok(); }},
+
+    {"waf.wasm.modules[].name", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.further.back().name, v); }},
+    {"waf.wasm.modules[].module", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().module, v); }},
+    {"waf.wasm.modules[].config", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().config.emplace(), v); }},
+    {"waf.wasm.modules[].on_error", kString, 0, 0, [](D& d, N, const S& v) { return store_on_error(d.further.back().on_error, v); }},
+    {"waf.wasm.modules[].isolation", kString, 0, 0, [](D&, N, const S& v) { return check_isolation(v); }},
+
+    {"waf.wasm.reload.auto_reload_on_file_change", kBool, 0, 0, [](D&, N, const S& v) { return flag(v) ? later("watch on files: upload over the API") : ok(); }},
+    {"waf.wasm.reload.max_reload_frequency_seconds", kInteger, 0, kSecondsOfADay, [](D& d, N, const S& v) { d.config.max_reload_frequency = std::chrono::seconds(whole(v)); return ok(); }},
+    {"waf.wasm.reload.compile_timeout_seconds", kInteger, 1, 600, [](D& d, N, const S& v) { d.config.compile_timeout = std::chrono::seconds(whole(v)); return ok(); }},
+    {"waf.wasm.reload.compile_memory_mib", kInteger, 64, 65536, [](D& d, N, const S& v) { d.config.compile_memory_bytes = whole_as<std::size_t>(v) << 20U; return ok(); }},
+
+    {"waf.wasm.watch.seconds", kInteger, 0, kSecondsOfADay, watch_later},
+    {"waf.wasm.watch.min_errors", kInteger, 1, 1e6, watch_later},
+    {"waf.wasm.watch.error_percent", kNumber, 0, 100, watch_later},
+
+    {"waf.rate_limit.requests_per_second", kNumber, 0.001, 1e6, [](D& d, N, const S& v) { d.config.rate_limit_per_second = number(v); return ok(); }},
+    {"waf.rate_limit.burst", kInteger, 1, 1e6, [](D& d, N, const S& v) { d.config.rate_limit_burst = whole_as<std::uint32_t>(v); return ok(); }},
+
+    {"proxy.nginx", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string word;
+       Told told = store_word(word, v, {"managed", "external"});
+       d.config.nginx = word == "external" ? Nginx::kExternal : Nginx::kManaged;
+       return told;
+     }},
+    {"proxy.listen", kString, 0, 0, [](D& d, N, const S& v) { return store_listen(d.config.proxy, v); }},
+    {"proxy.upstream", kString, 0, 0, [](D& d, N, const S& v) {
+       if (!is_host_and_port(text(v))) {
+         return fault(fmt::format("expected \"host:port\" of the site to protect, got \"{}\"", printable(text(v))));
+       }
+       d.config.upstream = text(v);
+       return ok();
+     }},
+    {"proxy.workers", kInteger, 0, 64, [](D& d, N, const S& v) { d.config.workers = whole_as<std::uint32_t>(v); return ok(); }},
+    {"proxy.user", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.config.worker_user, v); }},
+    {"proxy.nginx_binary", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string path;
+       Told told = store_path(path, v);
+       d.config.nginx_binary = path;
+       return told;
+     }},
+    {"proxy.receipt", kBool, 0, 0, [](D& d, N, const S& v) { d.config.receipt = flag(v); return ok(); }},
+    {"proxy.access_log", kBool, 0, 0, [](D& d, N, const S& v) { d.config.access_log = flag(v); return ok(); }},
+
+    {"api.listen", kString, 0, 0, [](D& d, N, const S& v) { return store_listen(d.config.api, v); }},
+    {"api.insecure", kBool, 0, 0, [](D& d, N, const S& v) { d.config.api_insecure = flag(v); return ok(); }},
+    {"api.keys", kAny, 0, 0, [](D&, N, const S&) { return refused("keys for the API"); }},
+    {"api.tls_certificate", kAny, 0, 0, [](D&, N, const S&) { return refused("TLS for the API"); }},
+    {"api.tls_key", kAny, 0, 0, [](D&, N, const S&) { return refused("TLS for the API"); }},
+
+    {"node.name", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.config.node_name, v); }},
+    {"node.labels.*", kString, 0, 0, [](D& d, N name, const S& v) {
+       if (!is_name(name) || !is_name(text(v))) {
+         return fault("expected label and value of letters, digits, '.', '_', '-', at most 64");
+       }
+       d.config.labels[std::string(name)] = text(v);
+       return ok();
+     }},
+    {"node.data_dir", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string path;
+       Told told = store_path(path, v);
+       d.config.data_dir = path;
+       return told;
+     }},
+    {"node.state_dir", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string path;
+       Told told = store_path(path, v);
+       d.config.state_dir = path;
+       return told;
+     }},
+    {"node.log_level", kString, 0, 0, [](D& d, N, const S& v) { return store_word(d.config.log_level, v, {"debug", "info", "warn", "error"}); }},
+
+    {"nats.url", kString, 0, 0, fleet_later},
+    {"nats.credentials", kString, 0, 0, fleet_later},
+    {"nats.tls_ca", kString, 0, 0, fleet_later},
+    {"nats.tls_certificate", kString, 0, 0, fleet_later},
+    {"nats.tls_key", kString, 0, 0, fleet_later},
+
+    {"archive.url", kString, 0, 0, [](D&, N, const S&) { return later("archive"); }},
+    // clang-format on
+});
+
+}  // namespace
+
+std::span<const Key> config_keys() { return kKeys; }
+
+}  // namespace secbeat::agent

@@ -1,0 +1,328 @@
+// The configuration: what is accepted, what is refused and with which words, and that the sample is complete.
+#include "secbeat/agent/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "config_keys.hpp"
+#include "config_values.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr std::string_view kLeast = "[waf.wasm]\nmodule = \"a.wasm\"\n[proxy]\nupstream = \"127.0.0.1:8080\"\n";
+
+Result<Config> parse(const std::string& text) { return parse_config(text, "/etc/secbeat/secbeat.toml"); }
+
+std::string error_of(const std::string& text) {
+  const auto config = parse(text);
+  return config ? "accepted" : config.error().message;
+}
+
+const std::filesystem::path& sample_path() {
+  static const std::filesystem::path path = std::filesystem::path(SECBEAT_SOURCE_DIR) / "examples/secbeat.toml";
+  return path;
+}
+
+std::string sample_text() {
+  std::ostringstream text;
+  text << std::ifstream(sample_path()).rdbuf();
+  return text.str();
+}
+
+TEST(Config, HasTheDocumentedDefaultsWhereNothingIsSaid) {
+  const auto config = parse(std::string(kLeast));
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->modules.size(), 1U);
+  EXPECT_EQ(config->modules[0].module, "/etc/secbeat/a.wasm");
+  EXPECT_EQ(config->modules[0].config, "/etc/secbeat/waf-config.json");
+  EXPECT_FALSE(config->modules[0].config_is_explicit);
+  EXPECT_EQ(config->modules[0].on_error, control::OnError::kPrevious);
+  EXPECT_TRUE(config->hot_reload_enabled);
+  EXPECT_EQ(config->keep_previous_versions, 2U);
+  EXPECT_EQ(config->rehearse, Rehearse::kYes);
+  EXPECT_EQ(config->limits, engine::Limits{});
+  EXPECT_EQ(config->max_module_bytes, 4194304U);
+  EXPECT_EQ(config->max_body_bytes, 131072U);
+  EXPECT_EQ(config->max_reload_frequency.count(), 10);
+  EXPECT_EQ(config->compile_timeout.count(), 30);
+  EXPECT_EQ(to_text(config->api), "127.0.0.1:9090");
+  EXPECT_EQ(to_text(config->proxy), "127.0.0.1:8000");
+  EXPECT_EQ(config->nginx, Nginx::kManaged);
+  EXPECT_THAT(config->notices, IsEmpty());
+  EXPECT_TRUE(config->data_dir.is_absolute());
+  EXPECT_TRUE(config->state_dir.is_absolute());
+}
+
+TEST(Config, ReadsEveryKindOfValue) {
+  const auto config = parse(R"(
+[waf.wasm]
+module = "rules/one.wasm"
+config = "/abs/one.json"
+on_error = "closed"
+deadline_ms = 7
+memory_limit_mib = 32
+validate_before_reload = false
+body_over_limit = "block"
+[[waf.wasm.modules]]
+name = "two"
+module = "../two.wasm"
+on_error = "open"
+[[waf.wasm.modules]]
+module = "three.wasm"
+[waf.rate_limit]
+requests_per_second = 0.5
+burst = 3
+[proxy]
+upstream = "site.example:80"
+listen = "[::1]:8443"
+workers = 3
+receipt = true
+access_log = false
+[node]
+name = "node-7"
+labels = { region = "eu", "disk.kind" = "nvme" }
+data_dir = "data"
+state_dir = "/run/s"
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->modules.size(), 3U);
+  EXPECT_EQ(config->modules[0].module, "/etc/secbeat/rules/one.wasm");
+  EXPECT_EQ(config->modules[0].config, "/abs/one.json");
+  EXPECT_TRUE(config->modules[0].config_is_explicit);
+  EXPECT_EQ(config->modules[1].name, "two");
+  EXPECT_EQ(config->modules[1].module, "/etc/two.wasm");
+  EXPECT_EQ(config->modules[1].on_error, control::OnError::kOpen);
+  EXPECT_TRUE(config->modules[1].config.empty());
+  EXPECT_EQ(config->modules[2].on_error, control::OnError::kClosed);  // as in [waf.wasm]
+  EXPECT_EQ(config->limits.call_budget.count(), 7);
+  EXPECT_EQ(config->limits.memory_bytes, std::size_t{32} << 20U);
+  EXPECT_EQ(config->rehearse, Rehearse::kNo);
+  EXPECT_EQ(config->body_over_limit, control::BodyOverLimit::kBlock);
+  EXPECT_DOUBLE_EQ(config->rate_limit_per_second, 0.5);
+  EXPECT_EQ(to_text(config->proxy), "[::1]:8443");
+  EXPECT_EQ(config->workers, 3U);
+  EXPECT_TRUE(config->receipt);
+  EXPECT_FALSE(config->access_log);
+  EXPECT_EQ(config->labels, (std::map<std::string, std::string>{{"region", "eu"}, {"disk.kind", "nvme"}}));
+  EXPECT_EQ(config->data_dir, "/etc/secbeat/data");
+  EXPECT_EQ(config->state_dir, "/run/s");
+}
+
+TEST(Config, NamesFileLineAndKeyOfAFault) {
+  EXPECT_EQ(error_of(std::string(kLeast) + "workers = \"two\"\n"),
+            "/etc/secbeat/secbeat.toml:5: proxy.workers: expected a whole number, got a text");
+}
+
+TEST(Config, TellsAllFaultsInTheOrderOfTheLines) {
+  EXPECT_EQ(error_of("[waf.wasm]\nmodul = \"a.wasm\"\ndeadline_ms = 0\n[proxy]\nlisten = \"x\"\nupstream = \"a:1\"\n"),
+            "/etc/secbeat/secbeat.toml:2: waf.wasm.modul: unknown key; did you mean \"module\"?\n"
+            "/etc/secbeat/secbeat.toml:3: waf.wasm.deadline_ms: must be 1 to 1000, got 0\n"
+            "/etc/secbeat/secbeat.toml:5: proxy.listen: expected an address and a port such as \"127.0.0.1:8000\" or "
+            "\"[::1]:8000\", got \"x\"");
+}
+
+struct Refused {
+  std::string what;
+  std::string text;   // after kLeast, whose last table is [proxy] in lines 3 and 4
+  std::string words;  // in the message
+};
+
+class RefusedConfig : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedConfig, IsRefusedWithItsReason) {
+  EXPECT_THAT(error_of(std::string(kLeast) + GetParam().text), HasSubstr(GetParam().words)) << GetParam().what;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Config, RefusedConfig,
+    ::testing::Values(
+        Refused{"unknown table", "[prox]\n", ":5: prox: unknown key; did you mean \"proxy\"?"},
+        Refused{"unknown key in a module", "[[waf.wasm.modules]]\nmodule = \"b\"\nnme = \"c\"\n",
+                ":7: waf.wasm.modules[].nme: unknown"},
+        Refused{"a path in quotes is not a path", "\"labels.a\" = 1\n", "unknown key"},
+        Refused{"dotted name at the top", "\"waf.wasm\" = 1\n", "unknown key"},
+        Refused{"table instead of value", "[proxy.workers]\nx = 1\n", "expected a whole number, got a table"},
+        Refused{"value instead of table", "[node]\nlabels = 5\n", ":6: node.labels: expected a table"},
+        Refused{"value instead of tables", "[x]\n[waf.wasm.modules]\nname = \"a\"\n",
+                "expected tables [[waf.wasm.modules]]"},
+        Refused{"list of numbers instead of tables", "[waf]\nwasm.modules = [1]\n", "toml"},
+        Refused{"number instead of text", "listen = 8000\n",
+                ":5: proxy.listen: expected a text in quotes, got a whole number"},
+        Refused{"text instead of boolean", "receipt = \"yes\"\n", "expected true or false, got a text"},
+        Refused{"fraction instead of integer", "workers = 1.5\n",
+                "expected a whole number, got a number with a fraction"},
+        Refused{"below the range", "workers = -1\n", "must be 0 to 64, got -1"},
+        Refused{"above the range", "workers = 9223372036854775807\n", "must be 0 to 64"},
+        Refused{"not a number", "[waf.rate_limit]\nrequests_per_second = nan\n", "must be 0.001 to 1000000, got nan"},
+        Refused{"infinity", "[waf.rate_limit]\nrequests_per_second = inf\n", "must be 0.001 to 1000000, got inf"},
+        Refused{"rate of zero", "[waf.rate_limit]\nrequests_per_second = 0\n", "must be 0.001 to"},
+        Refused{"key twice", "upstream = \"b:1\"\n", ":5: toml: "},
+        Refused{"no end of a text", "user = \"www\n", ":5: toml: "}, Refused{"no TOML", "<xml>\n", ":5: toml: "},
+        Refused{"bytes that are not UTF-8", "user = \"\xff\"\n", "toml: "},
+        Refused{"a directive in a path", "nginx_binary = '/usr/sbin/nginx\"; include /etc/passwd'\n",
+                "expected a path without"},
+        Refused{"a directive in a user", "user = \"root; daemon off\"\n", "proxy.user: expected a name"},
+        Refused{"a directive in the address", "listen = \"127.0.0.1:80; include x\"\n", "expected an address"},
+        Refused{"a NUL in the address", "listen = \"127.0.0.1\\u0000:80\"\n", "127.0.0.1\\x00:80"},
+        Refused{"a NUL in a path", "nginx_binary = \"/bin/x\\u0000\"\n", "expected a path without"},
+        Refused{"port too large", "listen = \"127.0.0.1:65536\"\n", "expected an address"},
+        Refused{"signed port", "listen = \"127.0.0.1:+80\"\n", "expected an address"},
+        Refused{"IPv6 without brackets", "listen = \"::1:80\"\n", "expected an address"},
+        Refused{"name to listen on", "listen = \"example.org:80\"\n", "expected an address"},
+        Refused{"word that is none", "nginx = \"apache\"\n", "expected one of managed, external, got \"apache\""},
+        Refused{"API beyond loopback", "[api]\nlisten = \"0.0.0.0:9090\"\n",
+                ":6: api.listen: 0.0.0.0:9090 is reachable from other machines"},
+        Refused{"API beyond loopback, IPv6", "[api]\nlisten = \"[::]:9090\"\n", "insecure = true in [api]"},
+        Refused{"API on the proxy's port", "[api]\nlisten = \"127.0.0.1:8000\"\n",
+                "the same address and port as proxy.listen"},
+        Refused{"keys of the API", "[[api.keys]]\nname = \"a\"\n", "api.keys: this version has no keys for the API"},
+        Refused{"TLS of the API", "[api]\ntls_certificate = \"a\"\n", "this version has no TLS for the API"},
+        Refused{"module without file", "[[waf.wasm.modules]]\nname = \"a\"\n", ":5: waf.wasm.modules.module: missing"},
+        Refused{
+            "module twice",
+            "[[waf.wasm.modules]]\nname = \"a\"\nmodule = \"a\"\n[[waf.wasm.modules]]\nname = \"a\"\nmodule = \"b\"\n",
+            ":8: waf.wasm.modules.name: \"a\" is there twice"},
+        Refused{"name with a path", "[[waf.wasm.modules]]\nname = \"../a\"\nmodule = \"a\"\n", "expected a name"},
+        Refused{"label with a line break", "[node.labels]\na = \"b\\nc\"\n", "node.labels.a: expected label and value"},
+        Refused{"one folder for both", "[node]\ndata_dir = \"/x\"\nstate_dir = \"/x/\"\n",
+                "node.state_dir: the same folder"},
+        Refused{"state folder too long for a socket", "[node]\nstate_dir = \"/" + std::string(120, 'd') + "\"\n",
+                "a unix socket's path holds 107"},
+        Refused{"deep key", "[" + std::string("a.") + "a.a.a.a.a.a.a.a.a]\n", ":5: toml: a key with too many dots"},
+        Refused{"deep lists", "x = " + std::string(1000, '[') + "\n", "toml: "}));
+
+TEST(Config, RefusesSignaturesThatItCannotCheck) {
+  EXPECT_THAT(error_of("[waf.wasm]\nrequire_signature = true\n[proxy]\nupstream = \"a:1\"\n"),
+              HasSubstr(":2: waf.wasm.require_signature: this version has no signatures of modules"));
+}
+
+TEST(Config, AsksForTheUpstreamWhereItWouldStand) {
+  EXPECT_THAT(error_of("\n[proxy]\nworkers = 1\n"), HasSubstr(":2: proxy.upstream: missing: "));
+  EXPECT_THAT(error_of(""), HasSubstr(":1: proxy.upstream: missing: "));
+  EXPECT_EQ(error_of("[proxy]\nnginx = \"external\"\n"), "accepted");
+}
+
+TEST(Config, AcceptsKeysOfLaterFeaturesWithANotice) {
+  const auto config = parse(std::string(kLeast) + R"(
+[waf.wasm.watch]
+seconds = 60
+[waf.wasm.reload]
+auto_reload_on_file_change = true
+[nats]
+url = "nats://127.0.0.1:4222"
+[archive]
+url = "archive"
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  for (const char* key :
+       {"waf.wasm.watch.seconds", "waf.wasm.reload.auto_reload_on_file_change", "nats.url", "archive.url"}) {
+    EXPECT_THAT(config->notices, Contains(AllOf(HasSubstr(key), HasSubstr("accepted, without effect"))));
+  }
+}
+
+TEST(Config, SaysLoudlyThatTheApiIsOpen) {
+  const auto config = parse(std::string(kLeast) + "[api]\nlisten = \"*:9090\"\ninsecure = true\n");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(to_text(config->api), "0.0.0.0:9090");
+  EXPECT_THAT(config->notices, Contains(AllOf(HasSubstr("WARNING"), HasSubstr("0.0.0.0:9090"))));
+}
+
+TEST(Config, TellsALimitedNumberOfFaults) {
+  std::string text(kLeast);
+  for (int i = 0; i < 500; ++i) text += "unknown_" + std::to_string(i) + " = 1\n";
+  const std::string message = error_of(text);
+  EXPECT_THAT(message, HasSubstr("… and 450 more"));
+}
+
+TEST(Config, RefusesAFileThatIsNoConfigurationBySize) {
+  EXPECT_THAT(error_of(std::string(300 * 1024, '#')), HasSubstr("larger than 262144 bytes"));
+}
+
+TEST(Config, NamesAFileThatIsNotThere) {
+  const auto config = load_config("/nonexistent/secbeat.toml");
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().code, ErrorCode::kConfig);
+  EXPECT_THAT(config.error().message, HasSubstr("/nonexistent/secbeat.toml: No such file"));
+}
+
+TEST(Config, TheSampleFileIsAccepted) {
+  const auto config = load_config(sample_path());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(config->notices, IsEmpty());
+}
+
+// Keys of the sample: live ones, and those that are commented out without a space after '#'.
+std::set<std::string> keys_of_the_sample() {
+  const std::regex table(R"(^#?(\[{1,2})([a-z_.]+)\]{1,2}$)");
+  const std::regex key(R"(^#?([a-z_]+) = .*$)");
+  std::set<std::string> keys;
+  std::string prefix;
+  std::istringstream lines(sample_text());
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch match;
+    if (std::regex_match(line, match, table)) prefix = match[2].str() + (match[1].str() == "[[" ? "[]" : "");
+    if (std::regex_match(line, match, key))
+      keys.insert(prefix + "." + (prefix == "node.labels" ? "*" : match[1].str()));
+  }
+  return keys;
+}
+
+TEST(Config, TheSampleFileHasEveryKeyAndNoOther) {
+  std::set<std::string> known;
+  for (const Key& key : config_keys()) known.emplace(key.path);
+  EXPECT_EQ(keys_of_the_sample(), known);
+}
+
+TEST(Config, TheSampleFileShowsTheDefaults) {
+  const auto sample = load_config(sample_path());
+  const auto least = parse_config(
+      "[waf.wasm]\nmodule = \"universal-waf.wasm\"\n[proxy]\nupstream = \"127.0.0.1:8080\"\n", sample_path());
+  ASSERT_TRUE(sample && least);
+  EXPECT_EQ(sample->limits, least->limits);
+  EXPECT_EQ(sample->max_module_bytes, least->max_module_bytes);
+  EXPECT_EQ(sample->max_body_bytes, least->max_body_bytes);
+  EXPECT_EQ(sample->compile_memory_bytes, least->compile_memory_bytes);
+  EXPECT_EQ(sample->compile_timeout, least->compile_timeout);
+  EXPECT_EQ(sample->max_reload_frequency, least->max_reload_frequency);
+  EXPECT_EQ(sample->keep_previous_versions, least->keep_previous_versions);
+  EXPECT_EQ(sample->rate_limit_per_second, least->rate_limit_per_second);
+  EXPECT_EQ(sample->rate_limit_burst, least->rate_limit_burst);
+  EXPECT_EQ(to_text(sample->api), to_text(least->api));
+  EXPECT_EQ(to_text(sample->proxy), to_text(least->proxy));
+  EXPECT_EQ(sample->worker_user, least->worker_user);
+  EXPECT_EQ(sample->receipt, least->receipt);
+  EXPECT_EQ(sample->access_log, least->access_log);
+  EXPECT_EQ(sample->log_level, least->log_level);
+  EXPECT_EQ(sample->data_dir, least->data_dir);
+}
+
+TEST(Listen, KnowsLoopback) {
+  EXPECT_TRUE(is_loopback("127.0.0.1"));
+  EXPECT_TRUE(is_loopback("127.9.9.9"));
+  EXPECT_TRUE(is_loopback("::1"));
+  EXPECT_FALSE(is_loopback("0.0.0.0"));
+  EXPECT_FALSE(is_loopback("::"));
+  EXPECT_FALSE(is_loopback("::ffff:10.0.0.1"));
+  EXPECT_FALSE(is_loopback("localhost.example.org"));
+}
+
+TEST(Printable, CutsAndEscapesWhatATerminalWouldObey) {
+  EXPECT_EQ(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
+  EXPECT_THAT(printable(std::string(500, 'x')), HasSubstr("…"));
+}
+
+}  // namespace
+}  // namespace secbeat::agent
