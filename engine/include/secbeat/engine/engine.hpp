@@ -9,6 +9,7 @@
 // and at a tick the running call compares its thread's CPU time with its budget.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -96,6 +97,11 @@ class Instance {
   // About the verdict of the last inspect(). Costs a call into the guest: ask only when it is needed.
   // May make the instance unusable (a trap in verdict_detail is not the request's error).
   VerdictDetail verdict_detail();
+
+  // The rules in force as the module lists them: UTF-8, at most 1 MiB, meant to be JSON and not checked; empty where
+  // the module does not say. kMemoryLimit or kConfigureFailed, and an unusable instance, where the call fails.
+  // REQUIRES: usable().
+  Result<std::string> inventory();
 
   [[nodiscard]] bool usable() const noexcept;
   [[nodiscard]] bool needs_body() const noexcept;  // secbeat_needs bit 0; true where absent

@@ -1,0 +1,177 @@
+#include <fmt/format.h>
+#include <wasmtime/config.h>
+
+#include <chrono>
+#include <system_error>
+
+#include "compile_parts.hpp"
+#include "engine_impl.hpp"
+#include "secbeat/base/files.hpp"
+#include "secbeat/engine/compile.hpp"
+#include "settings.hpp"
+
+namespace secbeat::engine {
+namespace {
+
+// Read whole into memory; far above what compiles from a module of the largest size.
+constexpr std::size_t kMaxArtifactBytes = std::size_t{256} << 20U;
+constexpr std::size_t kMaxConfigBytes = std::size_t{64} << 20U;
+
+// Above this a module's compile is felt at each reload.
+constexpr std::size_t kAdvisedModuleBytes = 500'000;
+
+double ms_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+// An engine that compiles: the shared settings, and what only concerns how the compiler works.
+EngineHandle compiling_engine() {
+  wasm_config_t* const settings = new_settings();
+  wasmtime_config_strategy_set(settings, WASMTIME_STRATEGY_CRANELIFT);
+  wasmtime_config_cranelift_opt_level_set(settings, WASMTIME_OPT_LEVEL_SPEED);
+  // A guest is one or two large functions: threads gain nothing and take the cores from the traffic.
+  wasmtime_config_parallel_compilation_set(settings, false);
+  return EngineHandle(wasm_engine_new_with_config(settings));
+}
+
+std::unexpected<Error> invalid_module(const wasmtime_error_t* error) {
+  return fail(ErrorCode::kInvalidWasm, "Invalid WASM module: " + reason_of(error));
+}
+
+const std::uint8_t* as_bytes(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
+
+// What a job does to one module; each step adds to the report, and a failed check ends it.
+class Job {
+ public:
+  Job(const CompileJob& job, CompileReport& report) : job_(job), report_(report) {}
+
+  // The outer result: whether the job could be done. The module's own error is in the report.
+  Result<void> run();
+
+ private:
+  Result<std::string> compile(std::string_view module);
+  Result<void> rehearse(std::string_view artifact, std::string_view sha256, std::string_view config);
+  Result<void> read_module(std::string& bytes);
+
+  const CompileJob& job_;
+  CompileReport& report_;
+};
+
+Result<void> Job::read_module(std::string& bytes) {
+  std::error_code unreadable;
+  const auto size = std::filesystem::file_size(job_.module, unreadable);
+  if (!unreadable && size > job_.max_module_bytes) {
+    report_.error = Error{ErrorCode::kTooLarge,
+                          fmt::format("The module has {} bytes, the limit is {} bytes", size, job_.max_module_bytes)};
+    return {};
+  }
+  auto read = read_file(job_.module, job_.max_module_bytes);
+  if (!read) return std::unexpected(read.error());
+  bytes = std::move(*read);
+  if (bytes.size() > kAdvisedModuleBytes) {
+    report_.warnings.push_back(
+        fmt::format("The module has {} KB; below {} KB it compiles fast: wasm-opt -Oz "
+                    "--strip-debug makes it smaller",
+                    bytes.size() / 1000, kAdvisedModuleBytes / 1000));
+  }
+  return {};
+}
+
+Result<void> Job::run() {
+  std::string config;
+  if (!job_.config.empty()) {
+    auto read = read_file(job_.config, kMaxConfigBytes);
+    if (!read) return std::unexpected(read.error());
+    config = std::move(*read);
+  }
+
+  std::string artifact;
+  std::string sha256 = job_.artifact_sha256;
+  if (job_.artifact.empty()) {
+    std::string module;
+    if (auto read = read_module(module); !read) return read;
+    if (report_.error) return {};
+    auto compiled = compile(module);
+    if (!compiled) {
+      report_.error = std::move(compiled.error());
+      return {};
+    }
+    artifact = std::move(*compiled);
+    sha256 = sha256_hex(artifact);
+  } else {
+    auto read = read_file(job_.artifact, kMaxArtifactBytes);
+    if (!read) return std::unexpected(read.error());
+    artifact = std::move(*read);
+  }
+  report_.artifact_sha256 = sha256;
+  report_.artifact_bytes = artifact.size();
+
+  if (auto rehearsed = rehearse(artifact, sha256, config); !rehearsed) {
+    report_.error = std::move(rehearsed.error());
+    return {};
+  }
+  if (!job_.output.empty()) return write_file_atomically(job_.output, artifact);
+  return {};
+}
+
+Result<std::string> Job::compile(std::string_view module) {
+  const auto start = std::chrono::steady_clock::now();
+  const EngineHandle engine = compiling_engine();
+  if (!engine) return fail(ErrorCode::kInternal, "Wasmtime could not make an engine");
+  if (const ErrorHandle error(wasmtime_module_validate(engine.get(), as_bytes(module), module.size())); error) {
+    report_.validate_ms = ms_since(start);
+    return invalid_module(error.get());
+  }
+  report_.validate_ms = ms_since(start);
+
+  const auto compile_start = std::chrono::steady_clock::now();
+  wasmtime_module_t* raw = nullptr;
+  const ErrorHandle error(wasmtime_module_new(engine.get(), as_bytes(module), module.size(), &raw));
+  report_.compile_ms = ms_since(compile_start);
+  if (error) return fail(ErrorCode::kCompileFailed, "The module does not compile: " + reason_of(error.get()));
+  const ModuleHandle compiled(raw);
+
+  if (auto imports = check_imports(*compiled); !imports) return std::unexpected(imports.error());
+  auto exports = read_exports(*compiled);
+  if (!exports) return std::unexpected(exports.error());
+  if (auto memory = check_initial_memory(*exports, job_.limits.memory_bytes); !memory) {
+    return std::unexpected(memory.error());
+  }
+
+  wasm_byte_vec_t bytes{};
+  const ErrorHandle refused(wasmtime_module_serialize(compiled.get(), &bytes));
+  if (refused) return fail(ErrorCode::kCompileFailed, "The module cannot be stored: " + reason_of(refused.get()));
+  std::string artifact(bytes.data, bytes.size);
+  wasm_byte_vec_delete(&bytes);
+  report_.compile_ms = ms_since(compile_start);
+  return artifact;
+}
+
+// Loads the artifact as a worker does, from sealed memory, and runs it.
+Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, std::string_view config) {
+  const auto start = std::chrono::steady_clock::now();
+  auto engine = Engine::create();
+  if (!engine) return std::unexpected(engine.error());
+  auto loaded = Artifact::load(**engine, artifact, sha256);
+  if (!loaded) return std::unexpected(loaded.error());
+  const ModuleExports& exports = (*loaded)->impl().exports;
+  report_.exports_configure = exports.has(GuestFunction::kConfigure);
+  if (auto memory = check_initial_memory(exports, job_.limits.memory_bytes); !memory) return memory;
+  if (job_.rehearsal == Rehearsal::kSkip) return {};
+  auto rehearsed = rehearse_samples(**engine, std::move(*loaded), job_.limits, config, report_);
+  report_.rehearse_ms = ms_since(start);
+  return rehearsed;
+}
+
+}  // namespace
+
+Result<CompileReport> run_compile_job(const CompileJob& job) {
+  if (job.module.empty() == job.artifact.empty()) {
+    return fail(ErrorCode::kInternal, "A compile job needs a module or an artifact, and not both");
+  }
+  CompileReport report;
+  if (auto done = Job(job, report).run(); !done) return std::unexpected(done.error());
+  return report;
+}
+
+}  // namespace secbeat::engine
