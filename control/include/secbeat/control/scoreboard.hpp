@@ -63,7 +63,7 @@ inline constexpr std::size_t kRateEntries = 65536;
 
 struct ScoreboardHeader {
   std::atomic<std::uint64_t> magic;  // kScoreboardMagic, stored last
-  std::uint32_t layout;              // kScoreboardLayout
+  std::uint32_t layout;              // kScoreboardLayoutVersion
   std::uint32_t worker_slots;
   std::atomic<std::uint64_t> flags;  // break-glass; none defined yet, 0
   std::uint64_t hash_seed[2];        // of the rate limiter, random for each file
@@ -74,7 +74,7 @@ struct ScoreboardLayout {
   WorkerSlot workers[kMaxWorkers];
   alignas(64) RateEntry rates[kRateEntries];
 };
-inline constexpr std::uint64_t kScoreboardMagic = 0x64726f6265726353;  // "Scrbord" and so on: any constant
+inline constexpr std::uint64_t kScoreboardMagic = 0x0064726f42544253;  // "SBTBord" in memory: a file of ours
 inline constexpr std::uint32_t kScoreboardLayoutVersion = 1;
 
 // The mapping. Thread safety: constant after opening.
