@@ -53,7 +53,7 @@ TEST(StringView, ClampsPartsToWhatThereIs) {
   EXPECT_EQ(std_view(text.from(2)), "c");
   EXPECT_EQ(std_view(text.from(3)), "");
   EXPECT_EQ(std_view(text.from(StringView::kNotFound)), "");
-  EXPECT_EQ(std_view(StringView(" \t a b\t ").trimmed()), "a b");
+  EXPECT_EQ(std_view(StringView(" \t a b\t \r\n").trimmed()), "a b");
   EXPECT_EQ(std_view(StringView(" \t").trimmed()), "");
 }
 

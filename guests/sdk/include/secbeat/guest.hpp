@@ -83,11 +83,12 @@ class StringView {
     }
     return false;
   }
-  // Without the spaces and tabs at both ends.
+  // Without the blanks and line ends around it.
   [[nodiscard]] constexpr StringView trimmed() const {
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
     StringView rest = *this;
-    while (!rest.empty() && (rest[0] == ' ' || rest[0] == '\t')) rest = rest.from(1);
-    while (!rest.empty() && (rest[rest.size_ - 1] == ' ' || rest[rest.size_ - 1] == '\t')) --rest.size_;
+    while (!rest.empty() && is_blank(rest[0])) rest = rest.from(1);
+    while (!rest.empty() && is_blank(rest[rest.size_ - 1])) --rest.size_;
     return rest;
   }
 

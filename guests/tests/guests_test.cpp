@@ -1,0 +1,190 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <stop_token>
+#include <thread>
+
+#include "guest_table.hpp"
+#include "secbeat/base/files.hpp"
+#include "secbeat/engine/compile.hpp"
+#include "secbeat/engine/module_info.hpp"
+
+namespace secbeat::guests_test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20U;
+
+std::filesystem::path file_of(const std::string& guest) {
+  return std::filesystem::path(SECBEAT_GUESTS_DIR) / (guest + ".wasm");
+}
+
+// The product's limits, but little time for configure: the endless one is meant to be stopped.
+engine::Limits limits() {
+  engine::Limits limits;
+  limits.configure_budget = std::chrono::milliseconds(100);
+  return limits;
+}
+
+// A folder that lives as long as one test.
+class Folder {
+ public:
+  Folder() {
+    std::string name = testing::TempDir() + "secbeat-guests-XXXXXX";
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  [[nodiscard]] std::filesystem::path operator/(const char* name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+engine::CompileJob job_for(const GuestCase& guest, const Folder& folder) {
+  engine::CompileJob job;
+  job.module = file_of(guest.guest);
+  job.output = folder / "artifact";
+  job.limits = limits();
+  if (!guest.config.empty()) {
+    job.config = folder / "config";
+    std::ofstream(job.config) << guest.config;
+  }
+  return job;
+}
+
+class Guest : public testing::TestWithParam<GuestCase> {
+ protected:
+  void SetUp() override {
+    auto made = engine::Engine::create();
+    ASSERT_TRUE(made) << made.error().message;
+    engine_ = std::move(*made);
+    ticker_ = std::jthread([this](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        engine_->tick();
+      }
+    });
+  }
+
+  std::unique_ptr<engine::Instance> instance() {
+    auto made = engine::Instance::create(*engine_, artifact_, limits(), GetParam().config);
+    EXPECT_TRUE(made) << made.error().message;
+    return made ? std::move(*made) : nullptr;
+  }
+  void decide(const RequestCase& request);
+
+  std::unique_ptr<engine::Engine> engine_;
+  std::jthread ticker_;
+  std::shared_ptr<const engine::Artifact> artifact_;
+  std::unique_ptr<engine::Instance> instance_;
+};
+
+void Guest::decide(const RequestCase& request) {
+  SCOPED_TRACE(request.uri.substr(0, 80) + (request.headers.empty() ? "" : ", " + request.headers.back().second));
+  if (!instance_ || !instance_->usable()) instance_ = instance();
+  ASSERT_TRUE(instance_);
+  std::vector<engine::HeaderView> headers;
+  for (const auto& [name, value] : request.headers) headers.push_back({name, value});
+  engine::RequestView view;
+  view.method = "GET";
+  view.uri = request.uri;
+  view.version = "HTTP/1.1";
+  view.source_ip = "192.0.2.7";
+  view.body = request.body;
+  view.body_total_len = request.body.size();
+  view.headers = headers;
+
+  const auto verdict = instance_->inspect(view);
+  if (request.error) {
+    ASSERT_FALSE(verdict);
+    EXPECT_EQ(engine::word_of(verdict.error().kind), engine::word_of(*request.error)) << verdict.error().message;
+    EXPECT_FALSE(instance_->usable());
+    return;
+  }
+  ASSERT_TRUE(verdict) << verdict.error().message;
+  EXPECT_EQ(static_cast<int>(*verdict), static_cast<int>(request.verdict));
+  const auto detail = instance_->verdict_detail();
+  EXPECT_EQ(detail.rule, request.rule);
+  if (!request.message.empty()) {
+    EXPECT_EQ(detail.message, request.message);
+  }
+}
+
+TEST_P(Guest, BehavesAsItsNameSays) {
+  const GuestCase& guest = GetParam();
+  const Folder folder;
+  const auto report = engine::run_compile_job(job_for(guest, folder));
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->error ? word_of(report->error->code) : "", guest.error)
+      << (report->error ? report->error->message : "");
+  if (report->error) {
+    EXPECT_THAT(report->error->message, HasSubstr(guest.error_contains));
+    return;
+  }
+  EXPECT_EQ(report->abi, guest.abi);
+  EXPECT_EQ(report->needs_body, guest.needs_body);
+
+  const auto bytes = read_file(folder / "artifact", kMaxFileBytes);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  auto artifact = engine::Artifact::load(*engine_, *bytes, report->artifact_sha256);
+  ASSERT_TRUE(artifact) << artifact.error().message;
+  artifact_ = std::move(*artifact);
+  for (const RequestCase& request : guest.requests) decide(request);
+}
+
+TEST_P(Guest, EmbedsWhatItsFileSays) {
+  const auto bytes = read_file(file_of(GetParam().guest), kMaxFileBytes);
+  ASSERT_TRUE(bytes) << bytes.error().message;
+  const auto info = engine::read_module_info(*bytes);
+  ASSERT_TRUE(info) << info.error().message;
+  EXPECT_EQ(info->embedded_name.value_or(""), GetParam().embedded_name);
+  EXPECT_EQ(info->embedded_version.value_or(""), GetParam().embedded_version);
+}
+
+std::string test_name(const testing::TestParamInfo<GuestCase>& info) {
+  std::string name = info.param.guest + (info.param.config.empty() ? "" : "_configured");
+  for (char& c : name) {
+    if (c == '-' || c == '.') c = '_';
+  }
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Guest, testing::ValuesIn(all_guest_cases()), test_name);
+
+TEST(GuestTable, NamesEveryModuleThatIsBuilt) {
+  std::set<std::string> named;
+  for (const GuestCase& guest : all_guest_cases()) named.insert(guest.guest);
+  std::set<std::string> built;
+  for (const auto& entry : std::filesystem::directory_iterator(SECBEAT_GUESTS_DIR)) {
+    if (entry.path().extension() == ".wasm") built.insert(entry.path().stem());
+  }
+  EXPECT_EQ(named, built);
+}
+
+TEST(GuestTable, ListsTheInventoryOfHasInventory) {
+  const Folder folder;
+  const auto report = engine::run_compile_job(job_for({.guest = "has_inventory"}, folder));
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_THAT(report->inventory, HasSubstr(R"("id":"second")"));
+}
+
+TEST(GuestTable, KeepsGenerationsApart) {
+  std::set<std::string> hashes;
+  for (const char* guest : {"generation_0", "generation_1", "generation_2", "generation_3", "bad-bot-blocker",
+                            "bad-bot-blocker-1.1.0", "bad-bot-blocker-1.2.0"}) {
+    const auto bytes = read_file(file_of(guest), kMaxFileBytes);
+    ASSERT_TRUE(bytes) << bytes.error().message;
+    EXPECT_TRUE(hashes.insert(sha256_hex(*bytes)).second) << guest;
+  }
+}
+
+}  // namespace
+}  // namespace secbeat::guests_test
