@@ -2,9 +2,10 @@
 #
 #   secbeat_add_guest(name SOURCES file.cpp … [DEFINES NAME="value" …] [LINK_OPTIONS -Wl,… …])
 #
-# The only place that knows the flags. -Oz -flto -msimd128: smallest, compiles fastest in the node and ran
-# fastest of what was measured (docs/abi.md). --stack-first: a stack that overflows leaves the memory and
-# traps, instead of writing over the data. Globals with constructors are errors: nothing would run them.
+# The only place that knows the flags. -Oz -flto -msimd128 makes the smallest modules, which stage fastest in
+# the node; docs/abi.md has the figures, also of what it costs a call. --stack-first: a stack that overflows
+# leaves the memory and traps, instead of writing over the data. Globals with constructors are errors: they
+# would run before every call.
 find_program(SECBEAT_GUEST_CXX clang++-${PIN_GUEST_CLANG_MAJOR})
 set(SECBEAT_GUEST_COMPILE_FLAGS
   --target=wasm32 -std=c++23 -Oz -flto -msimd128 -mbulk-memory

@@ -78,8 +78,14 @@ class StringView {
     return first(text.size_).equals_ignore_case(text);
   }
   [[nodiscard]] constexpr bool contains_ignore_case(StringView text) const {
+    if (text.empty()) return true;
+    // Most places fail at the first byte, which is therefore compared here, against both of its cases.
+    const char lower = ascii_lower(text[0]);
+    const char upper = lower >= 'a' && lower <= 'z' ? static_cast<char>(lower - ('a' - 'A')) : lower;
     for (size_t i = 0; text.size_ <= size_ && i <= size_ - text.size_; ++i) {
-      if (StringView(data_ + i, text.size_).equals_ignore_case(text)) return true;
+      if ((data_[i] == lower || data_[i] == upper) && StringView(data_ + i, text.size_).equals_ignore_case(text)) {
+        return true;
+      }
     }
     return false;
   }
