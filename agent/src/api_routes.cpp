@@ -1,1 +1,161 @@
-// placeholder until its owner writes it
+#include "api_routes.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "api_form.hpp"
+#include "multipart.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+// A body of a few short fields; also what is read and thrown away with a GET.
+constexpr std::size_t kSmallBody = std::size_t{64} * 1024;
+
+constexpr std::array<std::string_view, 1> kName = {"name"};
+constexpr std::array<std::string_view, 3> kHistory = {"name", "limit", "before"};
+constexpr std::array<std::string_view, 2> kVersions = {"name", "limit"};
+constexpr std::array<std::string_view, 4> kErrors = {"name", "version", "since", "limit"};
+constexpr std::array<std::string_view, 2> kRequests = {"verdict", "limit"};
+
+constexpr Route kRoutes[] = {
+    {"POST", "/api/v1/wasm/reload", handle_reload, Lane::kWork, BodyKind::kUpload},
+    {"POST", "/api/v1/wasm/load", handle_load, Lane::kWork, BodyKind::kUpload},
+    {"POST", "/api/v1/wasm/validate", handle_validate, Lane::kWork, BodyKind::kUpload},
+    {"POST", "/api/v1/wasm/rollback", handle_rollback, Lane::kRollback, BodyKind::kFields},
+    {"GET", "/api/v1/wasm/version", handle_version, Lane::kInline, BodyKind::kNone, kName},
+    {"GET", "/api/v1/wasm/history", handle_history, Lane::kInline, BodyKind::kNone, kHistory},
+    {"GET", "/api/v1/wasm/errors", handle_errors, Lane::kInline, BodyKind::kNone, kErrors},
+    {"GET", "/api/v1/wasm/modules", handle_modules},
+    {"GET", "/api/v1/wasm/versions", handle_versions, Lane::kInline, BodyKind::kNone, kVersions},
+    {"GET", "/api/v1/wasm/versions/{}", handle_module_bytes},
+    {"GET", "/api/v1/requests", handle_requests, Lane::kInline, BodyKind::kNone, kRequests},
+    {"GET", "/metrics", handle_metrics},
+    {"GET", "/healthz", handle_healthz},
+    {"GET", "/readyz", handle_readyz},
+};
+
+bool matches(std::string_view pattern, std::string_view path) {
+  if (!pattern.ends_with("{}")) return path == pattern;
+  pattern.remove_suffix(2);
+  if (!path.starts_with(pattern)) return false;
+  path.remove_prefix(pattern.size());
+  return !path.empty() && path.find('/') == std::string_view::npos;
+}
+
+bool serves(const Route& route, std::string_view method) {
+  return route.method == method || (route.method == "GET" && method == "HEAD");
+}
+
+// A page of another site may make a browser send forms here, with whatever they hold; such requests carry
+// where they come from. Programs send neither header.
+bool is_from_another_site(const HttpRequest& request) {
+  if (request.method == "GET" || request.method == "HEAD") return false;
+  const auto site = request.header("sec-fetch-site");
+  if (site && *site != "same-origin" && *site != "none") return true;
+  const auto origin = request.header("origin");
+  if (!origin) return false;
+  const std::size_t scheme = origin->find("://");
+  return scheme == std::string_view::npos || origin->substr(scheme + 3) != request.header("host").value_or("");
+}
+
+HttpResponse unsupported(std::string_view message) {
+  return error_response({ErrorCode::kUnsupportedMediaType, std::string(message)});
+}
+
+OrRefusal<void> check_media_type(const Route& route, const HttpRequest& request) {
+  if (route.body == BodyKind::kNone || !announces_body(request)) return {};
+  if (const auto encoding = request.header("content-encoding"); encoding && *encoding != "identity") {
+    return std::unexpected(unsupported("Content-Encoding is not supported; send the body as it is"));
+  }
+  const std::string_view type = request.header("content-type").value_or("");
+  const std::string media = media_type(type);
+  if (route.body == BodyKind::kFields &&
+      (media == "application/json" || media == "application/x-www-form-urlencoded")) {
+    return {};
+  }
+  if (media != "multipart/form-data") {
+    return std::unexpected(unsupported(
+        route.body == BodyKind::kUpload
+            ? "Content-Type must be multipart/form-data, such as curl -F file=@module.wasm sends"
+            : "Content-Type must be application/json, application/x-www-form-urlencoded or multipart/form-data"));
+  }
+  if (const auto boundary = multipart_boundary(type); !boundary)
+    return std::unexpected(error_response(boundary.error()));
+  return {};
+}
+
+}  // namespace
+
+OrRefusal<const Route*> find_route(std::string_view method, std::string_view path) {
+  std::vector<std::string_view> allowed;
+  for (const Route& route : kRoutes) {
+    if (!matches(route.path, path)) continue;
+    if (serves(route, method)) return &route;
+    allowed.push_back(route.method);
+    if (route.method == "GET") allowed.emplace_back("HEAD");
+  }
+  if (allowed.empty()) {
+    return refuse(ErrorCode::kNotFound,
+                  fmt::format("There is nothing at {}; docs/api.md lists the paths", shown(path, 256)));
+  }
+  const std::string allow = fmt::format("{}", fmt::join(allowed, ", "));
+  auto response = error_response(
+      {ErrorCode::kMethodNotAllowed, fmt::format("{} does not answer {}; use {}", path, shown(method), allow)});
+  response.headers.emplace_back("Allow", allow);
+  return std::unexpected(std::move(response));
+}
+
+std::size_t body_limit(const Route& route, const Config& config) {
+  return route.body == BodyKind::kUpload ? config.max_module_bytes + kMaxConfigBytes + kSmallBody : kSmallBody;
+}
+
+OrRefusal<void> check_head(const Route& route, const HttpRequest& request, const Config& config) {
+  if (is_from_another_site(request)) {
+    return refuse(ErrorCode::kForbidden, "A page of another site sent this request; changes come from programs only");
+  }
+  if (auto query = check_query(request, route.query); !query) return query;
+  if (auto type = check_media_type(route, request); !type) return type;
+  if (const auto text = request.header("content-length")) {
+    std::uint64_t size = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), size);
+    if (error == std::errc::result_out_of_range || size > body_limit(route, config)) {
+      return std::unexpected(too_large(size == 0 ? std::nullopt : std::optional(size), route, config));
+    }
+  }
+  return {};
+}
+
+HttpResponse too_large(std::optional<std::uint64_t> size, const Route& route, const Config& config) {
+  const std::size_t limit = body_limit(route, config);
+  const std::string has = size ? fmt::format("has {} bytes", *size) : fmt::format("is longer");
+  const std::string why =
+      route.body == BodyKind::kUpload
+          ? fmt::format("; a module may have {} of them (max_module_bytes)", config.max_module_bytes)
+          : std::string();
+  return error_response({ErrorCode::kTooLarge, fmt::format("The body {}; the limit is {} bytes{}", has, limit, why)},
+                        {{"size_bytes", size ? Json(*size) : Json()}, {"limit_bytes", limit}});
+}
+
+bool announces_body(const HttpRequest& request) {
+  const auto length = request.header("content-length");
+  return request.header("transfer-encoding").has_value() || (length && *length != "0");
+}
+
+HttpResponse answer(const Route& route, const ApiContext& context, HttpRequest& request) noexcept {
+  try {
+    return route.handler(context, request);
+  } catch (const std::exception& error) {
+    spdlog::error("api: {} failed: {}", route.path, error.what());
+  } catch (...) {
+    spdlog::error("api: {} failed", route.path);
+  }
+  return error_response(
+      {ErrorCode::kInternal, "The node could not answer; its log has the reason under this request id"});
+}
+
+}  // namespace secbeat::agent

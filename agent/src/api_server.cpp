@@ -1,1 +1,263 @@
-// placeholder until its owner writes it
+// The API on libmicrohttpd. Four of its threads serve connections with epoll; a request comes in three steps:
+//
+//   head      its headers have come: what they decide is refused at once, before a byte of the body is read
+//   body      gathered, within the route's limit; over it the connection is answered and closed
+//   complete  a quick call is answered on the spot; a long one is suspended and worked on by an executor, whose
+//             thread resumes the connection when the answer is there
+//
+// Every suspended connection is resumed before the library is stopped, as it demands.
+#include "secbeat/agent/api_server.hpp"
+
+#include <fmt/format.h>
+#include <microhttpd.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdarg>
+#include <mutex>
+
+#include "api_connection.hpp"
+#include "api_executor.hpp"
+#include "api_linger.hpp"
+#include "api_listen.hpp"
+#include "api_routes.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr unsigned kServerThreads = 4;
+constexpr unsigned kMaxConnections = 4096;            // shared out evenly among the threads
+constexpr unsigned kIdleSeconds = 30;                 // a client that sends nothing and is owed nothing
+constexpr std::size_t kConnectionMemory = 32 * 1024;  // headers have to fit; bodies pass through it
+constexpr std::size_t kReadIncrement = 16 * 1024;
+// Bodies that are held at one time, over all connections.
+constexpr std::size_t kMaxBodiesBytes = std::size_t{256} << 20U;
+constexpr std::size_t kWorkThreads = 4;
+constexpr std::size_t kRollbackThreads = 2;
+constexpr std::size_t kMaxWaiting = 64;
+constexpr auto kLastAnswers = 5s;  // for clients to take their answers when the server stops
+
+struct Exchange {
+  HttpRequest request;
+  const Route* route = nullptr;  // null: refused
+  std::optional<HttpResponse> response;
+  std::size_t held_bytes = 0;  // counted against kMaxBodiesBytes
+  bool is_complete = false;    // counted as one that stop() waits for
+};
+
+class MhdServer final : public ApiServer {
+ public:
+  explicit MhdServer(const ApiContext& context)
+      : context_(context), work_(kWorkThreads, kMaxWaiting), rollbacks_(kRollbackThreads, kMaxWaiting) {}
+  ~MhdServer() override { MhdServer::stop(); }
+
+  Result<void> listen();
+  [[nodiscard]] std::uint16_t port() const override { return port_; }
+  void stop() override;
+
+ private:
+  static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
+                               const char* version, const char* data, std::size_t* size, void** state) noexcept;
+  static void on_completed(void* self, MHD_Connection* connection, void** state,
+                           MHD_RequestTerminationCode how) noexcept;
+
+  MHD_Result begin(MHD_Connection* connection, std::unique_ptr<Exchange> exchange, void** state);
+  MHD_Result receive(MHD_Connection* connection, Exchange& exchange, std::string_view bytes);
+  MHD_Result complete(MHD_Connection* connection, Exchange& exchange);
+  void dispatch(MHD_Connection* connection, Exchange& exchange, Executor& executor);
+  MHD_Result cut(MHD_Connection* connection, Exchange& exchange, HttpResponse response);
+  void log(const Exchange& exchange, MHD_RequestTerminationCode how) const;
+
+  // constant after listen()
+  const ApiContext context_;
+  MHD_Daemon* daemon_ = nullptr;
+  std::uint16_t port_ = 0;
+
+  // safe for any thread
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::size_t> held_bytes_{0};
+  Executor work_;
+  Executor rollbacks_;
+  Lingerer lingerer_;
+
+  std::mutex mutex_;
+  std::condition_variable answered_;
+  std::size_t complete_ = 0;  // guarded by mutex_: requests that have come whole and are not answered yet
+};
+
+void log_library(void*, const char* format, va_list arguments) {
+  std::array<char, 512> line{};
+  if (std::vsnprintf(line.data(), line.size(), format, arguments) > 0)
+    spdlog::debug("api: {}", shown(line.data(), 400));
+}
+
+Result<void> MhdServer::listen() {
+  auto socket = listen_on(context_.config.api);
+  if (!socket) return std::unexpected(socket.error());
+  port_ = port_of(*socket);
+  daemon_ = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, nullptr,
+                             nullptr, &MhdServer::on_request, this,                        //
+                             MHD_OPTION_EXTERNAL_LOGGER, &log_library, nullptr,            //
+                             MHD_OPTION_LISTEN_SOCKET, socket->get(),                      //
+                             MHD_OPTION_NOTIFY_COMPLETED, &MhdServer::on_completed, this,  //
+                             MHD_OPTION_THREAD_POOL_SIZE, kServerThreads,                  //
+                             MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,                 //
+                             MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,                  //
+                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory,        //
+                             MHD_OPTION_CONNECTION_MEMORY_INCREMENT, kReadIncrement,       //
+                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+  if (daemon_ == nullptr) return fail(ErrorCode::kInternal, "the API's HTTP server does not start; see the log");
+  static_cast<void>(socket->release());  // stop() closes it
+  return {};
+}
+
+void MhdServer::stop() {
+  if (stopping_.exchange(true) || daemon_ == nullptr) return;
+  const UniqueFd socket(MHD_quiesce_daemon(daemon_));
+  ::shutdown(socket.get(), SHUT_RDWR);
+  work_.stop();
+  rollbacks_.stop();
+  {
+    std::unique_lock lock(mutex_);
+    answered_.wait_for(lock, kLastAnswers, [this] { return complete_ == 0; });
+  }
+  MHD_stop_daemon(daemon_);
+  daemon_ = nullptr;
+}
+
+MHD_Result MhdServer::on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
+                                 const char* /*version*/, const char* data, std::size_t* size, void** state) noexcept {
+  auto& server = *static_cast<MhdServer*>(self);
+  try {
+    if (*state == nullptr) {
+      auto exchange = std::make_unique<Exchange>();
+      exchange->request = read_head(connection, url, method);
+      exchange->request.received = server.context_.clock.steady();
+      return server.begin(connection, std::move(exchange), state);
+    }
+    auto& exchange = *static_cast<Exchange*>(*state);
+    if (*size == 0) return server.complete(connection, exchange);
+    const std::string_view bytes(data, *size);
+    *size = 0;
+    return server.receive(connection, exchange, bytes);
+  } catch (const std::exception& error) {
+    spdlog::error("api: {}", error.what());
+    return MHD_NO;
+  }
+}
+
+MHD_Result MhdServer::begin(MHD_Connection* connection, std::unique_ptr<Exchange> owned, void** state) {
+  Exchange& exchange = *owned;
+  *state = owned.release();  // on_completed() deletes it
+  const auto route = find_route(exchange.request.method, exchange.request.path);
+  if (!route) {
+    exchange.response = route.error();
+  } else if (auto head = check_head(**route, exchange.request, context_.config); !head) {
+    exchange.response = std::move(head.error());
+  } else {
+    exchange.route = *route;
+  }
+  if (!exchange.response || !announces_body(exchange.request)) return MHD_YES;  // answered when it is complete
+  exchange.response->headers.emplace_back("Connection", "close");
+  lingerer_.take(duplicate_socket(connection));
+  return queue_response(connection, exchange.request, *exchange.response);
+}
+
+MHD_Result MhdServer::receive(MHD_Connection* connection, Exchange& exchange, std::string_view bytes) {
+  if (exchange.route == nullptr) return MHD_NO;  // a body that no header announced
+  std::string& body = exchange.request.body;
+  if (bytes.size() > body_limit(*exchange.route, context_.config) - body.size()) {
+    return cut(connection, exchange, too_large(std::nullopt, *exchange.route, context_.config));
+  }
+  if (exchange.route->body == BodyKind::kUpload) {
+    exchange.held_bytes += bytes.size();
+    if (held_bytes_.fetch_add(bytes.size(), std::memory_order_relaxed) + bytes.size() > kMaxBodiesBytes) {
+      return cut(connection, exchange, busy_response());
+    }
+  }
+  body.append(bytes);
+  return MHD_YES;
+}
+
+// Answers in the middle of a body. The library queues no answer there, so the bytes go out past it; that it is
+// then told to close the connection does the rest.
+MHD_Result MhdServer::cut(MHD_Connection* connection, Exchange& exchange, HttpResponse response) {
+  exchange.response = std::move(response);
+  UniqueFd socket = duplicate_socket(connection);
+  send_last_response(socket, exchange.request, *exchange.response);
+  lingerer_.take(std::move(socket));
+  return MHD_NO;
+}
+
+MHD_Result MhdServer::complete(MHD_Connection* connection, Exchange& exchange) {
+  if (!exchange.is_complete) {
+    exchange.is_complete = true;
+    const std::scoped_lock lock(mutex_);
+    ++complete_;
+  }
+  if (!exchange.response && stopping_) exchange.response = stopping_response();
+  if (!exchange.response) {
+    switch (exchange.route->lane) {
+      case Lane::kInline:
+        exchange.response = answer(*exchange.route, context_, exchange.request);
+        break;
+      case Lane::kWork:
+        dispatch(connection, exchange, work_);
+        return MHD_YES;
+      case Lane::kRollback:
+        dispatch(connection, exchange, rollbacks_);
+        return MHD_YES;
+    }
+  }
+  return queue_response(connection, exchange.request, *exchange.response);
+}
+
+// The connection is suspended before a job can resume it. complete() is called again after that.
+void MhdServer::dispatch(MHD_Connection* connection, Exchange& exchange, Executor& executor) {
+  MHD_suspend_connection(connection);
+  const bool accepted = executor.submit([this, connection, &exchange] {
+    exchange.response = answer(*exchange.route, context_, exchange.request);
+    MHD_resume_connection(connection);
+  });
+  if (!accepted) {
+    exchange.response = stopping_ ? stopping_response() : busy_response();
+    MHD_resume_connection(connection);
+  }
+}
+
+void MhdServer::on_completed(void* self, MHD_Connection* /*connection*/, void** state,
+                             MHD_RequestTerminationCode how) noexcept {
+  auto& server = *static_cast<MhdServer*>(self);
+  const std::unique_ptr<Exchange> exchange(static_cast<Exchange*>(*state));
+  *state = nullptr;
+  if (!exchange) return;
+  server.held_bytes_.fetch_sub(exchange->held_bytes, std::memory_order_relaxed);
+  server.log(*exchange, how);
+  if (!exchange->is_complete) return;
+  // Under the lock: stop() may destroy the server as soon as it sees the last one gone.
+  const std::scoped_lock lock(server.mutex_);
+  if (--server.complete_ == 0) server.answered_.notify_all();
+}
+
+void MhdServer::log(const Exchange& exchange, MHD_RequestTerminationCode how) const {
+  const HttpRequest& request = exchange.request;
+  const std::chrono::duration<double, std::milli> taken = context_.clock.steady() - request.received;
+  const std::string status = exchange.response ? std::to_string(exchange.response->status) : "no answer";
+  const bool is_probe = request.path == "/healthz" || request.path == "/readyz" || request.path == "/metrics";
+  spdlog::log(is_probe ? spdlog::level::debug : spdlog::level::info, "api: {} {} {} {:.1f} ms request_id={}{}",
+              shown(request.method), shown(request.path, 256), status, taken.count(), request.request_id,
+              how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " (connection ended early)");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiContext& context) {
+  auto server = std::make_unique<MhdServer>(context);
+  if (auto listening = server->listen(); !listening) return std::unexpected(listening.error());
+  return server;
+}
+
+}  // namespace secbeat::agent

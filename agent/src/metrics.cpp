@@ -1,1 +1,134 @@
-// placeholder until its owner writes it
+#include "metrics.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <sstream>
+
+#include "metrics_process.hpp"
+#include "metrics_series.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+// In the order of the scoreboard's arrays.
+constexpr std::array<const char*, control::kVerdicts> kVerdictLabels = {"allow", "block", "log", "rate_limit"};
+constexpr std::array<const char*, control::kErrorKinds> kErrorLabels = {"trap", "deadline", "memory", "bad_verdict",
+                                                                        "no_instance"};
+
+void add_reloads(std::vector<MetricFamily>& families, const ApiContext& context, const control::InForce& in_force) {
+  std::vector<ReloadTotals> totals = context.reloader.totals();
+  for (const control::Slot& slot : in_force.slots) {
+    const bool known = std::ranges::find(totals, slot.name, &ReloadTotals::module) != totals.end();
+    if (!known) totals.push_back({slot.name, 0, 0, 0, {}});
+  }
+  MetricFamily finished = counter_family("wasm_reload_total", "Finished reloads and rollbacks, failed ones included.");
+  MetricFamily failed = counter_family("wasm_reload_failures_total", "Reloads and rollbacks that failed.");
+  MetricFamily duration = gauge_family("wasm_reload_duration_seconds", "Duration of the last reload or rollback.");
+  for (const ReloadTotals& row : totals) {
+    add_counter(finished, {{"module", row.module}}, static_cast<double>(row.finished));
+    add_counter(failed, {{"module", row.module}}, static_cast<double>(row.failed));
+    add_gauge(duration, {{"module", row.module}}, row.last_duration_seconds);
+  }
+  families.insert(families.end(), {std::move(finished), std::move(failed), std::move(duration)});
+}
+
+void add_stages(std::vector<MetricFamily>& families, const ApiContext& context) {
+  MetricFamily family =
+      gauge_family("secbeat_reload_stage_seconds", "Duration of each stage of the last reload, of whichever module.");
+  const auto newest = context.reloader.history(std::nullopt, Page{1, std::nullopt});
+  const Stages stages = newest && !newest->empty() ? newest->front().stages : Stages{};
+  const std::pair<const char*, double> rows[] = {{"receive", stages.receive_ms}, {"validate", stages.validate_ms},
+                                                 {"compile", stages.compile_ms}, {"rehearse", stages.rehearse_ms},
+                                                 {"stage", stages.stage_ms},     {"swap", stages.swap_ms},
+                                                 {"total", stages.total_ms}};
+  for (const auto& [stage, ms] : rows) add_gauge(family, {{"stage", stage}}, ms / 1000);
+  families.push_back(std::move(family));
+}
+
+void add_series(std::vector<MetricFamily>& families, const ApiContext& context, const control::InForce& in_force) {
+  MetricFamily requests = counter_family("secbeat_requests_total", "Inspections by module, version and verdict.");
+  MetricFamily times{"secbeat_inspection_seconds", "Time of one inspection.", MetricType::Histogram, {}};
+  MetricFamily errors = counter_family("secbeat_wasm_errors_total", "Inspections that failed, by kind of error.");
+  for (const control::Slot& slot : in_force.slots) {
+    for (const control::Version& version : slot.versions) {
+      const SeriesSum sum = sum_series(context.scoreboard, version.id);
+      const Labels labels{{"module", slot.name}, {"version", version.label}};
+      for (std::size_t i = 0; i < kVerdictLabels.size(); ++i) {
+        add_counter(requests, with(labels, "verdict", kVerdictLabels[i]), static_cast<double>(sum.verdicts[i]));
+      }
+      for (std::size_t i = 0; i < kErrorLabels.size(); ++i) {
+        add_counter(errors, with(labels, "kind", kErrorLabels[i]), static_cast<double>(sum.errors[i]));
+      }
+      times.metric.push_back(inspection_histogram(labels, sum));
+    }
+  }
+  families.insert(families.end(), {std::move(requests), std::move(times), std::move(errors)});
+}
+
+void add_versions(std::vector<MetricFamily>& families, const control::InForce& in_force) {
+  MetricFamily info = gauge_family("secbeat_module_info", "1 for the version of each module that is in force.");
+  MetricFamily loaded = gauge_family("secbeat_versions_loaded", "Versions that workers hold ready, over all modules.");
+  std::size_t count = 0;
+  for (const control::Slot& slot : in_force.slots) {
+    count += slot.versions.size();
+    if (const control::Version* current = slot.current_version(); current != nullptr) {
+      add_gauge(info, {{"module", slot.name}, {"version", current->label}, {"sha256", current->sha256}}, 1);
+    }
+  }
+  add_gauge(loaded, {}, static_cast<double>(count));
+  families.insert(families.end(), {std::move(info), std::move(loaded)});
+}
+
+void add_workers(std::vector<MetricFamily>& families, const ApiContext& context, const control::InForce& in_force) {
+  std::map<std::string, int> states{{"serving", 0}, {"outdated", 0}, {"disconnected", 0}};
+  for (const WorkerStatus& worker : context.hub.workers()) {
+    ++states[!worker.connected ? "disconnected" : worker.generation == in_force.generation ? "serving" : "outdated"];
+  }
+  MetricFamily family = gauge_family("secbeat_workers", "nginx workers by what they serve.");
+  for (const auto& [state, count] : states) add_gauge(family, {{"state", state}}, count);
+  families.push_back(std::move(family));
+}
+
+void add_node(std::vector<MetricFamily>& families, const ApiContext& context) {
+  std::uint64_t dropped = 0;
+  for (const control::WorkerSlot& slot : context.scoreboard.layout().workers) {
+    dropped += slot.events_dropped.load(std::memory_order_relaxed);
+  }
+  MetricFamily events = counter_family("secbeat_events_dropped_total", "Events that workers dropped for want of room.");
+  add_counter(events, {}, static_cast<double>(dropped));
+  MetricFamily restarts = counter_family("secbeat_nginx_restarts_total", "Restarts of nginx after it died.");
+  const std::uint64_t count = context.supervisor == nullptr ? 0 : context.supervisor->status().restarts;
+  add_counter(restarts, {}, static_cast<double>(count));
+  MetricFamily build = gauge_family("secbeat_build_info", "1; the version of this build is a label.");
+  add_gauge(build, {{"version", SECBEAT_VERSION}}, 1);
+  families.insert(families.end(), {std::move(events), std::move(restarts), std::move(build)});
+}
+
+}  // namespace
+
+std::string render_metrics(const ApiContext& context) {
+  const control::InForce in_force = context.reloader.in_force();
+  std::vector<MetricFamily> families;
+  add_reloads(families, context, in_force);
+  add_stages(families, context);
+  add_series(families, context, in_force);
+  add_versions(families, in_force);
+  add_workers(families, context, in_force);
+  add_node(families, context);
+  add_process(families);
+  // A family without a sample would be a HELP and a TYPE of nothing.
+  std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
+  std::ostringstream out;
+  prometheus::TextSerializer().Serialize(out, families);
+  return out.str();
+}
+
+}  // namespace secbeat::agent

@@ -1,0 +1,325 @@
+#include "api_form.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "multipart.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+constexpr std::uint32_t kMaxLimit = 1000;
+constexpr std::int64_t kMaxSecondsBack = 366LL * 24 * 3600;
+
+HttpResponse unknown_field(std::string_view what, std::string_view name, std::span<const std::string_view> known) {
+  const std::string advice =
+      known.empty() ? std::string("there are none here") : fmt::format("known are {}", fmt::join(known, ", "));
+  return error_response({ErrorCode::kUnknownField, fmt::format("Unknown {} \"{}\"; {}", what, shown(name), advice)},
+                        {{"field", name}, {"known", known}});
+}
+
+HttpResponse given_twice(std::string_view what, std::string_view name) {
+  return error_response({ErrorCode::kBadRequest, fmt::format("The {} \"{}\" is given twice", what, shown(name))},
+                        {{"field", name}});
+}
+
+// Adds one field, or says why not.
+OrRefusal<void> add(Form& form, std::string_view what, std::string_view name, std::string value,
+                    std::span<const std::string_view> known) {
+  if (std::ranges::find(known, name) == known.end()) return std::unexpected(unknown_field(what, name, known));
+  if (!form.emplace(std::string(name), std::move(value)).second) return std::unexpected(given_twice(what, name));
+  return {};
+}
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// application/x-www-form-urlencoded; `offset` is the text's place in the body.
+OrRefusal<std::string> url_decode(std::string_view text, std::size_t offset) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+') {
+      out += ' ';
+    } else if (text[i] == '%') {
+      const int high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+      const int low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+      if (high < 0 || low < 0) {
+        return refuse(
+            ErrorCode::kBadRequest,
+            fmt::format("Malformed form at byte {}: '%' is not followed by two hexadecimal digits", offset + i));
+      }
+      out += static_cast<char>(high * 16 + low);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+OrRefusal<Form> read_url_encoded(std::string_view body, std::span<const std::string_view> known) {
+  Form form;
+  for (std::size_t begin = 0; begin <= body.size();) {
+    const std::size_t end = std::min(body.find('&', begin), body.size());
+    const std::string_view pair = body.substr(begin, end - begin);
+    if (!pair.empty()) {
+      const std::size_t equal = std::min(pair.find('='), pair.size());
+      auto name = url_decode(pair.substr(0, equal), begin);
+      if (!name) return std::unexpected(name.error());
+      auto value = url_decode(pair.substr(std::min(equal + 1, pair.size())), begin + equal + 1);
+      if (!value) return std::unexpected(value.error());
+      if (auto added = add(form, "form field", *name, std::move(*value), known); !added) {
+        return std::unexpected(added.error());
+      }
+    }
+    begin = end + 1;
+  }
+  return form;
+}
+
+OrRefusal<Form> read_json(std::string_view body, std::span<const std::string_view> known) {
+  std::set<std::string> keys;
+  std::optional<std::string> twice;
+  const auto watch_keys = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (event == Json::parse_event_t::key && depth == 1 && !keys.insert(parsed.get<std::string>()).second) {
+      twice = parsed.get<std::string>();
+    }
+    return true;
+  };
+  Json document;
+  try {
+    document = Json::parse(body, watch_keys);
+  } catch (const Json::parse_error& error) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 9: …"; the last byte read counts from 1.
+    const std::string_view what = error.what();
+    const std::size_t cut = what.find("column");
+    const std::size_t colon = cut == std::string_view::npos ? cut : what.find(": ", cut);
+    return refuse(ErrorCode::kBadJson, fmt::format("Malformed JSON at byte {}: {}", error.byte > 0 ? error.byte - 1 : 0,
+                                                   colon == std::string_view::npos ? what : what.substr(colon + 2)));
+  }
+  if (!document.is_object()) return refuse(ErrorCode::kBadJson, "The body must be a JSON object");
+  if (twice) return std::unexpected(given_twice("JSON key", *twice));
+  Form form;
+  for (const auto& [key, value] : document.items()) {
+    if (std::ranges::find(known, key) == known.end()) return std::unexpected(unknown_field("JSON key", key, known));
+    if (value.is_null()) continue;
+    if (!value.is_string()) {
+      return refuse(ErrorCode::kBadRequest, fmt::format("\"{}\" must be a string", key), {{"field", key}});
+    }
+    form.emplace(key, value.get<std::string>());
+  }
+  return form;
+}
+
+// Where text stops being UTF-8 (RFC 3629), or its size. Control characters count as wrong.
+std::size_t plain_text_length(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : 4;
+    if (lead < 0x20 || lead == 0x7F || (lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || i + length > text.size()) break;
+    const auto second = length > 1 ? static_cast<unsigned char>(text[i + 1]) : 0x80U;
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
+        (lead == 0xF4 && second > 0x8F)) {
+      break;
+    }
+    const bool whole = std::ranges::all_of(text.substr(i + 1, length - 1),
+                                           [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; });
+    if (!whole) break;
+    i += length;
+  }
+  return i;
+}
+
+template <class T>
+std::optional<T> whole_number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Reads the fixed-width numbers of RFC 3339 one after the other; any mismatch makes it fail for good.
+class MomentReader {
+ public:
+  explicit MomentReader(std::string_view text) : text_(text) {}
+
+  int number(std::size_t digits, int low, int high) {
+    const auto value = text_.size() >= digits ? whole_number<unsigned>(text_.substr(0, digits)) : std::nullopt;
+    text_.remove_prefix(std::min(digits, text_.size()));
+    const int result = value ? static_cast<int>(*value) : -1;
+    ok_ = ok_ && result >= low && result <= high;
+    return result;
+  }
+  bool accept(std::string_view any_of) {
+    if (text_.empty() || any_of.find(text_.front()) == std::string_view::npos) return false;
+    last_ = text_.front();
+    text_.remove_prefix(1);
+    return true;
+  }
+  void expect(std::string_view any_of) { ok_ = accept(any_of) && ok_; }
+  // Digits after the decimal point, to the millisecond.
+  int fraction_ms() {
+    int ms = 0;
+    int scale = 100;
+    std::size_t digits = 0;
+    for (; !text_.empty() && text_.front() >= '0' && text_.front() <= '9'; text_.remove_prefix(1), ++digits) {
+      ms += (text_.front() - '0') * scale;
+      scale /= 10;
+    }
+    ok_ = ok_ && digits > 0;
+    return ms;
+  }
+  [[nodiscard]] char last() const { return last_; }
+  [[nodiscard]] bool done() const { return ok_ && text_.empty(); }
+
+ private:
+  std::string_view text_;
+  bool ok_ = true;
+  char last_ = 0;
+};
+
+std::optional<SystemTime> parse_rfc3339(std::string_view text) {
+  using namespace std::chrono;
+  MomentReader reader(text);
+  const int y = reader.number(4, 1970, 9999);
+  reader.expect("-");
+  const int m = reader.number(2, 1, 12);
+  reader.expect("-");
+  const int d = reader.number(2, 1, 31);
+  reader.expect("Tt");
+  const int hour = reader.number(2, 0, 23);
+  reader.expect(":");
+  const int minute = reader.number(2, 0, 59);
+  reader.expect(":");
+  const int second = reader.number(2, 0, 60);
+  const int ms = reader.accept(".") ? reader.fraction_ms() : 0;
+  minutes offset{0};
+  if (!reader.accept("Zz")) {
+    reader.expect("+-");
+    const int sign = reader.last() == '-' ? -1 : 1;
+    const int offset_hours = reader.number(2, 0, 23);
+    reader.expect(":");
+    offset = sign * (hours(offset_hours) + minutes(reader.number(2, 0, 59)));
+  }
+  const year_month_day date{year(y), month(static_cast<unsigned>(std::max(m, 0))),
+                            day(static_cast<unsigned>(std::max(d, 0)))};
+  if (!reader.done() || !date.ok()) return std::nullopt;
+  return sys_days(date) + hours(hour) + minutes(minute) + seconds(second) + milliseconds(ms) - offset;
+}
+
+}  // namespace
+
+std::string media_type(std::string_view content_type) {
+  std::string type(content_type.substr(0, content_type.find(';')));
+  while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.pop_back();
+  std::ranges::transform(type, type.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return type;
+}
+
+OrRefusal<Form> read_multipart(const HttpRequest& request, std::span<const std::string_view> known) {
+  const auto boundary = multipart_boundary(request.header("content-type").value_or(""));
+  if (!boundary) return std::unexpected(error_response(boundary.error()));
+  const auto parts = parse_multipart(request.body, *boundary);
+  if (!parts) return std::unexpected(error_response(parts.error()));
+  Form form;
+  for (const Part& part : *parts) {
+    if (auto added = add(form, "form field", part.name, std::string(part.body), known); !added) {
+      return std::unexpected(added.error());
+    }
+  }
+  return form;
+}
+
+OrRefusal<Form> read_any_form(const HttpRequest& request, std::span<const std::string_view> known) {
+  if (request.body.empty()) return Form{};
+  const std::string type = media_type(request.header("content-type").value_or(""));
+  if (type == "application/json") return read_json(request.body, known);
+  if (type == "application/x-www-form-urlencoded") return read_url_encoded(request.body, known);
+  return read_multipart(request, known);
+}
+
+OrRefusal<void> check_query(const HttpRequest& request, std::span<const std::string_view> known) {
+  Form seen;
+  for (const auto& [name, value] : request.query) {
+    if (auto added = add(seen, "query parameter", name, value, known); !added) return added;
+  }
+  return {};
+}
+
+std::optional<std::string> take(Form& form, std::string_view name) {
+  const auto found = form.find(name);
+  if (found == form.end()) return std::nullopt;
+  return std::move(form.extract(found).mapped());
+}
+
+OrRefusal<std::optional<std::string>> take_text(Form& form, std::string_view name, std::size_t limit) {
+  auto text = take(form, name);
+  if (!text) return std::nullopt;
+  const Json extra{{"field", name}};
+  if (text->empty()) {
+    return refuse(ErrorCode::kBadRequest, fmt::format("\"{}\" is empty; leave it out or give it a value", name), extra);
+  }
+  if (text->size() > limit) {
+    return refuse(ErrorCode::kBadRequest,
+                  fmt::format("\"{}\" has {} bytes; at most {} are allowed", name, text->size(), limit), extra);
+  }
+  if (const std::size_t plain = plain_text_length(*text); plain < text->size()) {
+    return refuse(ErrorCode::kBadRequest,
+                  fmt::format("\"{}\" is not plain UTF-8 text: byte {} is 0x{:02x}", name, plain,
+                              static_cast<unsigned char>((*text)[plain])),
+                  extra);
+  }
+  return text;
+}
+
+OrRefusal<bool> take_boolean(Form& form, std::string_view name) {
+  const auto text = take(form, name);
+  if (!text || *text == "false") return false;
+  if (*text == "true") return true;
+  return refuse(ErrorCode::kBadRequest, fmt::format("\"{}\" must be true or false, not \"{}\"", name, shown(*text)),
+                {{"field", name}});
+}
+
+OrRefusal<Page> read_page(const HttpRequest& request) {
+  Page page;
+  if (const auto text = request.parameter("limit")) {
+    const auto limit = whole_number<std::uint32_t>(*text);
+    if (!limit || *limit < 1 || *limit > kMaxLimit) {
+      return refuse(ErrorCode::kBadRequest,
+                    fmt::format("\"limit\" must be a whole number from 1 to {}, not \"{}\"", kMaxLimit, shown(*text)),
+                    {{"field", "limit"}});
+    }
+    page.limit = *limit;
+  }
+  if (const auto text = request.parameter("before")) {
+    page.before = whole_number<std::int64_t>(*text);
+    if (!page.before || *page.before < 1) {
+      return refuse(ErrorCode::kBadRequest, fmt::format("\"before\" must be the id of a row, not \"{}\"", shown(*text)),
+                    {{"field", "before"}});
+    }
+  }
+  return page;
+}
+
+OrRefusal<SystemTime> read_since(std::string_view text, SystemTime now) {
+  if (const auto back = whole_number<std::int64_t>(text); back && *back >= 0 && *back <= kMaxSecondsBack) {
+    return now - std::chrono::seconds(*back);
+  }
+  if (const auto moment = parse_rfc3339(text)) return *moment;
+  return refuse(
+      ErrorCode::kBadRequest,
+      fmt::format("\"since\" must be a time such as 2025-11-24T01:00:03Z or up to {} seconds back, not \"{}\"",
+                  kMaxSecondsBack, shown(text)),
+      {{"field", "since"}});
+}
+
+}  // namespace secbeat::agent

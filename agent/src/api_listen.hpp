@@ -1,0 +1,23 @@
+// The API's listening socket.
+//
+// Thread safety: free functions without state.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "secbeat/agent/config.hpp"
+#include "secbeat/base/unique_fd.hpp"
+
+namespace secbeat::agent {
+
+// Bound and listening, not blocking. kConfig: the address is not one of this machine, or the port is taken,
+// with its owner where /proc shows it.
+Result<UniqueFd> listen_on(const Listen& listen);
+// The port that a socket is bound to.
+std::uint16_t port_of(const UniqueFd& socket);
+
+// "nginx (pid 4711)" for the process that listens on this TCP port; empty where it is not seen.
+std::string owner_of_port(std::uint16_t port);
+
+}  // namespace secbeat::agent

@@ -1,0 +1,76 @@
+// GET /api/v1/wasm/{version,history,modules,versions,versions/{sha256}}
+#include <algorithm>
+
+#include "api_form.hpp"
+#include "api_handlers.hpp"
+#include "api_json.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+std::optional<std::string> name_of(const HttpRequest& request) {
+  const auto name = request.parameter("name");
+  return name ? std::optional<std::string>(*name) : std::nullopt;
+}
+
+bool is_sha256(std::string_view text) {
+  return text.size() == 64 &&
+         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+}  // namespace
+
+HttpResponse handle_version(const ApiContext& context, HttpRequest& request) {
+  const auto view = context.reloader.version(name_of(request));
+  if (!view) return failure_response(view.error());
+  return json_response(to_document(*view));
+}
+
+HttpResponse handle_history(const ApiContext& context, HttpRequest& request) {
+  const auto page = read_page(request);
+  if (!page) return page.error();
+  const auto rows = context.reloader.history(name_of(request), *page);
+  if (!rows) return failure_response(rows.error());
+  Json list = Json::array();
+  for (const HistoryRow& row : *rows) list.push_back(to_document(row));
+  // A full page may have older rows behind it; `before` with this id asks for them.
+  const Json next = rows->size() == page->limit ? Json(rows->back().id) : Json();
+  return json_response({{"reloads", std::move(list)}, {"next_before", next}});
+}
+
+HttpResponse handle_modules(const ApiContext& context, HttpRequest&) {
+  Json list = Json::array();
+  for (const VersionView& view : context.reloader.modules()) list.push_back(to_module_document(view));
+  return json_response({{"modules", std::move(list)}});
+}
+
+HttpResponse handle_versions(const ApiContext& context, HttpRequest& request) {
+  const auto page = read_page(request);
+  if (!page) return page.error();
+  const auto versions = context.reloader.versions(name_of(request));
+  if (!versions) return failure_response(versions.error());
+  Json list = Json::array();
+  for (const KnownVersion& version : *versions) {
+    if (list.size() == page->limit) break;
+    list.push_back(to_document(version));
+  }
+  return json_response({{"versions", std::move(list)}, {"total", versions->size()}});
+}
+
+HttpResponse handle_module_bytes(const ApiContext& context, HttpRequest& request) {
+  const std::string sha256 = request.path.substr(request.path.rfind('/') + 1);
+  if (!is_sha256(sha256)) {
+    return error_response(
+        {ErrorCode::kBadRequest, "\"" + shown(sha256) + "\" is not a SHA-256 in 64 lower-case hexadecimal digits"});
+  }
+  auto bytes = context.reloader.module_bytes(sha256);
+  if (!bytes) return failure_response(bytes.error());
+  HttpResponse response;
+  response.content_type = "application/wasm";
+  response.headers = {{"ETag", "\"" + sha256 + "\""},
+                      {"Content-Disposition", "attachment; filename=\"" + sha256 + ".wasm\""}};
+  response.body = std::move(*bytes);
+  return response;
+}
+
+}  // namespace secbeat::agent

@@ -1,0 +1,142 @@
+// The real server on a free port with a reloader and a hub that do what a test says, libcurl as a well-behaved
+// client, and bare sockets for the others.
+//
+// Thread safety: the fakes may be used from any thread; the rest by the test's.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "api_message.hpp"
+#include "secbeat/agent/api_server.hpp"
+#include "secbeat/base/unique_fd.hpp"
+
+namespace secbeat::agent {
+
+// A gate that a test opens; who comes to it waits. Counts who waits.
+class Gate {
+ public:
+  void pass();
+  void open();
+  // False where `count` are not there within the common timeout.
+  bool await_waiting(std::size_t count);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t waiting_ = 0;
+  bool open_ = false;
+};
+
+inline constexpr std::chrono::seconds kTestTimeout{60};
+
+class FakeReloader final : public Reloader {
+ public:
+  // Set before requests are sent.
+  std::function<Outcome<ReloadResult>(const Upload&)> on_reload;
+  std::function<Outcome<RollbackResult>(const Rollback&)> on_rollback;
+  std::function<Outcome<VersionView>(const std::optional<std::string>&)> on_version;
+  std::vector<VersionView> module_list;
+  std::vector<HistoryRow> history_rows;  // newest first
+  std::vector<KnownVersion> version_list;
+  std::map<std::string, std::string, std::less<>> bytes_by_sha256;
+  std::vector<ReloadTotals> total_rows;
+  control::InForce document;
+  std::map<std::uint64_t, std::string> labels;
+  bool is_ready = true;
+
+  // What came last.
+  [[nodiscard]] std::optional<Upload> last_upload() const;
+  [[nodiscard]] std::optional<Rollback> last_rollback() const;
+  [[nodiscard]] Page last_page() const;
+
+  Outcome<ReloadResult> reload(const Upload& upload) override;
+  Outcome<RollbackResult> rollback(const Rollback& rollback) override;
+  Outcome<VersionView> version(const std::optional<std::string>& name) const override;
+  [[nodiscard]] std::vector<VersionView> modules() const override { return module_list; }
+  Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;
+  Outcome<std::vector<KnownVersion>> versions(const std::optional<std::string>& name) const override;
+  Outcome<std::string> module_bytes(std::string_view sha256) const override;
+  [[nodiscard]] std::vector<ReloadTotals> totals() const override { return total_rows; }
+  [[nodiscard]] control::InForce in_force() const override { return document; }
+  [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
+  [[nodiscard]] bool ready() const override { return is_ready; }
+  void shut_down() override {}
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Upload> last_upload_;      // guarded by mutex_
+  std::optional<Rollback> last_rollback_;  // guarded by mutex_
+  mutable Page last_page_;                 // guarded by mutex_
+};
+
+class FakeHub final : public WorkerHub {
+ public:
+  std::vector<WorkerStatus> worker_list;
+
+  void set_target(const control::InForce&) override {}
+  StageOutcome stage(const control::InForce&, std::chrono::milliseconds) override { return {}; }
+  CommitOutcome commit(std::uint64_t, std::chrono::milliseconds) override { return {}; }
+  void abort(std::uint64_t) override {}
+  [[nodiscard]] std::vector<WorkerStatus> workers() const override { return worker_list; }
+};
+
+struct Answer {
+  int status = 0;
+  std::string body;
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string failure;                         // libcurl's, or empty
+
+  [[nodiscard]] Json json() const { return Json::parse(body); }
+};
+
+// A connected bare socket.
+class RawClient {
+ public:
+  explicit RawClient(std::uint16_t port);
+  // False where the peer takes no more.
+  bool send(std::string_view bytes);
+  // All up to the end of the connection, or up to `enough`.
+  std::string receive(std::string_view enough = {});
+
+ private:
+  UniqueFd socket_;
+};
+
+struct Field {
+  std::string name;
+  std::string value;
+};
+inline constexpr std::string_view kTestBoundary = "----secbeat-test";
+std::string multipart_body(const std::vector<Field>& fields);
+
+class ApiTest : public ::testing::Test {
+ protected:
+  ApiTest();
+  ~ApiTest() override;
+
+  void start();  // with `config` as it is then
+
+  Answer get(const std::string& path, const std::vector<std::string>& headers = {}) const;
+  Answer post(const std::string& path, const std::string& body, const std::vector<std::string>& headers) const;
+  Answer upload(const std::string& path, const std::vector<Field>& fields) const;
+  Answer request(const std::string& method, const std::string& path) const;
+
+  std::filesystem::path folder_;
+  Config config_;
+  FakeReloader reloader_;
+  FakeHub hub_;
+  EventLog events_;
+  RealClock clock_;
+  std::unique_ptr<control::Scoreboard> scoreboard_;
+  std::unique_ptr<ApiServer> server_;
+};
+
+}  // namespace secbeat::agent
