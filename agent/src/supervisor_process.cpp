@@ -1,0 +1,102 @@
+#include "supervisor_process.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+
+#include "config_values.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+std::optional<pid_t> pid_of(const std::string& name) {
+  pid_t pid = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
+  if (error != std::errc{} || end != name.data() + name.size()) return std::nullopt;
+  return pid;
+}
+
+pid_t parent_of(const std::filesystem::path& process) {
+  const std::string stat = first_line(process / "stat");
+  // "pid (name) state ppid …": the name may hold anything, so count from its last bracket.
+  const std::size_t bracket = stat.rfind(')');
+  if (bracket == std::string::npos || bracket + 4 > stat.size()) return 0;
+  const char* begin = stat.data() + bracket + 4;
+  pid_t parent = 0;
+  std::from_chars(begin, stat.data() + stat.size(), parent);
+  return parent;
+}
+
+}  // namespace
+
+std::string first_line(const std::filesystem::path& file) {
+  std::string line;
+  std::getline(std::ifstream(file), line);
+  return line;
+}
+
+std::vector<NginxProcess> nginx_processes_in(const std::filesystem::path& prefix) {
+  std::vector<NginxProcess> found;
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::canonical(prefix, error);
+  if (error) return found;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const auto pid = pid_of(entry.path().filename().string());
+    if (!pid) continue;
+    std::error_code unreadable;
+    if (std::filesystem::read_symlink(entry.path() / "cwd", unreadable) != folder || unreadable) continue;
+    const std::string title = first_line(entry.path() / "cmdline");
+    const bool master = title.starts_with("nginx: master process");
+    if (!master && !title.starts_with("nginx: worker process")) continue;
+    found.push_back(
+        {*pid, parent_of(entry.path()), master ? NginxProcess::Role::kMaster : NginxProcess::Role::kWorker});
+  }
+  return found;
+}
+
+UniqueFd open_pidfd(pid_t pid) {
+  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));  // the kernel sets close-on-exec
+}
+
+bool send_signal(const UniqueFd& pidfd, int signal) {
+  return pidfd && ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
+}
+
+bool wait_for_end(const UniqueFd& pidfd, std::chrono::milliseconds timeout) {
+  if (!pidfd) return true;
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    pollfd wanted{pidfd.get(), POLLIN, 0};
+    const int ready = ::poll(&wanted, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
+    if (ready > 0) return true;
+    if (ready == 0 || errno != EINTR) return false;
+  }
+}
+
+std::string reap(const UniqueFd& pidfd) {
+  siginfo_t info{};
+  if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return {};
+  if (info.si_code == CLD_EXITED) return fmt::format("exited with status {}", info.si_status);
+  return fmt::format("killed by signal {} ({})", info.si_status, ::sigdescr_np(info.si_status));
+}
+
+std::string describe_process(pid_t pid) {
+  const std::filesystem::path process = fmt::format("/proc/{}", pid);
+  std::string command = first_line(process / "cmdline");
+  std::ranges::replace(command, '\0', ' ');
+  while (!command.empty() && command.back() == ' ') command.pop_back();
+  if (command.empty()) command = first_line(process / "comm");
+  return fmt::format("process {} ({})", pid, printable(command));
+}
+
+}  // namespace secbeat::agent
