@@ -69,11 +69,10 @@ void HelperThread::run() noexcept {
 
 void HelperThread::step() {
   connect_when_due();
+  maintain_instances();
   wait();
   see_what_is_served();
   read_messages();
-  see_what_is_served();
-  maintain_instances();
   if (events_.size() >= control::kMaxEventsPerMessage || Clock::now() >= next_events_) send_events();
 }
 
