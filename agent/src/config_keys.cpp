@@ -129,7 +129,10 @@ constexpr auto kKeys = std::to_array<Key>({
      }},
     {"waf.wasm.require_signature", kBool, 0, 0, [](D&, N, const S& v) { return flag(v) ? refused("signatures of modules") : ok(); }},
 
-    {"waf.wasm.modules[].name", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.further.back().name, v); }},
+    {"waf.wasm.modules[].name", kString, 0, 0, [](D& d, N, const S& v) {
+       if (text(v).starts_with('_')) return fault("expected a name that begins with a letter or a digit");
+       return store_name(d.further.back().name, v);
+     }},
     {"waf.wasm.modules[].module", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().module, v); }},
     {"waf.wasm.modules[].config", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().config.emplace(), v); }},
     {"waf.wasm.modules[].on_error", kString, 0, 0, [](D& d, N, const S& v) { return store_on_error(d.further.back().on_error, v); }},

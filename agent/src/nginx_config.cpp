@@ -101,13 +101,16 @@ NginxPaths nginx_paths(const Config& config) {
           .pid = config.state_dir / "nginx.pid"};
 }
 
+unsigned worker_count(const Config& config) {
+  return config.workers != 0 ? config.workers : std::max(1U, std::thread::hardware_concurrency());
+}
+
 std::string generate_nginx_config(const Config& config, const std::filesystem::path& nginx_module) {
   const NginxPaths paths = nginx_paths(config);
-  const unsigned workers = config.workers != 0 ? config.workers : std::max(1U, std::thread::hardware_concurrency());
   using fmt::arg;
   return fmt::format(kProcess, arg("file", printable(config.file.string())), arg("module", nginx_module.string()),
                      arg("user", ::geteuid() == 0 ? fmt::format("user {};\n", config.worker_user) : ""),
-                     arg("workers", workers), arg("pid", paths.pid.string()),
+                     arg("workers", worker_count(config)), arg("pid", paths.pid.string()),
                      arg("error_log", paths.error_log.string())) +
          fmt::format(kHttp, arg("state_dir", config.state_dir.string()),
                      arg("access_log", config.access_log ? fmt::format("\"{}\" combined buffer=64k flush=1s",

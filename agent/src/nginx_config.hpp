@@ -20,5 +20,7 @@ struct NginxPaths {
 };
 
 NginxPaths nginx_paths(const Config& config);
+// [proxy] workers, or the cores.
+unsigned worker_count(const Config& config);
 
 }  // namespace secbeat::agent

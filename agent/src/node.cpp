@@ -1,1 +1,260 @@
-// placeholder until its owner writes it
+// Wires a node together, in the order in which its parts need each other: folders and lock, counters, the workers'
+// socket, what is in force, nginx, the API.
+#include "secbeat/agent/node.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "config_values.hpp"
+#include "nginx_config.hpp"
+#include "node_folders.hpp"
+#include "node_lock.hpp"
+#include "secbeat/agent/api_server.hpp"
+#include "secbeat/agent/event_log.hpp"
+#include "secbeat/agent/reloader.hpp"
+#include "secbeat/agent/supervisor.hpp"
+#include "secbeat/agent/worker_hub.hpp"
+#include "secbeat/base/clock.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+using std::chrono::milliseconds;
+
+// nginx' worker_shutdown_timeout, and some for it to end.
+constexpr milliseconds kGrace{12000};
+// Within which the workers of an nginx that we started answer; the node serves without that, and says so.
+constexpr milliseconds kWorkersAppear{10000};
+constexpr milliseconds kTick{20};
+
+void log_to_standard_error(const Config& config) {
+  auto logger = std::make_shared<spdlog::logger>("secbeat", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  logger->set_level(spdlog::level::from_str(config.log_level));
+  logger->flush_on(spdlog::level::debug);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+// The signals that steer the node come by descriptor. SIGUSR2 ends the agent only.
+class Signals {
+ public:
+  Signals() {
+    ::sigemptyset(&set_);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) ::sigaddset(&set_, signal);
+    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    struct sigaction ignore{};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGPIPE, &ignore, nullptr);
+    fd_ = UniqueFd(::signalfd(-1, &set_, SFD_CLOEXEC));
+  }
+  // The next one within `timeout`; 0: none. milliseconds(-1): without end.
+  [[nodiscard]] int wait(milliseconds timeout) const {
+    pollfd wanted{fd_.get(), POLLIN, 0};
+    signalfd_siginfo info{};
+    if (::poll(&wanted, 1, static_cast<int>(timeout.count())) <= 0) return 0;
+    return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  }
+  // A second Ctrl-C ends the process as it does any other.
+  void let_go() const { ::pthread_sigmask(SIG_UNBLOCK, &set_, nullptr); }
+
+ private:
+  sigset_t set_{};
+  UniqueFd fd_;
+};
+
+// nginx inherits the limit: two descriptors for each request that it forwards.
+void raise_descriptor_limit() {
+  constexpr rlim_t kEnough = 65536;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kEnough));
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Tells systemd, where it asked to be told (sd_notify(3)): one datagram.
+void notify(std::string_view text) {
+  const char* where = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): nothing changes the environment
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (where == nullptr || std::strlen(where) >= sizeof address.sun_path) return;
+  const std::size_t length = std::strlen(where);
+  std::memcpy(address.sun_path, where, length);
+  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // the abstract namespace
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+  const auto sent =
+      ::sendto(socket.get(), text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
+  if (sent < 0) spdlog::warn("{}", io_error("cannot notify the service manager").message);
+}
+
+class Node {
+ public:
+  explicit Node(const Config& config) : config_(config) {}
+
+  Result<void> begin(const Signals& signals);
+  // Until a signal ends it.
+  void serve(const Signals& signals);
+  void end();
+  // Leaves nginx running, for the next agent to adopt.
+  void end_agent_only();
+  // Takes back what begin() did where it failed half-way.
+  void abandon();
+
+ private:
+  Result<void> open_state();
+  Result<void> start_nginx();
+  bool wait_for_workers(const Signals& signals);
+  void say_ready() const;
+
+  const Config& config_;
+  RealClock clock_;
+  EventLog events_;
+  std::unique_ptr<DataLock> lock_;
+  std::unique_ptr<control::Scoreboard> scoreboard_;
+  std::unique_ptr<WorkerHub> hub_;
+  std::unique_ptr<Reloader> reloader_;
+  std::unique_ptr<Supervisor> supervisor_;
+  std::unique_ptr<ApiServer> api_;
+  int early_signal_ = 0;  // that came while the node began
+};
+
+Result<void> Node::open_state() {
+  const control::StatePaths paths{config_.state_dir};
+  const auto identity = find_worker_identity(config_);
+  if (!identity) return std::unexpected(identity.error());
+  if (auto made = make_folders(config_); !made) return made;
+  auto lock = DataLock::take(config_.data_dir);
+  if (!lock) return std::unexpected(lock.error());
+  lock_ = std::make_unique<DataLock>(std::move(*lock));
+  auto scoreboard = control::Scoreboard::create(paths.scoreboard(), ::geteuid(), identity->gid);
+  if (!scoreboard) return std::unexpected(scoreboard.error());
+  scoreboard_ = std::move(*scoreboard);
+  auto hub = WorkerHub::start(paths, *scoreboard_, identity->gid,
+                              [this](std::int32_t, const control::Event& event) { events_.add(event); });
+  if (!hub) return std::unexpected(hub.error());
+  hub_ = std::move(*hub);
+  auto reloader = open_reloader(config_, *scoreboard_, *hub_, clock_);
+  if (!reloader) return std::unexpected(reloader.error());
+  reloader_ = std::move(*reloader);
+  return check_reach(config_, *identity);
+}
+
+Result<void> Node::start_nginx() {
+  if (config_.nginx == Nginx::kExternal) return {};
+  auto supervisor = Supervisor::start(config_);
+  if (!supervisor) return std::unexpected(supervisor.error());
+  supervisor_ = std::move(*supervisor);
+  return {};
+}
+
+Result<void> Node::begin(const Signals& signals) {
+  for (const std::string& notice : config_.notices) spdlog::warn("{}", notice);
+  if (auto opened = open_state(); !opened) return opened;
+  if (auto started = start_nginx(); !started) return started;
+  if (supervisor_ && !wait_for_workers(signals) && early_signal_ == 0) {
+    spdlog::warn("not all of nginx' workers answer yet; its log is {}", nginx_paths(config_).error_log.string());
+  }
+  auto api = ApiServer::start({config_, *reloader_, *hub_, *scoreboard_, events_, supervisor_.get(), clock_});
+  if (!api) return std::unexpected(api.error());
+  api_ = std::move(*api);
+  say_ready();
+  notify("READY=1\nSTATUS=Serving");
+  return {};
+}
+
+// Whether all workers are there and serve what is in force.
+bool Node::wait_for_workers(const Signals& signals) {
+  const auto deadline = clock_.steady() + kWorkersAppear;
+  while (clock_.steady() < deadline) {
+    const auto workers = hub_->workers();
+    const bool connected =
+        workers.size() >= worker_count(config_) && std::ranges::all_of(workers, &WorkerStatus::connected);
+    if (connected && (reloader_->ready() || reloader_->in_force().slots.empty())) return true;
+    early_signal_ = signals.wait(kTick);
+    if (early_signal_ != 0) return false;
+  }
+  return false;
+}
+
+void Node::say_ready() const {
+  const std::string api = fmt::format("http://{}", to_text({config_.api.host, api_->port()}));
+  if (supervisor_) {
+    spdlog::info("ready: http://{} protects {}; API {}/api/v1, metrics {}/metrics",
+                 to_text(supervisor_->status().listen), config_.upstream, api, api);
+  } else {
+    spdlog::info(
+        "ready: waiting for the workers of an nginx with \"secbeat_state {};\"; API {}/api/v1, metrics {}/metrics",
+        config_.state_dir.string(), api, api);
+  }
+}
+
+void Node::serve(const Signals& signals) {
+  for (;;) {
+    const int signal = early_signal_ != 0 ? std::exchange(early_signal_, 0) : signals.wait(milliseconds(-1));
+    if (signal == SIGHUP) {
+      spdlog::info("SIGHUP: nginx opens its log files again");
+      if (supervisor_) supervisor_->reopen_logs();
+    } else if (signal == SIGUSR2) {
+      spdlog::info("SIGUSR2: the agent ends, nginx goes on with what is in force");
+      return end_agent_only();
+    } else if (signal == SIGTERM || signal == SIGINT) {
+      spdlog::info("{}: the node ends", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      signals.let_go();
+      return end();
+    }
+  }
+}
+
+void Node::end_agent_only() {
+  notify("STOPPING=1");
+  if (api_) api_->stop();
+  if (reloader_) reloader_->shut_down();
+}
+
+void Node::end() {
+  end_agent_only();
+  if (supervisor_) supervisor_->stop(kGrace);
+}
+
+void Node::abandon() {
+  if (reloader_) reloader_->shut_down();
+  // An nginx that ran before us serves on; one that we started for nothing goes.
+  if (supervisor_ && !supervisor_->status().adopted) supervisor_->stop(kGrace);
+}
+
+}  // namespace
+
+int run_node(const Config& config) {
+  log_to_standard_error(config);
+  const Signals signals;  // before any thread, so that none gets them
+  ::umask(022);           // what workers read must be readable, whatever the shell's mask is
+  raise_descriptor_limit();
+  spdlog::info("secbeat {} node {} starts with {}, data in {}, state in {}", SECBEAT_VERSION, config.node_name,
+               config.file.string(), config.data_dir.string(), config.state_dir.string());
+  Node node(config);
+  if (auto begun = node.begin(signals); !begun) {
+    spdlog::critical("{}", begun.error().message);
+    node.abandon();
+    return 1;
+  }
+  node.serve(signals);
+  return 0;
+}
+
+}  // namespace secbeat::agent
