@@ -48,7 +48,7 @@ std::vector<RequestCase> bad_bot_requests() {
   return requests;
 }
 
-GuestCase bad_bot_blocker(std::string file, std::string version, std::vector<std::string> more_agents) {
+GuestCase bad_bot_blocker(std::string file, std::string version, const std::vector<std::string>& more_agents) {
   GuestCase guest{.guest = std::move(file),
                   .embedded_name = "bad-bot-blocker",
                   .embedded_version = std::move(version),

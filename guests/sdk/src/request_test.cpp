@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
@@ -41,16 +40,14 @@ class FrameBuilder {
 
   // Exactly as long as it must be, so that a sanitizer sees each byte that is read behind it.
   struct Bytes {
-    std::unique_ptr<char[]> data;
-    std::size_t size;
-    [[nodiscard]] Request request() const { return {data.get(), size}; }
+    std::vector<char> data;
+    [[nodiscard]] Request request() const { return {data.data(), data.size()}; }
   };
   [[nodiscard]] Bytes build() const {
-    Bytes out{std::make_unique<char[]>(bytes_.size()), bytes_.size()};
+    Bytes out{std::vector<char>(bytes_.begin(), bytes_.end())};
     abi::Frame frame = frame_;
     if (frame.total_len == 0) frame.total_len = static_cast<std::uint32_t>(bytes_.size());
-    std::memcpy(out.data.get(), bytes_.data(), bytes_.size());
-    std::memcpy(out.data.get(), &frame, sizeof frame);
+    std::memcpy(out.data.data(), &frame, sizeof frame);
     return out;
   }
 
@@ -203,7 +200,7 @@ TEST(Request, TrustsTheShorterOfBothLengths) {
   FrameBuilder builder;
   builder.uri("/admin");
   const auto whole = builder.build();
-  builder.fixed().total_len = static_cast<std::uint32_t>(whole.size - 1);
+  builder.fixed().total_len = static_cast<std::uint32_t>(whole.data.size() - 1);
   const auto shorter = builder.build();
   EXPECT_TRUE(shorter.request().uri().empty());
   builder.fixed().total_len = 0xFFFF'FFFF;
@@ -219,11 +216,11 @@ TEST(Request, ReadsNoByteOutsideOfRandomlyDamagedFrames) {
     auto bytes = builder.build();
     for (int change = 0; change < 4; ++change) {
       // Aligned words, because they hold the lengths and offsets.
-      const std::size_t at = random() % (bytes.size / 4) * 4;
+      const std::size_t at = random() % (bytes.data.size() / 4) * 4;
       const auto value = static_cast<std::uint32_t>(random() >> (random() % 32));
-      std::memcpy(bytes.data.get() + at, &value, sizeof value);
+      std::memcpy(bytes.data.data() + at, &value, sizeof value);
     }
-    read_all(Request(bytes.data.get(), round % 2 == 0 ? bytes.size : random() % bytes.size));
+    read_all(Request(bytes.data.data(), round % 2 == 0 ? bytes.data.size() : random() % bytes.data.size()));
   }
 }
 

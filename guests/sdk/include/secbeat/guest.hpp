@@ -124,7 +124,7 @@ class Buffer {
     }
   }
   constexpr void append(StringView text) {
-    for (char c : text) push(c);
+    for (const char c : text) push(c);
   }
   // REQUIRES: size <= view().size().
   constexpr void cut(size_t size) { size_ = size; }
@@ -363,8 +363,8 @@ using abi::Verdict;
 // copied when inspect() has returned: they may lie in the frame or in a global Buffer, not on its stack.
 struct Decision {
   Verdict verdict = Verdict::kAllow;
-  StringView rule = {};
-  StringView message = {};
+  StringView rule = "";
+  StringView message = "";
   int32_t score = 0;
 };
 
