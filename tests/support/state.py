@@ -166,6 +166,8 @@ class ScriptedAgent:
             wait_for("a worker to serve", lambda link=link: link.has_said("serving", generation))
 
     def close(self):
+        if self._socket.fileno() < 0:
+            return
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         for link in self.links:
