@@ -162,6 +162,7 @@ Result<bool> RealSupervisor::write_config() {
   if (old && *old == text) return std::filesystem::exists(paths_.candidate, ignored);
   if (auto written = write_file_atomically(paths_.candidate, text); !written) return std::unexpected(written.error());
   if (auto good = test_nginx_config(nginx_, paths_, paths_.candidate, listener_); !good) {
+    std::filesystem::remove(paths_.candidate, ignored);
     return std::unexpected(good.error());
   }
   if (auto written = write_file_atomically(paths_.config, text); !written) return std::unexpected(written.error());
