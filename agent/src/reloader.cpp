@@ -1,1 +1,226 @@
-// placeholder until its owner writes it
+#include "secbeat/agent/reloader.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "module_names.hpp"
+#include "reloader_impl.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+constexpr std::size_t kMaxModules = 16;  // in the chain: each one costs every request a call
+constexpr std::uint32_t kRetryAfterSeconds = 1;
+constexpr std::uint64_t kNsPerMs = 1000000;
+
+std::string kind_of(const Upload& upload) {
+  if (!upload.file) return "config";
+  return upload.kind == UploadKind::kLoad ? "load" : "reload";
+}
+
+std::string label_or_null(const control::Version* version, const char* without) {
+  return version == nullptr ? without : version->label;
+}
+
+}  // namespace
+
+ReloaderImpl::ReloaderImpl(const Config& config, control::Scoreboard& scoreboard, WorkerHub& hub, const Clock& clock,
+                           EngineParts parts, std::unique_ptr<Ledger> ledger, VersionStore store)
+    : config_(config),
+      scoreboard_(scoreboard),
+      hub_(hub),
+      clock_(clock),
+      parts_(std::move(parts)),
+      ledger_(std::move(ledger)),
+      store_(std::move(store)),
+      pipeline_(config_, store_, *parts_.compiler, clock_),
+      committer_(*ledger_, store_, hub_) {}
+
+Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
+  Attempt attempt{.name = {},
+                  .kind = kind_of(upload),
+                  .reason = upload.reason,
+                  .origin = upload.origin,
+                  .received = upload.received,
+                  .requests_at_receipt = scoreboard_.total_requests(),
+                  .stages = {},
+                  .attempted = {},
+                  .sha256 = {},
+                  .config_sha256 = {}};
+  if (attempt.received == SteadyTime{}) attempt.received = clock_.steady();
+  attempt.stages.receive_ms = since_ms(attempt.received);
+
+  if (upload.file && upload.file->size() > config_.max_module_bytes) {
+    return refuse(ErrorCode::kTooLarge, fmt::format("the module has {} bytes, the limit is {}", upload.file->size(),
+                                                    config_.max_module_bytes));
+  }
+  const Result<engine::ModuleInfo> info =
+      upload.file ? engine::read_module_info(*upload.file) : Result<engine::ModuleInfo>(engine::ModuleInfo{});
+  auto name = name_of(upload, info);
+  if (!name) return std::unexpected(name.error());
+  attempt.name = *name;
+  if (upload.mode == Mode::kApply && !config_.hot_reload_enabled) {
+    return std::unexpected(about(*name, {ErrorCode::kHotReloadDisabled, "Hot reload is disabled"}));
+  }
+  auto turn = gate_.enter_upload();
+  if (!turn) {
+    Failure failure = about(*name, turn.error());
+    if (failure.error.code == ErrorCode::kReloadInProgress) failure.retry_after_seconds = kRetryAfterSeconds;
+    return std::unexpected(std::move(failure));
+  }
+  auto done = run(upload, info, attempt, turn->cancel());
+  store_.collect_garbage(in_force());
+  return done;
+}
+
+Outcome<std::string> ReloaderImpl::name_of(const Upload& upload, const Result<engine::ModuleInfo>& info) const {
+  const control::InForce now = in_force();
+  if (upload.file) return name_of_file(upload, info, default_module(now, config_names_));
+  std::vector<std::string> configurable;
+  for (const control::Slot& slot : now.slots) {
+    auto row = ledger_->version(slot.current);
+    if (!row) return refuse(row.error().code, row.error().message);
+    if (*row && (*row)->exports_configure) configurable.push_back(slot.name);
+  }
+  return name_of_configuration(upload, now, configurable);
+}
+
+Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engine::ModuleInfo>& info, Attempt& attempt,
+                                        const CancelToken& cancel) {
+  const control::InForce before = in_force();
+  const control::Slot* slot = before.find(attempt.name);
+  const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
+  const std::string serving = label_or_null(current, "none");
+  if (upload.expected_version && *upload.expected_version != serving) {
+    return std::unexpected(
+        about(attempt.name, {ErrorCode::kVersionConflict,
+                             fmt::format("Version conflict: expected {}, got {}", *upload.expected_version, serving)}));
+  }
+  auto candidate = candidate_of(upload, info, attempt.name, current);
+  if (!candidate) return std::unexpected(about(attempt.name, candidate.error()));
+  attempt.sha256 = candidate->sha256;
+  attempt.config_sha256 = candidate->config_sha256;
+
+  const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
+  const bool same = same_bytes && current->config_sha256 == candidate->config_sha256;
+  if (same_bytes) attempt.kind = "config";
+  if (upload.mode == Mode::kDryRun) return try_out(*candidate, attempt, before, cancel);
+  if (same) {
+    ReloadResult result = result_of(*candidate, attempt, before, current->label);
+    result.unchanged = true;
+    return result;
+  }
+  if (auto refused = judged_by_gates(upload, attempt)) return std::unexpected(*std::move(refused));
+  if (slot == nullptr && before.slots.size() >= kMaxModules) {
+    return refuse(ErrorCode::kBadRequest,
+                  fmt::format("the chain holds {} modules already, more would slow down every "
+                              "request; replace one of them",
+                              kMaxModules),
+                  names_in(before));
+  }
+  return apply(*candidate, attempt, before, cancel);
+}
+
+Result<Candidate> ReloaderImpl::candidate_of(const Upload& upload, const Result<engine::ModuleInfo>& info,
+                                             const std::string& name, const control::Version* current) const {
+  std::string config = upload.config.value_or(std::string());
+  if (!upload.config && current != nullptr && !current->config_sha256.empty()) {
+    auto kept = store_.config_bytes(current->config_sha256);
+    if (!kept) return std::unexpected(kept.error());
+    config = *std::move(kept);
+  }
+  if (upload.file) {
+    Candidate candidate = make_candidate(name, *upload.file, std::move(config), info.value_or(engine::ModuleInfo{}));
+    if (!info) candidate.problem = info.error();
+    if (info && !info->exports_configure && upload.config && !upload.config->empty()) {
+      candidate.problem = without_configure(name);
+    }
+    return candidate;
+  }
+  if (current == nullptr) return fail(ErrorCode::kUnknownModule, fmt::format("{} serves no version yet", name));
+  auto bytes = store_.module_bytes(current->sha256);
+  if (!bytes) return std::unexpected(bytes.error());
+  auto stored = engine::read_module_info(*bytes);
+  if (!stored) return std::unexpected(stored.error());
+  Candidate candidate = make_candidate(name, *std::move(bytes), std::move(config), *std::move(stored));
+  if (!candidate.info.exports_configure) candidate.problem = without_configure(name);
+  return candidate;
+}
+
+std::optional<Failure> ReloaderImpl::judged_by_gates(const Upload& upload, const Attempt& attempt) const {
+  const auto last = last_reload_.find(attempt.name);
+  if (upload.gates == Gates::kForced || last == last_reload_.end()) return std::nullopt;
+  const auto left =
+      std::chrono::ceil<std::chrono::seconds>(last->second + config_.max_reload_frequency - clock_.steady());
+  if (left.count() <= 0) return std::nullopt;
+  Failure failure = about(
+      attempt.name, {ErrorCode::kRateLimited, fmt::format("Reloads are limited to one every {} s; try again in {} s",
+                                                          config_.max_reload_frequency.count(), left.count())});
+  failure.retry_after_seconds = static_cast<std::uint32_t>(left.count());
+  return failure;
+}
+
+Outcome<ReloadResult> ReloaderImpl::try_out(const Candidate& candidate, Attempt& attempt,
+                                            const control::InForce& before, const CancelToken& cancel) {
+  auto checked = check(candidate, attempt, before, cancel);
+  if (!checked) return std::unexpected(about(attempt.name, checked.error()));
+  auto label = label_for(candidate);
+  if (!label) return std::unexpected(about(attempt.name, label.error()));
+  const control::Slot* slot = before.find(attempt.name);
+  const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
+  const bool same =
+      current != nullptr && current->sha256 == candidate.sha256 && current->config_sha256 == candidate.config_sha256;
+  attempt.stages.total_ms = since_ms(attempt.received);
+  ReloadResult result = result_of(candidate, attempt, before, same ? current->label : label->label);
+  result.unchanged = same;
+  result.warnings = checked->report.warnings;
+  if (!same && !label->warning.empty()) result.warnings.push_back(label->warning);
+  return result;
+}
+
+Outcome<ReloadResult> ReloaderImpl::apply(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
+                                          const CancelToken& cancel) {
+  auto label = label_for(candidate);
+  if (!label) return std::unexpected(about(attempt.name, label.error()));
+  attempt.attempted = label->label;
+  if (hub_.workers().empty()) return std::unexpected(fail_attempt(attempt, about(attempt.name, no_worker())));
+  auto checked = check(candidate, attempt, before, cancel);
+  if (!checked) return std::unexpected(fail_attempt(attempt, about(attempt.name, checked.error())));
+  auto prepared = prepare(candidate, *checked, attempt, before);
+  if (!prepared) return std::unexpected(fail_attempt(attempt, about(attempt.name, prepared.error())));
+  auto applied = bring_into_force(before, prepared->next, std::move(prepared->intent), attempt, &cancel);
+  if (!applied) return std::unexpected(applied.error());
+
+  last_reload_[attempt.name] = clock_.steady();
+  ReloadResult result = result_of(candidate, attempt, prepared->next, attempt.attempted);
+  result.downtime_ms = applied->max_pause_ns / kNsPerMs;
+  result.max_pause_us = applied->max_pause_ns / 1000;
+  result.requests_during_reload = applied->requests;
+  result.workers = applied->workers;
+  result.warnings = std::move(prepared->warnings);
+  std::ranges::move(applied->warnings, std::back_inserter(result.warnings));
+  spdlog::info("{}: Reloaded {} ({}ms downtime)", config_.node_name, result.name, result.downtime_ms);
+  return result;
+}
+
+ReloadResult ReloaderImpl::result_of(const Candidate& candidate, const Attempt& attempt,
+                                     const control::InForce& document, std::string version) const {
+  ReloadResult result;
+  result.name = candidate.name;
+  result.version = std::move(version);
+  const control::Slot* slot = document.find(candidate.name);
+  if (const control::Version* previous = slot == nullptr ? nullptr : slot->previous_version()) {
+    result.previous_version = previous->label;
+  }
+  result.sha256 = candidate.sha256;
+  result.config_sha256 = candidate.config_sha256;
+  result.size_bytes = candidate.bytes.size();
+  result.generation = document.generation;
+  result.workers = workers_at(document.generation);
+  result.stages = attempt.stages;
+  return result;
+}
+
+}  // namespace secbeat::agent

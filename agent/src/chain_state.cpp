@@ -1,0 +1,96 @@
+#include "chain_state.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace secbeat::agent {
+namespace {
+
+// A longer line than this is a loop in a damaged ledger.
+constexpr int kMaxLine = 20000;
+
+// The first `keep` after the current version, and the newest of each of `keep` other modules' bytes.
+std::vector<control::Version> window(const std::vector<control::Version>& by_recency, std::uint32_t keep) {
+  std::vector<control::Version> kept{by_recency.front()};
+  std::set<std::string_view> modules{by_recency.front().sha256};
+  for (std::size_t i = 1; i < by_recency.size(); ++i) {
+    const control::Version& version = by_recency[i];
+    const bool newest_of_its_bytes = modules.insert(version.sha256).second;
+    const bool among_modules = newest_of_its_bytes && modules.size() <= std::size_t{keep} + 1;
+    if (i <= keep || among_modules) kept.push_back(version);
+  }
+  return kept;
+}
+
+std::uint64_t previous_of(const control::Slot& slot, const Line& line) {
+  std::uint64_t id = line(slot.current);
+  for (int steps = 0; id != 0 && steps < kMaxLine; ++steps) {
+    if (id != slot.current && slot.find(id) != nullptr) return id;
+    id = line(id);
+  }
+  return 0;
+}
+
+// The settings of `name` in the configuration file.
+control::OnError on_error_for(std::string_view name, const Config& config, const std::vector<std::string>& names) {
+  for (std::size_t i = 0; i < names.size() && i < config.modules.size(); ++i) {
+    if (names[i] == name) return config.modules[i].on_error;
+  }
+  return control::OnError::kPrevious;
+}
+
+}  // namespace
+
+control::Slot with_current(control::Slot slot, const control::Version& version, const Line& line, std::uint32_t keep) {
+  const control::Version current = version;  // it may be an element of the vector that changes below
+  std::erase_if(slot.versions, [&](const control::Version& other) { return other.id == current.id; });
+  slot.versions.insert(slot.versions.begin(), current);
+  slot.current = current.id;
+  slot.versions = window(slot.versions, keep);
+  slot.previous = previous_of(slot, line);
+  return slot;
+}
+
+control::InForce with_slot(control::InForce document, control::Slot slot) {
+  const auto place = std::ranges::find(document.slots, slot.name, &control::Slot::name);
+  if (place != document.slots.end()) {
+    *place = std::move(slot);
+  } else {
+    document.slots.push_back(std::move(slot));
+  }
+  return document;
+}
+
+control::InForce with_settings(control::InForce document, const Config& config,
+                               const std::vector<std::string>& config_names) {
+  document.max_body_bytes = config.max_body_bytes;
+  document.body_over_limit = config.body_over_limit;
+  document.rate_limit_per_second = config.rate_limit_per_second;
+  document.rate_limit_burst = config.rate_limit_burst;
+  for (control::Slot& slot : document.slots) {
+    slot.on_error = on_error_for(slot.name, config, config_names);
+    slot.limits = config.limits;
+  }
+  return document;
+}
+
+control::Slot empty_slot(std::string name, const Config& config, const std::vector<std::string>& config_names) {
+  control::Slot slot;
+  slot.on_error = on_error_for(name, config, config_names);
+  slot.name = std::move(name);
+  slot.limits = config.limits;
+  return slot;
+}
+
+std::optional<std::string> current_label(const control::InForce& document, std::string_view name) {
+  const control::Slot* slot = document.find(name);
+  const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
+  return current == nullptr ? std::nullopt : std::optional(current->label);
+}
+
+const control::Version* find_label(const control::Slot& slot, std::string_view label) {
+  const auto found = std::ranges::find(slot.versions, label, &control::Version::label);
+  return found == slot.versions.end() ? nullptr : &*found;
+}
+
+}  // namespace secbeat::agent

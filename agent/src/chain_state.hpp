@@ -1,0 +1,48 @@
+// The arithmetic of the chain: which versions a module keeps loaded, and which one comes before which.
+//
+// Versions form a line: each one remembers the version that it replaced when it was new, and a rollback goes
+// back along that line. Loaded versions form a window, in the order in which they were last in force.
+//
+// Thread safety: free functions over values.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "secbeat/agent/config.hpp"
+#include "secbeat/control/in_force.hpp"
+
+namespace secbeat::agent {
+
+// The version that `id` replaced when it was new; 0: none, or not known.
+using Line = std::function<std::uint64_t(std::uint64_t id)>;
+
+// `slot` with `version` as the current one (new, or one that it has loaded already).
+//
+// Loaded afterwards: the current version, the `keep` versions that were in force last, and, counted apart, the
+// newest version of each of the `keep` other modules' bytes that were in force last: a series of changed
+// configurations does not push out the module to go back to. `previous` is the nearest loaded version
+// along the line.
+control::Slot with_current(control::Slot slot, const control::Version& version, const Line& line, std::uint32_t keep);
+
+// `document` with `slot` in the place of the slot of that name, or at the end of the chain.
+control::InForce with_slot(control::InForce document, control::Slot slot);
+
+// `document` with the settings of the configuration file: on_error, limits, body limits, rate limit. A slot that
+// the file does not name has the default policy.
+control::InForce with_settings(control::InForce document, const Config& config,
+                               const std::vector<std::string>& config_names);
+
+// A slot without a version, with the settings of the configuration file.
+control::Slot empty_slot(std::string name, const Config& config, const std::vector<std::string>& config_names);
+
+// What `name` serves; empty: nothing, or there is no such module.
+std::optional<std::string> current_label(const control::InForce& document, std::string_view name);
+
+const control::Version* find_label(const control::Slot& slot, std::string_view label);
+
+}  // namespace secbeat::agent

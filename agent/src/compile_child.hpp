@@ -1,0 +1,60 @@
+// Compiling in a process of its own, because a compile cannot be cancelled and a process can.
+//
+// `secbeat compile … --child` writes its report as JSON to standard output. It is killed at the time limit, when
+// it writes too much, and when the caller cancels; it is always reaped before run() returns.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+
+#include "secbeat/base/error.hpp"
+#include "secbeat/base/unique_fd.hpp"
+#include "secbeat/engine/compile.hpp"
+
+namespace secbeat::agent {
+
+// Ends what waits for it, from another thread, once and for good.
+//
+// Thread safety: every method may be called from any thread.
+class CancelToken {
+ public:
+  CancelToken();
+  void cancel() noexcept;
+  [[nodiscard]] bool cancelled() const noexcept;
+  [[nodiscard]] int fd() const noexcept { return event_.get(); }  // readable once cancelled
+
+ private:
+  UniqueFd event_;
+};
+
+// What turns a job into a report; the reload pipeline knows no more of it.
+class Compiler {
+ public:
+  virtual ~Compiler() = default;
+  // An error of the module is in the report. Errors of the result: kCompileTimeout, kMemoryLimit (of the
+  // compile), kCompileFailed (the process died), kCancelled, kIo.
+  virtual Result<engine::CompileReport> run(const engine::CompileJob& job, const CancelToken& cancel) = 0;
+};
+
+struct CompileChildOptions {
+  std::filesystem::path binary = "/proc/self/exe";
+  std::chrono::milliseconds timeout{30000};
+  std::size_t data_bytes = std::size_t{2} << 30U;
+  std::size_t file_bytes = std::size_t{512} << 20U;  // of the artifact
+};
+
+// Thread safety: constant after construction; run() may be called from any thread.
+class CompileChild final : public Compiler {
+ public:
+  static constexpr std::size_t kMaxReportBytes = std::size_t{8} << 20U;
+  static constexpr std::size_t kMaxErrorBytes = 4096;  // the end of standard error, for the message
+
+  explicit CompileChild(CompileChildOptions options) : options_(std::move(options)) {}
+  Result<engine::CompileReport> run(const engine::CompileJob& job, const CancelToken& cancel) override;
+
+ private:
+  CompileChildOptions options_;
+};
+
+}  // namespace secbeat::agent

@@ -1,0 +1,120 @@
+// The node's memory of its versions and of every attempt to change them: SQLite, data_dir/ledger.sqlite.
+//
+// An attempt that gets as far as a commit is written twice: as an intent before the in-force file is renamed,
+// and as finished after the workers have acknowledged. An intent that a crash left open is judged by the
+// in-force file, which is the truth: what it says is what workers load. WAL with synchronous=FULL, so that
+// what a method has returned is on the disk.
+//
+// Thread safety: every method may be called from any thread; one connection, guarded by a mutex.
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "labels.hpp"
+#include "secbeat/agent/reloader.hpp"
+
+namespace secbeat::agent {
+
+// A version as the ledger remembers it, also after its files have gone.
+struct VersionRow {
+  std::uint64_t id = 0;
+  std::string name;
+  std::string label;
+  std::string sha256;
+  std::string config_sha256;
+  std::string artifact_sha256;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t artifact_bytes = 0;
+  std::optional<std::string> embedded_version;
+  bool exports_configure = false;
+  std::uint64_t previous_id = 0;  // the version that it replaced when it was new; 0: none
+  std::string created_at;         // RFC 3339
+  std::uint64_t generation = 0;   // in which it came into force last; 0: it never did
+};
+
+enum class Counted : std::uint8_t { kYes, kNo };  // in the reload totals
+
+// What is about to be done. `row.version` comes into force if it succeeds, `row.from_version` stays if not.
+struct Intent {
+  HistoryRow row;
+  std::uint64_t version_id = 0;           // of row.version
+  std::optional<VersionRow> new_version;  // recorded with it, where it is new
+  NewLabel label;                         // of new_version: used up by the intent, also if it fails later
+  Counted counted = Counted::kYes;
+};
+
+// What is known only at the end.
+struct Finish {
+  std::uint64_t duration_ms = 0;
+  std::uint64_t requests_during_reload = 0;
+  Stages stages;
+};
+
+struct Numbers {
+  std::uint64_t version_id = 0;
+  std::uint64_t generation = 0;
+};
+
+class Ledger {
+ public:
+  static constexpr int kSchema = 1;
+  static constexpr std::int64_t kMaxHistory = 100000;  // rows; the oldest go first
+  static constexpr std::int64_t kMaxVersions = 20000;  // rows; those in force stay
+
+  // Opens or creates. kConfig for a file that is no ledger or that a newer build has written.
+  static Result<std::unique_ptr<Ledger>> open(const std::filesystem::path& file);
+
+  // Makes the ledger agree with what is in force (nothing: empty document): intents that are still open become
+  // successes where their generation is in force, else failures ("interrupted"); versions that it does
+  // not know are entered; numbers continue above those of the document.
+  // `described` gives what only a module's bytes can tell about a version that has to be entered.
+  using Describe = std::function<void(const control::Version&, VersionRow&)>;
+  Result<void> repair(const control::InForce& in_force, const Describe& described, std::string_view now);
+
+  // A version id and a generation that nobody has used or will use, also if nothing comes of them.
+  Result<Numbers> reserve();
+
+  // Writes the intents in one transaction; the ids of their history rows, in order.
+  Result<std::vector<std::int64_t>> begin(std::span<const Intent> intents);
+  Result<void> succeed(std::int64_t row, const Finish& finish);
+  Result<void> withdraw(std::int64_t row, const Error& error, const Finish& finish);
+  // An attempt that failed before anything was to be written.
+  Result<void> record_failure(const HistoryRow& row);
+  // Another artifact for the same version (the engine refused the old one).
+  Result<void> set_artifact(std::uint64_t version_id, std::string_view artifact_sha256, std::uint64_t artifact_bytes);
+
+  [[nodiscard]] Result<LabelFamilies> families(std::string_view name) const;
+  [[nodiscard]] std::uint64_t previous_id(std::uint64_t id) const noexcept;  // 0 where it is not known
+  [[nodiscard]] Result<std::optional<VersionRow>> version(std::uint64_t id) const;
+  [[nodiscard]] Result<std::vector<VersionRow>> versions(const std::optional<std::string>& name,
+                                                         std::uint32_t limit) const;  // newest first
+  [[nodiscard]] Result<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const;
+  [[nodiscard]] Result<std::vector<ReloadTotals>> totals() const;
+
+ private:
+  explicit Ledger(const std::filesystem::path& file);
+  void prepare_schema();
+  void enter(const VersionRow& row);
+  void finish_row(std::int64_t row, const Finish& finish);
+  void count(std::int64_t row);
+  void prune();
+  void enter_unknown(const control::InForce& in_force, const Describe& described, std::string_view now);
+  std::uint64_t number(const char* key) const;
+  void raise_number(const char* key, std::uint64_t at_least);
+
+  mutable std::mutex mutex_;
+  mutable SQLite::Database database_;  // guarded by mutex_
+};
+
+}  // namespace secbeat::agent

@@ -1,0 +1,82 @@
+// What the ledger's two source files share: parameters by type, columns by type, exceptions to errors.
+#pragma once
+
+#include <SQLiteCpp/SQLiteCpp.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "secbeat/base/error.hpp"
+
+namespace secbeat::agent::sql {
+
+template <class Parameter>
+void put(SQLite::Statement& statement, int place, const Parameter& parameter) {
+  if constexpr (std::is_same_v<Parameter, std::optional<std::string>>) {
+    if (parameter) statement.bind(place, *parameter);
+    if (!parameter) statement.bind(place);
+  } else if constexpr (std::is_floating_point_v<Parameter>) {
+    statement.bind(place, parameter);
+  } else if constexpr (std::is_integral_v<Parameter>) {
+    statement.bind(place, static_cast<std::int64_t>(parameter));
+  } else {
+    statement.bind(place, std::string(std::string_view(parameter)));
+  }
+}
+
+// A statement with its parameters in order.
+template <class... Parameters>
+SQLite::Statement statement(const SQLite::Database& database, const char* text, const Parameters&... parameters) {
+  SQLite::Statement prepared(database, text);
+  int place = 0;
+  (put(prepared, ++place, parameters), ...);
+  return prepared;
+}
+
+// Runs a statement that gives no rows; the number of rows that it changed.
+template <class... Parameters>
+int run(const SQLite::Database& database, const char* text, const Parameters&... parameters) {
+  return statement(database, text, parameters...).exec();
+}
+
+// Reads the columns of a row from left to right.
+class Row {
+ public:
+  explicit Row(SQLite::Statement& row) : row_(row) {}
+  Row& operator>>(std::string& text) { return text = row_.getColumn(place_++).getString(), *this; }
+  Row& operator>>(double& number) { return number = row_.getColumn(place_++).getDouble(), *this; }
+  Row& operator>>(std::int64_t& number) { return number = row_.getColumn(place_++).getInt64(), *this; }
+  Row& operator>>(bool& flag) { return flag = row_.getColumn(place_++).getInt() != 0, *this; }
+  Row& operator>>(std::uint64_t& number) {
+    return number = static_cast<std::uint64_t>(row_.getColumn(place_++).getInt64()), *this;
+  }
+  Row& operator>>(std::optional<std::string>& text) {
+    const SQLite::Column column = row_.getColumn(place_++);
+    text = column.isNull() ? std::nullopt : std::optional(column.getString());
+    return *this;
+  }
+
+ private:
+  SQLite::Statement& row_;
+  int place_ = 0;
+};
+
+// The result of `work`; what the library throws becomes kIo.
+template <class Work>
+auto guarded(Work&& work) -> Result<decltype(work())> {
+  try {
+    if constexpr (std::is_void_v<decltype(work())>) {
+      work();
+      return {};
+    } else {
+      return work();
+    }
+  } catch (const SQLite::Exception& error) {
+    return fail(ErrorCode::kIo, std::string("the ledger cannot be used: ") + error.what());
+  }
+}
+
+}  // namespace secbeat::agent::sql

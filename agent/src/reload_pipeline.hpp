@@ -1,0 +1,56 @@
+// From an upload to a version that can be staged: files in work/, the compile child, files in their places.
+//
+// Thread safety: owned by the operation that holds the gate's turn.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "compile_child.hpp"
+#include "secbeat/agent/reloader.hpp"
+#include "secbeat/engine/module_info.hpp"
+#include "version_store.hpp"
+
+namespace secbeat::agent {
+
+// The module's bytes and configuration that are to come into force under a name.
+struct Candidate {
+  std::string name;
+  std::string bytes;
+  std::string sha256;
+  std::string config;         // empty: none
+  std::string config_sha256;  // empty: none
+  engine::ModuleInfo info;
+  std::optional<Error> problem;  // what is wrong with it, as far as that shows without the compiler
+};
+
+// Hashes what has to be hashed.
+Candidate make_candidate(std::string name, std::string bytes, std::string config, engine::ModuleInfo info);
+
+struct Checked {
+  std::string artifact_sha256;
+  bool compiled = false;  // a new artifact lies in work/
+  engine::CompileReport report;
+  Stages stages;  // validate, compile, rehearse
+};
+
+class ReloadPipeline {
+ public:
+  ReloadPipeline(const Config& config, VersionStore& store, Compiler& compiler, const Clock& clock)
+      : config_(config), store_(store), compiler_(compiler), clock_(clock) {}
+
+  // Validates, compiles (not where `in_force` has an artifact of the same bytes) and rehearses.
+  Result<Checked> check(const Candidate& candidate, const control::InForce& in_force, const CancelToken& cancel);
+  // Puts the files where workers find them; the size of the artifact.
+  Result<std::uint64_t> keep(const Candidate& candidate, const Checked& checked);
+
+ private:
+  Result<Checked> run(const Candidate& candidate, const std::string& known_artifact, const CancelToken& cancel);
+
+  const Config& config_;
+  VersionStore& store_;
+  Compiler& compiler_;
+  const Clock& clock_;
+};
+
+}  // namespace secbeat::agent

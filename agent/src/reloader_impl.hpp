@@ -1,0 +1,171 @@
+// The reloader behind the contract of reloader.hpp; its parts are in reloader*.cpp.
+//
+//   reloader.cpp           reload()
+//   reloader_rollback.cpp  rollback()
+//   reloader_steps.cpp     what they share: check, prepare, bring into force, record
+//   reloader_open.cpp      what happens at start
+//   reloader_views.cpp     questions
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "chain_state.hpp"
+#include "committer.hpp"
+#include "compile_child.hpp"
+#include "ledger.hpp"
+#include "operation_gate.hpp"
+#include "reload_pipeline.hpp"
+#include "secbeat/agent/reloader.hpp"
+#include "version_store.hpp"
+
+namespace secbeat::agent {
+
+// What touches the engine, as a seam for tests.
+struct EngineParts {
+  std::unique_ptr<Compiler> compiler;
+  // Whether this build's engine takes the artifact (kArtifactRejected: it has to be compiled again).
+  std::function<Result<void>(std::string_view bytes, std::string_view sha256)> accepts_artifact;
+};
+
+Result<std::unique_ptr<Reloader>> open_reloader_with(const Config& config, control::Scoreboard& scoreboard,
+                                                     WorkerHub& hub, const Clock& clock, EngineParts parts);
+
+// One attempt to change what is in force, from its first byte to its answer.
+struct Attempt {
+  std::string name;
+  std::string kind;
+  std::string reason;
+  Origin origin;
+  SteadyTime received;
+  std::uint64_t requests_at_receipt = 0;
+  Stages stages;
+  std::string attempted;  // label
+  std::string sha256;
+  std::string config_sha256;
+};
+
+// Sentences that more than one operation answers with.
+Error no_worker();
+Error without_configure(const std::string& name);
+
+class ReloaderImpl final : public Reloader {
+ public:
+  ReloaderImpl(const Config& config, control::Scoreboard& scoreboard, WorkerHub& hub, const Clock& clock,
+               EngineParts parts, std::unique_ptr<Ledger> ledger, VersionStore store);
+  // Repairs, loads what the configuration file names and is not there; called once, before anything else.
+  Result<void> start();
+
+  Outcome<ReloadResult> reload(const Upload& upload) override;
+  Outcome<RollbackResult> rollback(const Rollback& rollback) override;
+  Outcome<VersionView> version(const std::optional<std::string>& name) const override;
+  [[nodiscard]] std::vector<VersionView> modules() const override;
+  Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;
+  Outcome<std::vector<KnownVersion>> versions(const std::optional<std::string>& name) const override;
+  Outcome<std::string> module_bytes(std::string_view sha256) const override;
+  [[nodiscard]] std::vector<ReloadTotals> totals() const override;
+  [[nodiscard]] control::InForce in_force() const override;
+  [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
+  [[nodiscard]] bool ready() const override;
+  void shut_down() override { gate_.shut_down(); }
+
+ private:
+  // A version that has been compiled and put in its place, with all that is to be recorded.
+  struct Prepared {
+    control::InForce next;
+    Intent intent;
+    std::vector<std::string> warnings;
+  };
+  struct Applied {
+    WorkerCount workers;
+    std::uint64_t max_pause_ns = 0;
+    std::uint64_t requests = 0;
+    std::vector<std::string> warnings;
+  };
+  struct InitialModule {
+    std::string name;
+    std::optional<Candidate> candidate;  // empty: the file cannot be read, and need not be
+    std::string problem;
+  };
+
+  // reloader.cpp
+  Outcome<std::string> name_of(const Upload& upload, const Result<engine::ModuleInfo>& info) const;
+  Outcome<ReloadResult> run(const Upload& upload, const Result<engine::ModuleInfo>& info, Attempt& attempt,
+                            const CancelToken& cancel);
+  Result<Candidate> candidate_of(const Upload& upload, const Result<engine::ModuleInfo>& info, const std::string& name,
+                                 const control::Version* current) const;
+  std::optional<Failure> judged_by_gates(const Upload& upload, const Attempt& attempt) const;
+  Outcome<ReloadResult> try_out(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
+                                const CancelToken& cancel);
+  Outcome<ReloadResult> apply(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
+                              const CancelToken& cancel);
+  ReloadResult result_of(const Candidate& candidate, const Attempt& attempt, const control::InForce& document,
+                         std::string version) const;
+
+  // reloader_rollback.cpp
+  Outcome<RollbackResult> go_back(const control::Slot& slot, control::Version target, Attempt& attempt,
+                                  const control::InForce& before);
+
+  // reloader_steps.cpp: shared by reload, rollback and start
+  Result<Checked> check(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
+                        const CancelToken& cancel);
+  Result<Prepared> prepare(const Candidate& candidate, const Checked& checked, const Attempt& attempt,
+                           const control::InForce& before);
+  Outcome<Applied> bring_into_force(const control::InForce& before, const control::InForce& next, Intent intent,
+                                    Attempt& attempt, const CancelToken* cancel);
+  Failure fail_attempt(Attempt& attempt, Failure failure);
+  [[nodiscard]] Failure about(const std::string& name, Error error) const;
+  [[nodiscard]] HistoryRow row_of(const Attempt& attempt) const;
+  Finish finish_of(Attempt& attempt, std::uint64_t requests) const;
+  Result<Numbers> reserve(const control::InForce& before);
+  [[nodiscard]] Error cancelled() const;
+  [[nodiscard]] WorkerCount workers_at(std::uint64_t generation) const;
+  [[nodiscard]] Result<NewLabel> label_for(const Candidate& candidate) const;
+  [[nodiscard]] double since_ms(SteadyTime start) const;
+  [[nodiscard]] std::string now_text() const { return rfc3339(clock_.now()); }
+  [[nodiscard]] Line line() const;
+  void remember(const control::InForce& in_force);
+  [[nodiscard]] std::string serving_label(std::string_view name) const;
+
+  // reloader_open.cpp
+  Result<void> repair(const control::InForce& found);
+  Result<std::vector<InitialModule>> read_initial_modules(const control::InForce& found) const;
+  Result<control::InForce> with_usable_artifacts(control::InForce document);
+  Result<control::Version> recompiled(const control::Slot& slot, control::Version version);
+  Result<std::vector<Intent>> load_missing(const std::vector<InitialModule>& modules, control::InForce& document);
+  Result<void> put_in_force(const control::InForce& found, control::InForce document, std::vector<Intent>& intents);
+  void tell_differences(const std::vector<InitialModule>& modules, const control::InForce& found) const;
+
+  // reloader_views.cpp
+  [[nodiscard]] VersionView view_of(const control::Slot& slot, const control::InForce& document,
+                                    const std::vector<WorkerStatus>& workers) const;
+  // What `name` is at `generation`; empty where nobody remembers.
+  [[nodiscard]] std::string label_at(std::uint64_t generation, std::string_view name,
+                                     const control::InForce& document) const;
+
+  // Constant after start().
+  const Config config_;
+  control::Scoreboard& scoreboard_;
+  WorkerHub& hub_;
+  const Clock& clock_;
+  EngineParts parts_;
+  std::unique_ptr<Ledger> ledger_;
+  std::vector<std::string> config_names_;  // of config_.modules, in order
+
+  // Owned by the operation that holds the gate's turn (the store's reading methods: anybody).
+  VersionStore store_;
+  ReloadPipeline pipeline_;
+  Committer committer_;
+  std::map<std::string, SteadyTime, std::less<>> last_reload_;
+
+  OperationGate gate_;
+
+  mutable std::mutex mutex_;
+  control::InForce in_force_;             // guarded by mutex_; what workers have acknowledged
+  std::deque<control::InForce> earlier_;  // guarded by mutex_; what they may still serve, newest first
+};
+
+}  // namespace secbeat::agent

@@ -1,0 +1,250 @@
+// What happens at start: the ledger is repaired from what is in force, artifacts that this build does not take are
+// compiled again, the settings of the configuration file are put in, and modules that it names and that are not in
+// the chain are loaded. Workers that run already are brought there by the hub; others load the file.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "module_names.hpp"
+#include "reloader_impl.hpp"
+#include "secbeat/base/files.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+constexpr std::string_view kByStart = "start";
+
+// The modules of the file in its order, then those that were added over the API.
+void sort_chain(control::InForce& document, const std::vector<std::string>& config_names) {
+  std::ranges::stable_sort(document.slots, {}, [&](const control::Slot& slot) {
+    return std::ranges::find(config_names, slot.name) - config_names.begin();
+  });
+}
+
+Result<std::string> configuration_of(const ModuleConfig& module, const engine::ModuleInfo& info) {
+  std::error_code error;
+  const bool missing =
+      module.config.empty() || (!module.config_is_explicit && !std::filesystem::exists(module.config, error));
+  if (missing || (!module.config_is_explicit && !info.exports_configure)) return std::string();
+  if (!info.exports_configure) {
+    return std::unexpected(without_configure(module.module.filename().string()));
+  }
+  return read_file(module.config, VersionStore::kMaxConfigBytes);
+}
+
+}  // namespace
+
+Result<void> ReloaderImpl::start() {
+  auto read = store_.read_in_force();
+  if (!read) return std::unexpected(read.error());
+  const control::InForce found = read->value_or(control::InForce{});
+  if (auto repaired = repair(found); !repaired) return repaired;
+  auto modules = read_initial_modules(found);
+  if (!modules) return std::unexpected(modules.error());
+  for (const InitialModule& module : *modules) config_names_.push_back(module.name);
+  auto usable = with_usable_artifacts(found);
+  if (!usable) return std::unexpected(usable.error());
+
+  control::InForce document = with_settings(*std::move(usable), config_, config_names_);
+  for (control::Slot& slot : document.slots) {
+    if (const control::Version* current = slot.current_version()) {
+      const control::Version version = *current;
+      slot = with_current(slot, version, line(), config_.keep_previous_versions);
+    }
+  }
+  auto intents = load_missing(*modules, document);
+  if (!intents) return std::unexpected(intents.error());
+  sort_chain(document, config_names_);
+  if (auto done = put_in_force(found, document, *intents); !done) return done;
+  tell_differences(*modules, found);
+  store_.collect_garbage(in_force());
+  return {};
+}
+
+Result<void> ReloaderImpl::repair(const control::InForce& found) {
+  const Ledger::Describe describe = [&](const control::Version& version, VersionRow& row) {
+    const auto bytes = store_.module_bytes(version.sha256);
+    const auto info = bytes ? engine::read_module_info(*bytes) : fail(ErrorCode::kIo, "");
+    if (!info) return;
+    row.embedded_version = info->embedded_version;
+    row.exports_configure = info->exports_configure;
+  };
+  return ledger_->repair(found, describe, now_text());
+}
+
+Result<std::vector<ReloaderImpl::InitialModule>> ReloaderImpl::read_initial_modules(
+    const control::InForce& found) const {
+  std::vector<InitialModule> modules;
+  for (const ModuleConfig& module : config_.modules) {
+    const auto wrong = [&](const Error& error) {
+      return fail(error.code,
+                  fmt::format("the module {} cannot be loaded: {}; correct it, or the configuration file {}",
+                              module.module.string(), error.message, config_.file.string()));
+    };
+    InitialModule initial{
+        .name = module.name.empty() ? module.module.stem().string() : module.name, .candidate = {}, .problem = {}};
+    auto bytes = read_file(module.module, config_.max_module_bytes);
+    auto info = bytes ? engine::read_module_info(*bytes) : Result<engine::ModuleInfo>(std::unexpected(bytes.error()));
+    if (info && module.name.empty() && info->embedded_name) initial.name = *info->embedded_name;
+    auto config = info ? configuration_of(module, *info) : Result<std::string>(std::unexpected(info.error()));
+    if (config) {
+      initial.candidate = make_candidate(initial.name, *std::move(bytes), *std::move(config), *std::move(info));
+    } else {
+      // What is in force does not need the files that it was made from.
+      if (found.slots.empty()) return wrong(config.error());
+      if (found.find(initial.name) == nullptr && !module.name.empty()) return wrong(config.error());
+      initial.problem = config.error().message;
+    }
+    if (!engine::is_module_name(initial.name)) {
+      return wrong(
+          {ErrorCode::kConfig, fmt::format("its name {} is not allowed for a module; set name", initial.name)});
+    }
+    if (std::ranges::find(modules, initial.name, &InitialModule::name) != modules.end()) {
+      return wrong({ErrorCode::kConfig, fmt::format("another module is called {} as well; set name", initial.name)});
+    }
+    modules.push_back(std::move(initial));
+  }
+  return modules;
+}
+
+Result<control::InForce> ReloaderImpl::with_usable_artifacts(control::InForce document) {
+  for (control::Slot& slot : document.slots) {
+    std::vector<control::Version> usable;
+    for (const control::Version& version : slot.versions) {
+      const auto bytes = store_.artifact_bytes(version.artifact_sha256);
+      const Result<void> accepted = bytes ? parts_.accepts_artifact(*bytes, version.artifact_sha256)
+                                          : Result<void>(std::unexpected(bytes.error()));
+      if (accepted) {
+        usable.push_back(version);
+        continue;
+      }
+      spdlog::warn("{} {} is compiled again: {}", slot.name, version.label, accepted.error().message);
+      auto again = recompiled(slot, version);
+      if (again) {
+        usable.push_back(*std::move(again));
+      } else if (version.id == slot.current) {
+        return fail(again.error().code,
+                    fmt::format("{} {}, which is in force, cannot be compiled again: {}; move {} aside and start again "
+                                "to load the module of the configuration file",
+                                slot.name, version.label, again.error().message, store_.in_force_path().string()));
+      } else {
+        spdlog::warn("{} {} is no longer kept for rollback: {}", slot.name, version.label, again.error().message);
+      }
+    }
+    slot.versions = std::move(usable);
+    if (slot.find(slot.previous) == nullptr) slot.previous = 0;
+  }
+  return document;
+}
+
+Result<control::Version> ReloaderImpl::recompiled(const control::Slot& slot, control::Version version) {
+  auto bytes = store_.module_bytes(version.sha256);
+  if (!bytes) return std::unexpected(bytes.error());
+  auto config =
+      version.config_sha256.empty() ? Result<std::string>(std::string()) : store_.config_bytes(version.config_sha256);
+  if (!config) return std::unexpected(config.error());
+  const Candidate candidate = make_candidate(slot.name, *std::move(bytes), *std::move(config), {});
+  const CancelToken never;
+  auto checked = pipeline_.check(candidate, control::InForce{}, never);
+  if (!checked) return std::unexpected(checked.error());
+  auto size = pipeline_.keep(candidate, *checked);
+  if (!size) return std::unexpected(size.error());
+  version.artifact_sha256 = checked->artifact_sha256;
+  if (auto noted = ledger_->set_artifact(version.id, version.artifact_sha256, *size); !noted) {
+    return std::unexpected(noted.error());
+  }
+  return version;
+}
+
+Result<std::vector<Intent>> ReloaderImpl::load_missing(const std::vector<InitialModule>& modules,
+                                                       control::InForce& document) {
+  std::vector<Intent> intents;
+  for (const InitialModule& module : modules) {
+    if (!module.candidate || document.find(module.name) != nullptr) continue;
+    Attempt attempt{.name = module.name,
+                    .kind = "load",
+                    .reason = "Start",
+                    .origin = {std::string(kByStart), {}},
+                    .received = clock_.steady(),
+                    .requests_at_receipt = 0,
+                    .stages = {},
+                    .attempted = {},
+                    .sha256 = module.candidate->sha256,
+                    .config_sha256 = module.candidate->config_sha256};
+    const CancelToken never;
+    auto checked = check(*module.candidate, attempt, document, never);
+    auto prepared = checked ? prepare(*module.candidate, *checked, attempt, document)
+                            : Result<Prepared>(std::unexpected(checked.error()));
+    if (!prepared) {
+      return fail(prepared.error().code, fmt::format("the module {} of {} cannot be loaded: {}", module.name,
+                                                     config_.file.string(), prepared.error().message));
+    }
+    for (const std::string& warning : prepared->warnings) spdlog::warn("{}: {}", module.name, warning);
+    Intent& intent = prepared->intent;
+    const Finish finish = finish_of(attempt, 0);
+    intent.row.version = intent.new_version->label;
+    intent.row.attempted_version.clear();
+    intent.row.stages = finish.stages;
+    intent.row.duration_ms = finish.duration_ms;
+    intent.counted = Counted::kNo;
+    intents.push_back(std::move(intent));
+    document = std::move(prepared->next);
+  }
+  return intents;
+}
+
+Result<void> ReloaderImpl::put_in_force(const control::InForce& found, control::InForce document,
+                                        std::vector<Intent>& intents) {
+  document.generation = found.generation;
+  if (document == found) {
+    if (!found.slots.empty()) hub_.set_target(found);
+    remember(found);
+    return {};
+  }
+  const auto numbers = reserve(found);
+  if (!numbers) return std::unexpected(numbers.error());
+  document.generation = numbers->generation;
+  for (Intent& intent : intents) intent.row.generation = document.generation;
+  auto rows = committer_.put_in_force(found, document, intents);
+  if (!rows) return std::unexpected(rows.error().failure.error);
+  remember(document);
+  for (std::size_t i = 0; i < rows->size(); ++i) {
+    const HistoryRow& row = intents[i].row;
+    const Finish finish{row.duration_ms, row.requests_during_reload, row.stages};
+    if (auto noted = ledger_->succeed((*rows)[i], finish); !noted) return noted;
+    spdlog::info("{}: Loaded {} {}", config_.node_name, row.name, row.version);
+  }
+  return {};
+}
+
+void ReloaderImpl::tell_differences(const std::vector<InitialModule>& modules, const control::InForce& found) const {
+  for (const InitialModule& module : modules) {
+    const control::Slot* slot = found.find(module.name);
+    const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
+    if (!module.candidate) {
+      spdlog::warn("the file of the module {} is not needed and cannot be used: {}", module.name, module.problem);
+    } else if (current != nullptr && (current->sha256 != module.candidate->sha256 ||
+                                      current->config_sha256 != module.candidate->config_sha256)) {
+      spdlog::warn(
+          "{}: {} is in force and differs from the {} of {}; what is in force stays, upload the file to "
+          "change it",
+          module.name, current->label, current->sha256 != module.candidate->sha256 ? "module" : "configuration",
+          config_.file.string());
+    }
+  }
+}
+
+Result<std::unique_ptr<Reloader>> open_reloader_with(const Config& config, control::Scoreboard& scoreboard,
+                                                     WorkerHub& hub, const Clock& clock, EngineParts parts) {
+  auto store = VersionStore::open(config.data_dir);
+  if (!store) return std::unexpected(store.error());
+  auto ledger = Ledger::open(store->ledger_path());
+  if (!ledger) return std::unexpected(ledger.error());
+  auto reloader = std::make_unique<ReloaderImpl>(config, scoreboard, hub, clock, std::move(parts), *std::move(ledger),
+                                                 *std::move(store));
+  if (auto started = reloader->start(); !started) return std::unexpected(started.error());
+  return reloader;
+}
+
+}  // namespace secbeat::agent

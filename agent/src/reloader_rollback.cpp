@@ -1,0 +1,103 @@
+// Going back to a version that is loaded: no compiler, no gates, never refused for being inconvenient.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include "module_names.hpp"
+#include "reloader_impl.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+std::vector<std::string> kept_labels(const control::Slot& slot) {
+  std::vector<std::string> labels;
+  for (const control::Version& version : slot.versions) {
+    if (version.id != slot.current) labels.push_back(version.label);
+  }
+  return labels;
+}
+
+// The version to go back to.
+Outcome<control::Version> target_of(const Rollback& rollback, const control::Slot& slot) {
+  if (!rollback.to_version) {
+    if (const control::Version* previous = slot.previous_version()) return *previous;
+    return refuse(ErrorCode::kNoPreviousVersion, fmt::format("{} has no previous version to roll back to", slot.name),
+                  kept_labels(slot));
+  }
+  if (const control::Version* version = find_label(slot, *rollback.to_version)) return *version;
+  const std::vector<std::string> kept = kept_labels(slot);
+  return refuse(ErrorCode::kUnknownVersion,
+                kept.empty() ? fmt::format("{} keeps no version but the one that it serves", slot.name)
+                             : fmt::format("{} keeps no version {}; it keeps {}", slot.name, *rollback.to_version,
+                                           fmt::join(kept, ", ")),
+                kept);
+}
+
+}  // namespace
+
+Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
+  Attempt attempt{.name = {},
+                  .kind = "rollback",
+                  .reason = rollback.reason,
+                  .origin = rollback.origin,
+                  .received = clock_.steady(),
+                  .requests_at_receipt = scoreboard_.total_requests(),
+                  .stages = {},
+                  .attempted = {},
+                  .sha256 = {},
+                  .config_sha256 = {}};
+  auto slot = find_module(in_force(), config_names_, rollback.name);
+  if (!slot) return std::unexpected(slot.error());
+  attempt.name = slot->name;
+  auto turn = gate_.enter_rollback();
+  if (!turn) return std::unexpected(about(attempt.name, turn.error()));
+  const control::InForce before = in_force();
+  if (slot = find_module(before, config_names_, attempt.name); !slot) return std::unexpected(slot.error());
+
+  auto target = target_of(rollback, *slot);
+  if (!target) {
+    Failure failure = about(attempt.name, target.error().error);
+    failure.names = std::move(target.error().names);
+    return std::unexpected(std::move(failure));
+  }
+  return go_back(*slot, *std::move(target), attempt, before);
+}
+
+Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, control::Version target, Attempt& attempt,
+                                              const control::InForce& before) {
+  RollbackResult result{.name = slot.name,
+                        .rolled_back_to = target.label,
+                        .from_version = serving_label(slot.name),
+                        .reason = attempt.reason,
+                        .downtime_ms = 0,
+                        .max_pause_us = 0,
+                        .generation = before.generation,
+                        .workers = {}};
+  if (target.id == slot.current) {  // it is there already
+    result.workers = workers_at(before.generation);
+    return result;
+  }
+  attempt.attempted = target.label;
+  attempt.sha256 = target.sha256;
+  attempt.config_sha256 = target.config_sha256;
+  const auto numbers = reserve(before);
+  if (!numbers) return std::unexpected(fail_attempt(attempt, about(attempt.name, numbers.error())));
+  target.loaded_at = now_text();
+  control::InForce next = with_slot(before, with_current(slot, target, line(), config_.keep_previous_versions));
+  next.generation = numbers->generation;
+
+  Intent intent;
+  intent.version_id = target.id;
+  auto applied = bring_into_force(before, next, std::move(intent), attempt, nullptr);
+  if (!applied) return std::unexpected(applied.error());
+  store_.collect_garbage(next);
+  result.downtime_ms = applied->max_pause_ns / 1000000;
+  result.max_pause_us = applied->max_pause_ns / 1000;
+  result.generation = next.generation;
+  result.workers = applied->workers;
+  spdlog::info("{}: Rolled back {} from {} to {} ({}ms downtime): {}", config_.node_name, result.name,
+               result.from_version, result.rolled_back_to, result.downtime_ms, result.reason);
+  return result;
+}
+
+}  // namespace secbeat::agent

@@ -1,0 +1,223 @@
+// Steps that reload, rollback and the start share.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "module_names.hpp"
+#include "reloader_impl.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+constexpr std::size_t kMaxEarlier = 16;  // generations that a slow worker may still serve
+
+}  // namespace
+
+Error no_worker() {
+  return {ErrorCode::kNoWorker,
+          "no nginx worker is there to serve the new version; start nginx, or wait until it is up, and try again"};
+}
+
+Error without_configure(const std::string& name) {
+  return {ErrorCode::kConfigureFailed,
+          fmt::format("{} takes no configuration: the module does not export configure", name)};
+}
+
+Result<Checked> ReloaderImpl::check(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
+                                    const CancelToken& cancel) {
+  const SteadyTime start = clock_.steady();
+  auto checked = pipeline_.check(candidate, before, cancel);
+  if (!checked) {
+    attempt.stages.validate_ms = since_ms(start);
+    if (checked.error().code == ErrorCode::kCancelled) return std::unexpected(cancelled());
+    return checked;
+  }
+  attempt.stages.validate_ms = checked->stages.validate_ms;
+  attempt.stages.compile_ms = checked->stages.compile_ms;
+  attempt.stages.rehearse_ms = checked->stages.rehearse_ms;
+  return checked;
+}
+
+Error ReloaderImpl::cancelled() const {
+  if (gate_.closing()) return {ErrorCode::kShuttingDown, "the node is stopping; try again when it is back"};
+  return {ErrorCode::kCancelled,
+          "a rollback came first and took this reload's place; look at what is serving and "
+          "upload again if it is still wanted"};
+}
+
+Result<NewLabel> ReloaderImpl::label_for(const Candidate& candidate) const {
+  auto families = ledger_->families(candidate.name);
+  if (!families) return std::unexpected(families.error());
+  return next_label(*families, candidate.info.embedded_version, candidate.sha256);
+}
+
+Result<Numbers> ReloaderImpl::reserve(const control::InForce& before) {
+  auto numbers = ledger_->reserve();
+  if (numbers) numbers->generation = std::max(numbers->generation, before.generation + 1);
+  return numbers;
+}
+
+Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate, const Checked& checked,
+                                                     const Attempt& attempt, const control::InForce& before) {
+  auto label = label_for(candidate);
+  if (!label) return std::unexpected(label.error());
+  auto artifact_bytes = pipeline_.keep(candidate, checked);
+  if (!artifact_bytes) return std::unexpected(artifact_bytes.error());
+  const auto numbers = reserve(before);
+  if (!numbers) return std::unexpected(numbers.error());
+
+  const control::Slot* found = before.find(candidate.name);
+  control::Slot slot = found != nullptr ? *found : empty_slot(candidate.name, config_, config_names_);
+  const std::uint64_t replaced = slot.current;
+  const control::Version version{.id = numbers->version_id,
+                                 .label = label->label,
+                                 .sha256 = candidate.sha256,
+                                 .config_sha256 = candidate.config_sha256,
+                                 .artifact_sha256 = checked.artifact_sha256,
+                                 .size_bytes = candidate.bytes.size(),
+                                 .loaded_at = now_text()};
+  const Line line = [&](std::uint64_t id) { return id == version.id ? replaced : ledger_->previous_id(id); };
+
+  Prepared prepared;
+  prepared.next = with_slot(before, with_current(std::move(slot), version, line, config_.keep_previous_versions));
+  prepared.next.generation = numbers->generation;
+  prepared.intent.row = row_of(attempt);
+  prepared.intent.version_id = version.id;
+  prepared.intent.new_version = VersionRow{.id = version.id,
+                                           .name = candidate.name,
+                                           .label = version.label,
+                                           .sha256 = version.sha256,
+                                           .config_sha256 = version.config_sha256,
+                                           .artifact_sha256 = version.artifact_sha256,
+                                           .size_bytes = version.size_bytes,
+                                           .artifact_bytes = *artifact_bytes,
+                                           .embedded_version = candidate.info.embedded_version,
+                                           .exports_configure = candidate.info.exports_configure,
+                                           .previous_id = replaced,
+                                           .created_at = version.loaded_at,
+                                           .generation = 0};
+  prepared.warnings = checked.report.warnings;
+  if (!label->warning.empty()) prepared.warnings.push_back(label->warning);
+  prepared.intent.label = *std::move(label);
+  return prepared;
+}
+
+Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InForce& before,
+                                                              const control::InForce& next, Intent intent,
+                                                              Attempt& attempt, const CancelToken* cancel) {
+  SteadyTime start = clock_.steady();
+  const auto staged = committer_.stage(next);
+  attempt.stages.stage_ms = since_ms(start);
+  if (!staged) return std::unexpected(fail_attempt(attempt, staged.error()));
+  if (cancel != nullptr && (cancel->cancelled() || *staged == 0)) {
+    committer_.abort(next);
+    return std::unexpected(fail_attempt(attempt, about(attempt.name, cancel->cancelled() ? cancelled() : no_worker())));
+  }
+
+  intent.row = row_of(attempt);
+  intent.row.version = attempt.attempted;
+  intent.row.attempted_version.clear();
+  intent.row.generation = next.generation;
+  start = clock_.steady();
+  auto swapped = committer_.commit(before, next, std::span(&intent, 1));
+  attempt.stages.swap_ms = since_ms(start);
+  const std::uint64_t requests = scoreboard_.total_requests() - attempt.requests_at_receipt;
+  if (!swapped) {
+    SwapFailure& lost = swapped.error();
+    remember(lost.in_force);
+    lost.failure.current_version = current_label(lost.in_force, attempt.name);
+    if (lost.rows.empty()) return std::unexpected(fail_attempt(attempt, std::move(lost.failure)));
+    if (auto noted = ledger_->withdraw(lost.rows.front(), lost.failure.error, finish_of(attempt, requests)); !noted) {
+      spdlog::error("a failed reload of {} is not in the history: {}", attempt.name, noted.error().message);
+    }
+    return std::unexpected(std::move(lost.failure));
+  }
+  remember(next);
+  Applied applied{swapped->workers, swapped->max_pause_ns, requests, {}};
+  if (auto noted = ledger_->succeed(swapped->rows.front(), finish_of(attempt, requests)); !noted) {
+    // The intent is on the disk and agrees with the in-force file: the next start completes it.
+    applied.warnings.push_back(fmt::format("the history could not be completed: {}", noted.error().message));
+  }
+  return applied;
+}
+
+Failure ReloaderImpl::fail_attempt(Attempt& attempt, Failure failure) {
+  failure.about_module = true;
+  if (const std::string serving = serving_label(attempt.name); !serving.empty()) failure.current_version = serving;
+  const Finish finish = finish_of(attempt, scoreboard_.total_requests() - attempt.requests_at_receipt);
+  HistoryRow row = row_of(attempt);
+  row.duration_ms = finish.duration_ms;
+  row.requests_during_reload = finish.requests_during_reload;
+  row.stages = finish.stages;
+  row.error = failure.error.message;
+  row.code = word_of(failure.error.code);
+  if (auto noted = ledger_->record_failure(row); !noted) {
+    spdlog::error("a failed reload of {} is not in the history: {}", attempt.name, noted.error().message);
+  }
+  return failure;
+}
+
+Failure ReloaderImpl::about(const std::string& name, Error error) const {
+  Failure failure{.error = std::move(error),
+                  .about_module = true,
+                  .current_version = {},
+                  .retry_after_seconds = {},
+                  .names = {},
+                  .workers = {}};
+  if (const std::string serving = serving_label(name); !serving.empty()) failure.current_version = serving;
+  return failure;
+}
+
+HistoryRow ReloaderImpl::row_of(const Attempt& attempt) const {
+  HistoryRow row;
+  row.timestamp = now_text();
+  row.name = attempt.name;
+  row.kind = attempt.kind;
+  row.version = serving_label(attempt.name);
+  row.from_version = row.version;
+  row.attempted_version = attempt.attempted;
+  row.reason = attempt.reason;
+  row.by = attempt.origin.by;
+  row.request_id = attempt.origin.request_id;
+  row.sha256 = attempt.sha256;
+  row.config_sha256 = attempt.config_sha256;
+  row.generation = in_force().generation;
+  row.stages = attempt.stages;
+  return row;
+}
+
+Finish ReloaderImpl::finish_of(Attempt& attempt, std::uint64_t requests) const {
+  attempt.stages.total_ms = since_ms(attempt.received);
+  return {static_cast<std::uint64_t>(std::llround(attempt.stages.total_ms)), requests, attempt.stages};
+}
+
+WorkerCount ReloaderImpl::workers_at(std::uint64_t generation) const {
+  const std::vector<WorkerStatus> workers = hub_.workers();
+  const auto serving = std::ranges::count(workers, generation, &WorkerStatus::generation);
+  return {static_cast<std::size_t>(serving), workers.size()};
+}
+
+double ReloaderImpl::since_ms(SteadyTime start) const {
+  return std::chrono::duration<double, std::milli>(clock_.steady() - start).count();
+}
+
+Line ReloaderImpl::line() const {
+  return [this](std::uint64_t id) { return ledger_->previous_id(id); };
+}
+
+void ReloaderImpl::remember(const control::InForce& in_force) {
+  const std::lock_guard lock(mutex_);
+  if (in_force_.generation == in_force.generation) return;
+  earlier_.push_front(std::move(in_force_));
+  if (earlier_.size() > kMaxEarlier) earlier_.pop_back();
+  in_force_ = in_force;
+}
+
+std::string ReloaderImpl::serving_label(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  return current_label(in_force_, name).value_or(std::string());
+}
+
+}  // namespace secbeat::agent

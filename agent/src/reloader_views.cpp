@@ -1,0 +1,158 @@
+// Questions that change nothing.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "module_names.hpp"
+#include "reloader_impl.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+constexpr std::uint32_t kMaxPage = 1000;
+constexpr std::size_t kSha256Hex = 64;
+
+std::string state_of(const VersionRow& row, const control::InForce& in_force, const VersionStore& store) {
+  const control::Slot* slot = in_force.find(row.name);
+  if (slot != nullptr && slot->find(row.id) != nullptr) {
+    if (slot->current == row.id) return "serving";
+    return slot->previous == row.id ? "previous" : "kept";
+  }
+  return store.has_module(row.sha256) ? "stored" : "removed";
+}
+
+std::unexpected<Failure> from(Error error) { return refuse(error.code, std::move(error.message)); }
+
+}  // namespace
+
+control::InForce ReloaderImpl::in_force() const {
+  const std::lock_guard lock(mutex_);
+  return in_force_;
+}
+
+std::string ReloaderImpl::label_of(std::uint64_t version_id) const {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const control::Slot& slot : in_force_.slots) {
+      if (const control::Version* version = slot.find(version_id)) return version->label;
+    }
+  }
+  auto row = ledger_->version(version_id);
+  return row && *row ? (*row)->label : std::string();
+}
+
+bool ReloaderImpl::ready() const {
+  const control::InForce now = in_force();
+  if (std::ranges::none_of(now.slots, [](const control::Slot& slot) { return slot.current != 0; })) return false;
+  const WorkerCount workers = workers_at(now.generation);
+  return workers.total > 0 && workers.serving == workers.total;
+}
+
+Outcome<VersionView> ReloaderImpl::version(const std::optional<std::string>& name) const {
+  const control::InForce now = in_force();
+  auto slot = find_module(now, config_names_, name);
+  if (!slot) return std::unexpected(slot.error());
+  return view_of(*slot, now, hub_.workers());
+}
+
+std::vector<VersionView> ReloaderImpl::modules() const {
+  const control::InForce now = in_force();
+  const std::vector<WorkerStatus> workers = hub_.workers();
+  std::vector<VersionView> views;
+  for (const control::Slot& slot : now.slots) views.push_back(view_of(slot, now, workers));
+  return views;
+}
+
+VersionView ReloaderImpl::view_of(const control::Slot& slot, const control::InForce& document,
+                                  const std::vector<WorkerStatus>& workers) const {
+  VersionView view;
+  view.name = slot.name;
+  view.generation = document.generation;
+  if (const control::Version* current = slot.current_version()) {
+    view.version = current->label;
+    view.loaded_at = current->loaded_at;
+    view.size_bytes = current->size_bytes;
+    view.sha256 = current->sha256;
+    view.config_sha256 = current->config_sha256;
+    if (auto row = ledger_->version(current->id); row && *row) view.embedded_version = (*row)->embedded_version;
+  }
+  if (const control::Version* previous = slot.previous_version()) view.previous_version = previous->label;
+  for (const control::Version& version : slot.versions) {
+    if (version.id != slot.current) view.kept.push_back(version.label);
+  }
+  for (const WorkerStatus& worker : workers) {
+    const SystemTime since{std::chrono::milliseconds(worker.serving_since_unix_ms)};
+    view.workers.push_back({.pid = worker.pid,
+                            .version = label_at(worker.generation, slot.name, document),
+                            .generation = worker.generation,
+                            .since = rfc3339(since)});
+  }
+  return view;
+}
+
+std::string ReloaderImpl::label_at(std::uint64_t generation, std::string_view name,
+                                   const control::InForce& document) const {
+  if (generation == document.generation) return current_label(document, name).value_or(std::string());
+  const std::lock_guard lock(mutex_);
+  const auto found = std::ranges::find(earlier_, generation, &control::InForce::generation);
+  return found == earlier_.end() ? std::string() : current_label(*found, name).value_or(std::string());
+}
+
+Outcome<std::vector<HistoryRow>> ReloaderImpl::history(const std::optional<std::string>& name, Page page) const {
+  page.limit = std::clamp(page.limit, std::uint32_t{1}, kMaxPage);
+  auto rows = ledger_->history(name, page);
+  if (!rows) return from(rows.error());
+  if (rows->empty() && name) {
+    // Nothing on this page; a module that nobody has ever tried to load is a mistake of the caller.
+    auto any = ledger_->history(name, Page{.limit = 1, .before = std::nullopt});
+    if (any && any->empty()) {
+      if (auto known = find_module(in_force(), config_names_, name); !known) return std::unexpected(known.error());
+    }
+  }
+  return *std::move(rows);
+}
+
+Outcome<std::vector<KnownVersion>> ReloaderImpl::versions(const std::optional<std::string>& name) const {
+  const control::InForce now = in_force();
+  auto rows = ledger_->versions(name, kMaxPage);
+  if (!rows) return from(rows.error());
+  if (rows->empty() && name) {
+    if (auto known = find_module(now, config_names_, name); !known) return std::unexpected(known.error());
+  }
+  std::vector<KnownVersion> versions;
+  for (VersionRow& row : *rows) {
+    std::string state = state_of(row, now, store_);
+    versions.push_back({.name = std::move(row.name),
+                        .version = std::move(row.label),
+                        .sha256 = std::move(row.sha256),
+                        .config_sha256 = std::move(row.config_sha256),
+                        .size_bytes = row.size_bytes,
+                        .created_at = std::move(row.created_at),
+                        .state = std::move(state)});
+  }
+  return versions;
+}
+
+Outcome<std::string> ReloaderImpl::module_bytes(std::string_view sha256) const {
+  const bool hex = sha256.size() == kSha256Hex && sha256.find_first_not_of("0123456789abcdef") == sha256.npos;
+  if (!hex) return refuse(ErrorCode::kBadRequest, "a SHA-256 is 64 lower-case hexadecimal digits");
+  if (!store_.has_module(sha256)) {
+    return refuse(ErrorCode::kUnknownVersion,
+                  fmt::format("no module with the SHA-256 {} is kept on this node", sha256));
+  }
+  auto bytes = store_.module_bytes(sha256);
+  if (!bytes) return from(bytes.error());
+  return *std::move(bytes);
+}
+
+std::vector<ReloadTotals> ReloaderImpl::totals() const {
+  auto totals = ledger_->totals().value_or(std::vector<ReloadTotals>());
+  for (const std::string& name : names_in(in_force())) {
+    if (std::ranges::find(totals, name, &ReloadTotals::module) == totals.end()) {
+      totals.push_back({.module = name, .finished = 0, .failed = 0, .last_duration_seconds = 0, .last_stages = {}});
+    }
+  }
+  return totals;
+}
+
+}  // namespace secbeat::agent
