@@ -4,15 +4,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
+#include "api_text.hpp"
 #include "multipart.hpp"
 
 namespace secbeat::agent {
 namespace {
 
 constexpr std::uint32_t kMaxLimit = 1000;
+constexpr std::size_t kMaxReason = 200;  // of the JSON library's sentence, which quotes what it read last
 constexpr std::int64_t kMaxSecondsBack = 366LL * 24 * 3600;
 
 HttpResponse unknown_field(std::string_view what, std::string_view name, std::span<const std::string_view> known) {
@@ -85,6 +86,16 @@ OrRefusal<Form> read_url_encoded(std::string_view body, std::span<const std::str
   return form;
 }
 
+// "byte 8: syntax error …" of the library's "[json.exception.parse_error.101] parse error at line 1, column 9: syntax
+// error …", whose last byte read counts from 1.
+std::string place_and_reason(const Json::parse_error& error) {
+  const std::string_view what = error.what();
+  const std::size_t column = what.find("column");
+  const std::size_t colon = column == std::string_view::npos ? column : what.find(": ", column);
+  return fmt::format("byte {}: {}", error.byte > 0 ? error.byte - 1 : 0,
+                     shown(colon == std::string_view::npos ? what : what.substr(colon + 2), kMaxReason));
+}
+
 OrRefusal<Form> read_json(std::string_view body, std::span<const std::string_view> known) {
   std::set<std::string> keys;
   std::optional<std::string> twice;
@@ -98,12 +109,7 @@ OrRefusal<Form> read_json(std::string_view body, std::span<const std::string_vie
   try {
     document = Json::parse(body, watch_keys);
   } catch (const Json::parse_error& error) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 9: …"; the last byte read counts from 1.
-    const std::string_view what = error.what();
-    const std::size_t cut = what.find("column");
-    const std::size_t colon = cut == std::string_view::npos ? cut : what.find(": ", cut);
-    return refuse(ErrorCode::kBadJson, fmt::format("Malformed JSON at byte {}: {}", error.byte > 0 ? error.byte - 1 : 0,
-                                                   colon == std::string_view::npos ? what : what.substr(colon + 2)));
+    return refuse(ErrorCode::kBadJson, "Malformed JSON at " + place_and_reason(error));
   }
   if (!document.is_object()) return refuse(ErrorCode::kBadJson, "The body must be a JSON object");
   if (twice) return std::unexpected(given_twice("JSON key", *twice));
@@ -117,103 +123,6 @@ OrRefusal<Form> read_json(std::string_view body, std::span<const std::string_vie
     form.emplace(key, value.get<std::string>());
   }
   return form;
-}
-
-// Where text stops being UTF-8 (RFC 3629), or its size. Control characters count as wrong.
-std::size_t plain_text_length(std::string_view text) {
-  std::size_t i = 0;
-  while (i < text.size()) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : 4;
-    if (lead < 0x20 || lead == 0x7F || (lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || i + length > text.size()) break;
-    const auto second = length > 1 ? static_cast<unsigned char>(text[i + 1]) : 0x80U;
-    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
-        (lead == 0xF4 && second > 0x8F)) {
-      break;
-    }
-    const bool whole = std::ranges::all_of(text.substr(i + 1, length - 1),
-                                           [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; });
-    if (!whole) break;
-    i += length;
-  }
-  return i;
-}
-
-template <class T>
-std::optional<T> whole_number(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-// Reads the fixed-width numbers of RFC 3339 one after the other; any mismatch makes it fail for good.
-class MomentReader {
- public:
-  explicit MomentReader(std::string_view text) : text_(text) {}
-
-  int number(std::size_t digits, int low, int high) {
-    const auto value = text_.size() >= digits ? whole_number<unsigned>(text_.substr(0, digits)) : std::nullopt;
-    text_.remove_prefix(std::min(digits, text_.size()));
-    const int result = value ? static_cast<int>(*value) : -1;
-    ok_ = ok_ && result >= low && result <= high;
-    return result;
-  }
-  bool accept(std::string_view any_of) {
-    if (text_.empty() || any_of.find(text_.front()) == std::string_view::npos) return false;
-    last_ = text_.front();
-    text_.remove_prefix(1);
-    return true;
-  }
-  void expect(std::string_view any_of) { ok_ = accept(any_of) && ok_; }
-  // Digits after the decimal point, to the millisecond.
-  int fraction_ms() {
-    int ms = 0;
-    int scale = 100;
-    std::size_t digits = 0;
-    for (; !text_.empty() && text_.front() >= '0' && text_.front() <= '9'; text_.remove_prefix(1), ++digits) {
-      ms += (text_.front() - '0') * scale;
-      scale /= 10;
-    }
-    ok_ = ok_ && digits > 0;
-    return ms;
-  }
-  [[nodiscard]] char last() const { return last_; }
-  [[nodiscard]] bool done() const { return ok_ && text_.empty(); }
-
- private:
-  std::string_view text_;
-  bool ok_ = true;
-  char last_ = 0;
-};
-
-std::optional<SystemTime> parse_rfc3339(std::string_view text) {
-  using namespace std::chrono;
-  MomentReader reader(text);
-  const int y = reader.number(4, 1970, 9999);
-  reader.expect("-");
-  const int m = reader.number(2, 1, 12);
-  reader.expect("-");
-  const int d = reader.number(2, 1, 31);
-  reader.expect("Tt");
-  const int hour = reader.number(2, 0, 23);
-  reader.expect(":");
-  const int minute = reader.number(2, 0, 59);
-  reader.expect(":");
-  const int second = reader.number(2, 0, 60);
-  const int ms = reader.accept(".") ? reader.fraction_ms() : 0;
-  minutes offset{0};
-  if (!reader.accept("Zz")) {
-    reader.expect("+-");
-    const int sign = reader.last() == '-' ? -1 : 1;
-    const int offset_hours = reader.number(2, 0, 23);
-    reader.expect(":");
-    offset = sign * (hours(offset_hours) + minutes(reader.number(2, 0, 59)));
-  }
-  const year_month_day date{year(y), month(static_cast<unsigned>(std::max(m, 0))),
-                            day(static_cast<unsigned>(std::max(d, 0)))};
-  if (!reader.done() || !date.ok()) return std::nullopt;
-  return sys_days(date) + hours(hour) + minutes(minute) + seconds(second) + milliseconds(ms) - offset;
 }
 
 }  // namespace
@@ -245,6 +154,21 @@ OrRefusal<Form> read_any_form(const HttpRequest& request, std::span<const std::s
   if (type == "application/json") return read_json(request.body, known);
   if (type == "application/x-www-form-urlencoded") return read_url_encoded(request.body, known);
   return read_multipart(request, known);
+}
+
+OrRefusal<void> check_configuration(std::string_view text) {
+  const Json extra{{"field", "config"}};
+  if (text.empty()) {
+    return refuse(ErrorCode::kBadConfigJson,
+                  "The configuration is empty; leave \"config\" out to keep the one in force", extra);
+  }
+  // The document is not kept: one that is only walked needs no memory for it.
+  try {
+    [[maybe_unused]] const Json nothing = Json::parse(text, [](int, Json::parse_event_t, Json&) { return false; });
+  } catch (const Json::parse_error& error) {
+    return refuse(ErrorCode::kBadConfigJson, "Malformed configuration at " + place_and_reason(error), extra);
+  }
+  return {};
 }
 
 OrRefusal<void> check_query(const HttpRequest& request, std::span<const std::string_view> known) {

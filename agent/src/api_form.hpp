@@ -23,6 +23,8 @@ std::string media_type(std::string_view content_type);
 OrRefusal<Form> read_multipart(const HttpRequest& request, std::span<const std::string_view> known);
 // JSON object of strings (null: not given), form or multipart, by Content-Type; an empty body has no fields.
 OrRefusal<Form> read_any_form(const HttpRequest& request, std::span<const std::string_view> known);
+// That the text is JSON in UTF-8: bad_config_json otherwise, with the place.
+OrRefusal<void> check_configuration(std::string_view text);
 // The query parameters: known and given once.
 OrRefusal<void> check_query(const HttpRequest& request, std::span<const std::string_view> known);
 

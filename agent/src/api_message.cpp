@@ -1,7 +1,5 @@
 #include "api_message.hpp"
 
-#include <fmt/format.h>
-
 namespace secbeat::agent {
 
 std::optional<std::string_view> HttpRequest::header(const std::string& lower_case_name) const {
@@ -28,23 +26,6 @@ HttpResponse error_response(const Error& error, const Json& extra) {
   Json document{{"success", false}, {"error", error.message}, {"code", word_of(error.code)}};
   document.update(extra);
   return json_response(document, http_status_of(error.code));
-}
-
-std::string shown(std::string_view text, std::size_t limit) {
-  std::string out;
-  for (const char c : text.substr(0, limit)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else if (c == '\\' || c == '"') {
-      out += '\\';
-      out += c;
-    } else {
-      out += c;
-    }
-  }
-  if (text.size() > limit) out += "...";
-  return out;
 }
 
 }  // namespace secbeat::agent

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "api_text.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/base/error.hpp"
 
@@ -52,8 +53,5 @@ HttpResponse error_response(const Error& error, const Json& extra = Json::object
 inline std::unexpected<HttpResponse> refuse(ErrorCode code, std::string message, const Json& extra = Json::object()) {
   return std::unexpected(error_response(Error{code, std::move(message)}, extra));
 }
-
-// A client's text as it may stand in a message or a log line: cut, control characters and quotes escaped.
-std::string shown(std::string_view text, std::size_t limit = 64);
 
 }  // namespace secbeat::agent

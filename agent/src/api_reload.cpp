@@ -43,6 +43,20 @@ OrRefusal<void> check_size(std::string_view what, const std::optional<std::strin
                 {{"size_bytes", bytes->size()}, {"limit_bytes", limit}});
 }
 
+OrRefusal<void> check_parts(const Config& config, const Upload& upload) {
+  if (!upload.file && !upload.config) {
+    return refuse(ErrorCode::kMissingFile,
+                  "The field \"file\" with the module is missing (and there is no \"config\" to change alone)");
+  }
+  if (auto size = check_size("The module", upload.file, config.max_module_bytes); !size) {
+    return size;
+  }
+  if (auto size = check_size("The configuration", upload.config, kMaxConfigBytes); !size) {
+    return size;
+  }
+  return upload.config ? check_configuration(*upload.config) : OrRefusal<void>{};
+}
+
 OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request, std::span<const std::string_view> fields) {
   if (request.body.empty()) {
     return refuse(ErrorCode::kMissingFile,
@@ -74,16 +88,7 @@ OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request, std::s
   upload.reason = texts->reason.value_or("");
   upload.origin = {"api", request.request_id};
   upload.received = request.received;
-  if (!upload.file && !upload.config) {
-    return refuse(ErrorCode::kMissingFile,
-                  "The field \"file\" with the module is missing (and there is no \"config\" to change alone)");
-  }
-  if (auto size = check_size("The module", upload.file, config.max_module_bytes); !size) {
-    return std::unexpected(size.error());
-  }
-  if (auto size = check_size("The configuration", upload.config, kMaxConfigBytes); !size) {
-    return std::unexpected(size.error());
-  }
+  if (auto checked = check_parts(config, upload); !checked) return std::unexpected(checked.error());
   return upload;
 }
 

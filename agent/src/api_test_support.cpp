@@ -220,6 +220,8 @@ void ApiTest::start() {
   server_ = std::move(*server);
 }
 
+void ApiTest::spdlog_off() { spdlog::set_level(spdlog::level::off); }
+
 Answer ApiTest::get(const std::string& path, const std::vector<std::string>& headers) const {
   return perform({"GET", url_of(*server_, path), std::nullopt, headers});
 }

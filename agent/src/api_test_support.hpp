@@ -124,6 +124,8 @@ class ApiTest : public ::testing::Test {
 
   void start();  // with `config` as it is then
 
+  static void spdlog_off();  // where a test provokes what is logged
+
   Answer get(const std::string& path, const std::vector<std::string>& headers = {}) const;
   Answer post(const std::string& path, const std::string& body, const std::vector<std::string>& headers) const;
   Answer upload(const std::string& path, const std::vector<Field>& fields) const;

@@ -1,0 +1,41 @@
+#include "api_executor.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "api_test_support.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+TEST(Executor, RunsAsManyJobsAtOnceAsItHasThreads) {
+  Executor executor(3, 10);
+  Gate gate;
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(executor.submit([&] { gate.pass(); }));
+  EXPECT_TRUE(gate.await_waiting(3));
+  gate.open();
+}
+
+TEST(Executor, RefusesWhatWouldWaitBeyondItsBound) {
+  Executor executor(1, 2);
+  Gate gate;
+  EXPECT_TRUE(executor.submit([&] { gate.pass(); }));
+  ASSERT_TRUE(gate.await_waiting(1));
+  EXPECT_TRUE(executor.submit([] {}));
+  EXPECT_TRUE(executor.submit([] {}));
+  EXPECT_FALSE(executor.submit([] {}));
+  gate.open();
+}
+
+TEST(Executor, RunsWhatWaitsWhenItStops) {
+  Executor executor(2, 100);
+  std::atomic<int> ran{0};
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(executor.submit([&] { ++ran; }));
+  executor.stop();
+  EXPECT_EQ(ran, 50);
+  EXPECT_FALSE(executor.submit([&] { ++ran; }));
+}
+
+}  // namespace
+}  // namespace secbeat::agent
