@@ -8,6 +8,7 @@
 #include "engine_impl.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/engine/compile.hpp"
+#include "secbeat/engine/module_info.hpp"
 #include "settings.hpp"
 
 namespace secbeat::engine {
@@ -116,6 +117,8 @@ Result<void> Job::run() {
 
 Result<std::string> Job::compile(std::string_view module) {
   const auto start = std::chrono::steady_clock::now();
+  // Its sections and labels first: for bytes that are no binary at all this has the clearer words.
+  if (auto info = read_module_info(module); !info) return std::unexpected(info.error());
   const EngineHandle engine = compiling_engine();
   if (!engine) return fail(ErrorCode::kInternal, "Wasmtime could not make an engine");
   if (const ErrorHandle error(wasmtime_module_validate(engine.get(), as_bytes(module), module.size())); error) {

@@ -88,11 +88,18 @@ Host::Host() {
   ticker_.emplace(*engine_);
 }
 
-Result<std::unique_ptr<Instance>> Host::create(std::string_view module, const Limits& limits, std::string_view config) {
+std::shared_ptr<const Artifact> Host::load(std::string_view module) {
   const std::string bytes = artifact_of(module);
   auto artifact = Artifact::load(*engine_, bytes, sha256_hex(bytes));
-  if (!artifact) return std::unexpected(artifact.error());
-  return Instance::create(*engine_, std::move(*artifact), limits, config);
+  if (!artifact) {
+    ADD_FAILURE() << artifact.error().message;
+    std::abort();
+  }
+  return std::move(*artifact);
+}
+
+Result<std::unique_ptr<Instance>> Host::create(std::string_view module, const Limits& limits, std::string_view config) {
+  return Instance::create(*engine_, load(module), limits, config);
 }
 
 std::unique_ptr<Instance> Host::instance(std::string_view module, const Limits& limits, std::string_view config) {

@@ -48,6 +48,8 @@ class Host {
  public:
   Host();
   [[nodiscard]] Engine& engine() { return *engine_; }
+  // The artifact of a binary; it must load.
+  std::shared_ptr<const Artifact> load(std::string_view module);
   Result<std::unique_ptr<Instance>> create(std::string_view module, const Limits& limits = {},
                                            std::string_view config = "");
   // For modules that must start.
