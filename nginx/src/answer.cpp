@@ -35,12 +35,10 @@ bool has_error_page(ngx_http_request_t* r, ngx_uint_t status) noexcept {
 
 ngx_int_t answer(ngx_http_request_t* r, ngx_uint_t status, ngx_str_t body) noexcept {
   if (body.data == nullptr) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+  // The page's own handler reads or discards the request's body, as for a status of nginx' own.
+  if (has_error_page(r, status)) return static_cast<ngx_int_t>(status);
   // No "100 Continue" for a body that nobody wants.
   r->expect_tested = 1;
-  if (has_error_page(r, status)) {
-    if (const ngx_int_t rc = ngx_http_discard_request_body(r); rc != NGX_OK) return rc;
-    return static_cast<ngx_int_t>(status);
-  }
   // A redirect by error_page may have left a status of its own.
   r->err_status = 0;
   r->headers_out.status_line.len = 0;

@@ -13,7 +13,7 @@ namespace secbeat::nginx {
 ngx_int_t add_receipt(ngx_http_request_t* r, const Mark& mark, std::string_view sha256) noexcept;
 
 // Refuses the request as `decision` says and discards what is unread of its body. A status for which the location
-// configures an error_page is left to nginx. Returns what the phase handler has to return.
+// configures an error_page is left to nginx and that page. Returns what the phase handler has to return.
 // REQUIRES: decision.action is not kPass.
 ngx_int_t refuse(ngx_http_request_t* r, const worker::Decision& decision) noexcept;
 

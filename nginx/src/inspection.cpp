@@ -88,14 +88,15 @@ ngx_int_t inspect(ngx_http_request_t* r, MainConf& conf) {
     mark->progress = Progress::kDecided;
     return NGX_DECLINED;
   }
-  // A second visit in kReadingBody without the body: the reading failed and an error_page brought the request here.
   const bool wants_body = location_conf_of(r).body == 1 && has_body(r) && worker.needs_body();
-  const bool may_be_blocked = wants_body && too_long(r, worker);
-  if (mark->progress == Progress::kNew && wants_body && !may_be_blocked && body_is_readable(r)) {
+  const bool is_first_visit = mark->progress == Progress::kNew;
+  if (is_first_visit && wants_body && !too_long(r, worker) && body_is_readable(r)) {
     if (const ngx_int_t rc = read_body(r, *mark); rc != NGX_OK) return rc;
   }
-  const ngx_int_t rc = decide(r, *mark, conf, wants_body || mark->body_came ? BodyShare::kGiven : BodyShare::kNotGiven);
-  if (rc == NGX_DECLINED && wants_body && too_long(r, worker)) return refuse_long_body(r);
+  // A later visit without the body: the reading failed, and an error_page has brought the request here.
+  const bool give_body = mark->body_came || (is_first_visit && wants_body);
+  const ngx_int_t rc = decide(r, *mark, conf, give_body ? BodyShare::kGiven : BodyShare::kNotGiven);
+  if (rc == NGX_DECLINED && give_body && too_long(r, worker)) return refuse_long_body(r);
   return rc;
 }
 

@@ -33,18 +33,22 @@ std::string_view request_id(ngx_http_request_t* r, ngx_int_t index) noexcept {
 
 }  // namespace
 
-bool has_body(const ngx_http_request_t* r) noexcept {
-  return r->headers_in.content_length_n > 0 || (r->headers_in.chunked && r->headers_in.content_length_n != 0);
+// nginx counts in content_length_n while it reads a chunked body, and counts down while it discards any, so that
+// the number is the length only before and after; the header keeps what the client said.
+std::uint64_t body_length(const ngx_http_request_t* r) noexcept {
+  if (const ngx_table_elt_t* field = r->headers_in.content_length; field != nullptr) {
+    const off_t length = ngx_atoof(field->value.data, field->value.len);
+    return length < 0 ? abi::kBodyLengthUnknown : static_cast<std::uint64_t>(length);
+  }
+  if (!r->headers_in.chunked) return 0;
+  return body_is_here(r) ? static_cast<std::uint64_t>(r->headers_in.content_length_n) : abi::kBodyLengthUnknown;
 }
 
-std::uint64_t body_length(const ngx_http_request_t* r) noexcept {
-  if (r->headers_in.content_length_n >= 0) return static_cast<std::uint64_t>(r->headers_in.content_length_n);
-  return r->headers_in.chunked ? abi::kBodyLengthUnknown : 0;
-}
+bool has_body(const ngx_http_request_t* r) noexcept { return body_length(r) != 0; }
 
 bool body_is_here(const ngx_http_request_t* r) noexcept {
   return r->request_body != nullptr && !r->discard_body && !r->reading_body && !r->request_body_no_buffering &&
-         r->request_body->bufs != nullptr;
+         r->request_body->rest == 0;
 }
 
 engine::RequestView RequestReader::read(ngx_http_request_t* r, const Options& options) {
@@ -92,6 +96,7 @@ void RequestReader::read_headers(ngx_http_request_t* r) {
 // one bounded pread is done for its part of the file.
 std::string_view RequestReader::read_body(ngx_http_request_t* r, std::uint64_t limit) {
   const ngx_chain_t* chain = r->request_body->bufs;
+  if (chain == nullptr) return {};
   if (chain->next == nullptr && !spooled(*chain->buf)) {
     const auto bytes = static_cast<std::uint64_t>(chain->buf->last - chain->buf->pos);
     return {reinterpret_cast<const char*>(chain->buf->pos), static_cast<std::size_t>(std::min(bytes, limit))};

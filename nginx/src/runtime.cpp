@@ -49,9 +49,6 @@ bool Runtime::watch(ngx_cycle_t* cycle) {
   wake_->read->handler = &Runtime::on_wake;
   wake_->read->log = cycle->log;
   wake_->write->log = cycle->log;
-  // As nginx' own channel between master and worker: no socket that somebody forgot to close.
-  wake_->read->channel = 1;
-  wake_->write->channel = 1;
   return ngx_add_event(wake_->read, NGX_READ_EVENT, NGX_LEVEL_EVENT) == NGX_OK;
 }
 

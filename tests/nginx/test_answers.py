@@ -104,6 +104,15 @@ def test_error_page_with_a_name_and_a_status(make):
     assert (inspected, blocked.status, blocked.body) == (1, 418, b"named\n")
 
 
+def test_error_page_from_an_upstream_after_a_large_body(make, echo):
+    site = make(f'location / {{ error_page 403 @denied; }}'
+                f'location @denied {{ proxy_pass http://127.0.0.1:{echo.port}; client_max_body_size 0; }}')
+    with RawClient(site.port) as client:
+        for _ in range(2):
+            blocked = client.request("POST", "/", "X-Block: 1", body=b"x" * 300000)
+            assert (blocked.status, blocked.body) == (403, b"POST / 300000")
+
+
 def test_error_page_of_another_status_does_not_take_our_body(make):
     site = make('location / { error_page 404 /denied; } location /denied { return 200 "page\\n"; }')
     assert request(site.port, "GET", "/", "X-Block: 1").body == BLOCKED

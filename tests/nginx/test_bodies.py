@@ -183,13 +183,15 @@ def test_body_over_nginx_own_limit(make):
 
 def test_failed_reading_with_an_inspected_error_page(make_site):
     site = make_site('location / { error_page 413 /large; client_max_body_size 1k; return 200; }'
-                     'location /large { return 200 "too large\\n"; }', slots=[rule("body_reader")])
+                     'location /large { return 200 "too large\n"; }', slots=[rule("describes_request")])
     with RawClient(site.port) as client:
-        client.head("POST", "/", "Transfer-Encoding: chunked")
+        client.head("POST", "/", "Transfer-Encoding: chunked", "X-Describe: frame")
         client.chunk(b"x" * 600)
         client.chunk(b"x" * 600)
         refused = client.response()
     assert (refused.status, refused.body) == (413, b"too large\n")
+    assert told_body(site) == (0, UNKNOWN, NOT_GIVEN)
+    assert site.state.inspected() == 1
 
 
 # -- clients that do not finish -------------------------------------------------------------------------------------
