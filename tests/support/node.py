@@ -206,6 +206,15 @@ class Node:
     def history(self):
         return self.get("/api/v1/wasm/history").json["reloads"]
 
+    def whole_history(self, name):
+        """Every row of a module, over all pages."""
+        rows, page = [], [None]
+        while page:
+            before = f"&before={rows[-1]['id']}" if rows else ""
+            page = self.get(f"/api/v1/wasm/history?name={name}&limit=1000{before}").json["reloads"]
+            rows += page
+        return rows
+
     def cli(self, *arguments, env=None):
         return subprocess.run([self.secbeat, *arguments], capture_output=True, text=True, timeout=UPLOAD_TIMEOUT, check=False,
                               env={**os.environ, "SECBEAT_API": f"http://127.0.0.1:{self.api_port}", **(env or {})})
