@@ -95,6 +95,7 @@ NginxPaths nginx_paths(const Config& config) {
   return {.prefix = prefix,
           .config = prefix / "nginx.conf",
           .candidate = prefix / "nginx.conf.new",
+          .refused = prefix / "nginx.conf.refused",
           .error_log = prefix / "error.log",
           .access_log = prefix / "access.log",
           .temporary = prefix / "temporary",

@@ -13,6 +13,7 @@ struct NginxPaths {
   std::filesystem::path prefix;  // nginx runs in this folder: that is how we know our own nginx again
   std::filesystem::path config;
   std::filesystem::path candidate;  // a configuration that is tested before it takes the place of `config`
+  std::filesystem::path refused;    // one that failed the test
   std::filesystem::path error_log;
   std::filesystem::path access_log;
   std::filesystem::path temporary;

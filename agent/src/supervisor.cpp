@@ -19,6 +19,8 @@
 #include "nginx_config.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/base/unique_fd.hpp"
+#include "secbeat/control/in_force.hpp"
+#include "secbeat/control/scoreboard.hpp"
 #include "supervisor_listener.hpp"
 #include "supervisor_process.hpp"
 #include "supervisor_spawn.hpp"
@@ -45,10 +47,8 @@ bool is_one_of(const std::vector<NginxProcess>& ours, const std::vector<pid_t>& 
                              [&](const NginxProcess& process) { return std::ranges::count(pids, process.pid) != 0; });
 }
 
-bool is_orphan(const NginxProcess& worker, const std::vector<NginxProcess>& all) {
-  return worker.role == NginxProcess::Role::kWorker && std::ranges::none_of(all, [&](const NginxProcess& other) {
-           return other.role == NginxProcess::Role::kMaster && other.pid == worker.parent;
-         });
+bool is_orphan(const NginxProcess& process) {
+  return process.role == NginxProcess::Role::kWorker && !is_nginx_master(process.parent);
 }
 
 class RealSupervisor final : public Supervisor {
@@ -88,8 +88,9 @@ class RealSupervisor final : public Supervisor {
   }
 
  private:
+  [[nodiscard]] std::vector<NginxProcess> our_processes() const;
   [[nodiscard]] std::vector<NginxProcess> masters_running() const {
-    auto found = nginx_processes_in(paths_.prefix);
+    auto found = our_processes();
     std::erase_if(found, [](const NginxProcess& process) { return process.role != NginxProcess::Role::kMaster; });
     return found;
   }
@@ -125,10 +126,28 @@ class RealSupervisor final : public Supervisor {
   NginxStatus status_;  // guarded by mutex_
 };
 
+// By their folder, and the workers by their slots in the scoreboard too: in a container, the folder of another user's
+// process may not be seen.
+std::vector<NginxProcess> RealSupervisor::our_processes() const {
+  auto found = nginx_processes_in(paths_.prefix);
+  const auto scoreboard = control::Scoreboard::open(control::StatePaths{config_.state_dir}.scoreboard());
+  if (!scoreboard) return found;
+  for (const std::uint32_t slot : (*scoreboard)->live_slots()) {
+    const control::WorkerSlot& worker = (*scoreboard)->layout().workers[slot];
+    const pid_t pid = worker.pid.load();
+    if (std::ranges::count(found, pid, &NginxProcess::pid) != 0) continue;
+    const NginxProcess process{pid, parent_of(pid), NginxProcess::Role::kWorker};
+    // A worker of another nginx that has our state directory is not ours to end.
+    if (is_orphan(process) || std::ranges::count(found, process.parent, &NginxProcess::pid) != 0)
+      found.push_back(process);
+  }
+  return found;
+}
+
 // Takes the socket that is there from whoever of ours has it, else binds it. Without right to take it, a running
 // master keeps it for itself, and a restart binds anew once the workers have let go.
 Result<void> RealSupervisor::open_listener(const std::vector<NginxProcess>& masters) {
-  const auto ours = nginx_processes_in(paths_.prefix);
+  const auto ours = our_processes();
   for (const NginxProcess& process : ours) {
     listener_ = take_listener(process.pid, config_.proxy);
     if (listener_) break;
@@ -162,8 +181,9 @@ Result<bool> RealSupervisor::write_config() {
   if (old && *old == text) return std::filesystem::exists(paths_.candidate, ignored);
   if (auto written = write_file_atomically(paths_.candidate, text); !written) return std::unexpected(written.error());
   if (auto good = test_nginx_config(nginx_, paths_, paths_.candidate, listener_); !good) {
-    std::filesystem::remove(paths_.candidate, ignored);
-    return std::unexpected(good.error());
+    std::filesystem::rename(paths_.candidate, paths_.refused, ignored);
+    return fail(good.error().code, fmt::format("nginx refuses its configuration, kept as {}: {}",
+                                               paths_.refused.string(), good.error().message));
   }
   if (auto written = write_file_atomically(paths_.config, text); !written) return std::unexpected(written.error());
   return true;
@@ -224,7 +244,7 @@ Result<void> RealSupervisor::replace(const NginxProcess& master) {
 void RealSupervisor::wait_for_workers(pid_t master) {
   const auto deadline = Clock::now() + kWorkersAppear;
   while (Clock::now() < deadline) {
-    const auto processes = nginx_processes_in(paths_.prefix);
+    const auto processes = our_processes();
     if (std::ranges::any_of(processes, [&](const NginxProcess& process) {
           return process.parent == master && process.role == NginxProcess::Role::kWorker;
         })) {
@@ -236,10 +256,10 @@ void RealSupervisor::wait_for_workers(pid_t master) {
 
 // Asks workers without a master to serve their last connections and go.
 void RealSupervisor::retire_orphans() {
-  const auto processes = nginx_processes_in(paths_.prefix);
+  const auto processes = our_processes();
   for (const NginxProcess& process : processes) {
     const UniqueFd pidfd = open_pidfd(process.pid);
-    if (!is_orphan(process, processes) || !send_signal(pidfd, SIGQUIT)) continue;
+    if (!is_orphan(process) || !send_signal(pidfd, SIGQUIT)) continue;
     spdlog::info("nginx worker {} has lost its master and is asked to finish", process.pid);
   }
 }
@@ -327,12 +347,11 @@ void RealSupervisor::stop(milliseconds grace) {
   };
   for (const Step step : {Step{SIGQUIT, grace}, Step{SIGTERM, kTerminate}, Step{SIGKILL, kTerminate}}) {
     std::vector<UniqueFd> processes;
-    const auto all = nginx_processes_in(paths_.prefix);
+    const auto all = our_processes();
     for (const NginxProcess& process : all) {
       processes.push_back(open_pidfd(process.pid));
       // A worker is told by its master where it has one.
-      const bool tell =
-          process.role == NginxProcess::Role::kMaster || is_orphan(process, all) || step.signal == SIGKILL;
+      const bool tell = process.role == NginxProcess::Role::kMaster || is_orphan(process) || step.signal == SIGKILL;
       if (tell) send_signal(processes.back(), step.signal);
     }
     if (processes.empty()) break;

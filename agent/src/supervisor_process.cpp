@@ -25,8 +25,16 @@ std::optional<pid_t> pid_of(const std::string& name) {
   return pid;
 }
 
-pid_t parent_of(const std::filesystem::path& process) {
-  const std::string stat = first_line(process / "stat");
+}  // namespace
+
+std::string first_line(const std::filesystem::path& file) {
+  std::string line;
+  std::getline(std::ifstream(file), line);
+  return line;
+}
+
+pid_t parent_of(pid_t pid) {
+  const std::string stat = first_line(fmt::format("/proc/{}/stat", pid));
   // "pid (name) state ppid …": the name may hold anything, so count from its last bracket.
   const std::size_t bracket = stat.rfind(')');
   if (bracket == std::string::npos || bracket + 4 > stat.size()) return 0;
@@ -36,12 +44,8 @@ pid_t parent_of(const std::filesystem::path& process) {
   return parent;
 }
 
-}  // namespace
-
-std::string first_line(const std::filesystem::path& file) {
-  std::string line;
-  std::getline(std::ifstream(file), line);
-  return line;
+bool is_nginx_master(pid_t pid) {
+  return first_line(fmt::format("/proc/{}/cmdline", pid)).starts_with("nginx: master process");
 }
 
 std::vector<NginxProcess> nginx_processes_in(const std::filesystem::path& prefix) {
@@ -57,8 +61,7 @@ std::vector<NginxProcess> nginx_processes_in(const std::filesystem::path& prefix
     const std::string title = first_line(entry.path() / "cmdline");
     const bool master = title.starts_with("nginx: master process");
     if (!master && !title.starts_with("nginx: worker process")) continue;
-    found.push_back(
-        {*pid, parent_of(entry.path()), master ? NginxProcess::Role::kMaster : NginxProcess::Role::kWorker});
+    found.push_back({*pid, parent_of(*pid), master ? NginxProcess::Role::kMaster : NginxProcess::Role::kWorker});
   }
   return found;
 }

@@ -27,6 +27,10 @@ struct NginxProcess {
 // Every nginx master and worker that runs in `prefix`.
 std::vector<NginxProcess> nginx_processes_in(const std::filesystem::path& prefix);
 
+// 0: there is no such process.
+pid_t parent_of(pid_t pid);
+bool is_nginx_master(pid_t pid);
+
 // A handle that becomes readable when the process ends. Invalid: there is no such process.
 UniqueFd open_pidfd(pid_t pid);
 // False: the process is gone.

@@ -227,8 +227,7 @@ Result<void> test_nginx_config(const std::filesystem::path& nginx, const NginxPa
   if (!in_time) end(*child);
   const std::string how = in_time ? reap(child->pidfd) : "took too long";
   if (how == "exited with status 0") return {};
-  return fail(ErrorCode::kConfig,
-              fmt::format("nginx refuses its configuration {}: {}", file.string(), reason_in(output)));
+  return fail(ErrorCode::kConfig, reason_in(output));
 }
 
 Result<StartedNginx> start_nginx(const std::filesystem::path& nginx, const NginxPaths& paths,
