@@ -52,7 +52,7 @@ Failure plain(Error error) {
 std::expected<std::size_t, Failure> Committer::stage(const control::InForce& next) {
   if (control::to_json(next).size() > control::kMaxDocumentBytes - 1024) {  // the message's frame is around it
     return std::unexpected(plain({ErrorCode::kTooLarge,
-                                  "there are too many modules and kept versions for one node; lower "
+                                  "There are too many modules and kept versions for one node; lower "
                                   "keep_previous_versions"}));
   }
   StageOutcome outcome = hub_.stage(next, kStageTimeout);

@@ -192,7 +192,7 @@ bool out_of_memory(std::string_view errors) {
 
 Error describe_end(int status, const Child& child, const CompileChildOptions& options) {
   if (out_of_memory(child.errors())) {
-    return {ErrorCode::kMemoryLimit, fmt::format("compiling the module needs more memory than the limit of {} MiB",
+    return {ErrorCode::kMemoryLimit, fmt::format("Compiling the module needs more memory than the limit of {} MiB",
                                                  mib_rounded_up(options.data_bytes))};
   }
   const std::string said = last_line(child.errors());
@@ -213,12 +213,12 @@ Error describe_stop(ErrorCode why, const CompileChildOptions& options) {
     case ErrorCode::kCompileTimeout:
       return {why, fmt::format("Reload timed out after {:g}s", static_cast<double>(options.timeout.count()) / 1000)};
     case ErrorCode::kCancelled:
-      return {why, "the compile was cancelled"};
+      return {why, "The compile was cancelled"};
     case ErrorCode::kTooLarge:
       return {ErrorCode::kCompileFailed,
               fmt::format("The compile process wrote a report of more than {} bytes", CompileChild::kMaxReportBytes)};
     default:
-      return {why, "the compile process could not be watched"};
+      return {why, "The compile process could not be watched"};
   }
 }
 

@@ -41,7 +41,7 @@ struct CompileChildOptions {
   std::filesystem::path binary = "/proc/self/exe";
   std::chrono::milliseconds timeout{30000};
   std::size_t data_bytes = std::size_t{2} << 30U;
-  std::size_t file_bytes = std::size_t{512} << 20U;  // of the artifact
+  std::size_t file_bytes = std::size_t{256} << 20U;  // of the artifact
 };
 
 // Thread safety: constant after construction; run() may be called from any thread.

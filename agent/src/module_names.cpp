@@ -9,14 +9,14 @@ namespace {
 Outcome<std::string> checked(const std::string& name) {
   if (engine::is_module_name(name)) return name;
   return refuse(ErrorCode::kBadRequest,
-                "name must be 1 to 64 letters, digits, dots, underscores or hyphens, and begin with a letter or digit");
+                "The name must be 1 to 64 letters, digits, dots, underscores or hyphens, and begin with a letter or digit");
 }
 
 std::unexpected<Failure> unknown_module(const std::string& name, const control::InForce& in_force) {
   std::vector<std::string> names = names_in(in_force);
   const std::string known =
       names.empty() ? "no module is loaded" : fmt::format("there are: {}", fmt::join(names, ", "));
-  const std::string subject = name.empty() ? "there is no module to name" : fmt::format("unknown module {}", name);
+  const std::string subject = name.empty() ? "There is no module to name" : fmt::format("Unknown module {}", name);
   return refuse(ErrorCode::kUnknownModule, fmt::format("{}; {}", subject, known), std::move(names));
 }
 
@@ -58,12 +58,12 @@ Outcome<std::string> name_of_file(const Upload& upload, const Result<engine::Mod
   if (upload.name) return checked(*upload.name);
   if (info && info->embedded_name) return checked(*info->embedded_name);
   if (!default_name.empty()) return default_name;
-  return refuse(ErrorCode::kBadRequest, "the module embeds no name and the node has none to replace; give a name");
+  return refuse(ErrorCode::kBadRequest, "The module embeds no name and the node has none to replace; give a name");
 }
 
 Outcome<std::string> name_of_configuration(const Upload& upload, const control::InForce& in_force,
                                            const std::vector<std::string>& configurable) {
-  if (!upload.config) return refuse(ErrorCode::kMissingFile, "the form has neither a file nor a config; send one");
+  if (!upload.config) return refuse(ErrorCode::kMissingFile, "The form has neither a file nor a config; send one");
   if (upload.name) {
     if (in_force.find(*upload.name) == nullptr) return unknown_module(*upload.name, in_force);
     return *upload.name;
@@ -71,10 +71,10 @@ Outcome<std::string> name_of_configuration(const Upload& upload, const control::
   if (configurable.size() == 1) return configurable.front();
   if (configurable.empty()) {
     return refuse(ErrorCode::kBadRequest,
-                  "no module that is loaded takes a configuration; name the module or send a file", names_in(in_force));
+                  "No module that is loaded takes a configuration; name the module or send a file", names_in(in_force));
   }
   return refuse(ErrorCode::kBadRequest,
-                fmt::format("several modules take a configuration; name one of {}", fmt::join(configurable, ", ")),
+                fmt::format("Several modules take a configuration; name one of {}", fmt::join(configurable, ", ")),
                 configurable);
 }
 

@@ -4,7 +4,7 @@ namespace secbeat::agent {
 namespace {
 
 std::unexpected<Error> ending() {
-  return fail(ErrorCode::kShuttingDown, "the node is stopping; try again when it is back");
+  return fail(ErrorCode::kShuttingDown, "The node is stopping; try again when it is back");
 }
 
 }  // namespace
@@ -13,7 +13,7 @@ Result<OperationGate::Turn> OperationGate::enter_upload() {
   const std::lock_guard lock(mutex_);
   if (closing_) return ending();
   if (holder_ != nullptr || waiting_rollbacks_ > 0) {
-    return fail(ErrorCode::kReloadInProgress, "another reload is under way; wait for it to finish and try again");
+    return fail(ErrorCode::kReloadInProgress, "Another reload is under way; wait for it to finish and try again");
   }
   holder_ = std::make_shared<CancelToken>();
   return Turn(*this, holder_);

@@ -53,8 +53,8 @@ Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   attempt.stages.receive_ms = since_ms(attempt.received);
 
   if (upload.file && upload.file->size() > config_.max_module_bytes) {
-    return refuse(ErrorCode::kTooLarge, fmt::format("the module has {} bytes, the limit is {}", upload.file->size(),
-                                                    config_.max_module_bytes));
+    return refuse(ErrorCode::kTooLarge, fmt::format("The module has {} bytes; the limit is {} bytes",
+                                                    upload.file->size(), config_.max_module_bytes));
   }
   const Result<engine::ModuleInfo> info =
       upload.file ? engine::read_module_info(*upload.file) : Result<engine::ModuleInfo>(engine::ModuleInfo{});
@@ -71,7 +71,7 @@ Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
     return std::unexpected(std::move(failure));
   }
   auto done = run(upload, info, attempt, turn->cancel());
-  store_.collect_garbage(in_force());
+  collect_garbage();
   return done;
 }
 
@@ -115,7 +115,7 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
   if (auto refused = judged_by_gates(upload, attempt)) return std::unexpected(*std::move(refused));
   if (slot == nullptr && before.slots.size() >= kMaxModules) {
     return refuse(ErrorCode::kBadRequest,
-                  fmt::format("the chain holds {} modules already, more would slow down every "
+                  fmt::format("The chain holds {} modules already, more would slow down every "
                               "request; replace one of them",
                               kMaxModules),
                   names_in(before));

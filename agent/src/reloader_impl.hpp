@@ -16,6 +16,7 @@
 #include "chain_state.hpp"
 #include "committer.hpp"
 #include "compile_child.hpp"
+#include "initial_modules.hpp"
 #include "ledger.hpp"
 #include "operation_gate.hpp"
 #include "reload_pipeline.hpp"
@@ -85,11 +86,6 @@ class ReloaderImpl final : public Reloader {
     std::uint64_t requests = 0;
     std::vector<std::string> warnings;
   };
-  struct InitialModule {
-    std::string name;
-    std::optional<Candidate> candidate;  // empty: the file cannot be read, and need not be
-    std::string problem;
-  };
 
   // reloader.cpp
   Outcome<std::string> name_of(const Upload& upload, const Result<engine::ModuleInfo>& info) const;
@@ -128,11 +124,11 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] std::string now_text() const { return rfc3339(clock_.now()); }
   [[nodiscard]] Line line() const;
   void remember(const control::InForce& in_force);
+  void collect_garbage();
   [[nodiscard]] std::string serving_label(std::string_view name) const;
 
   // reloader_open.cpp
   Result<void> repair(const control::InForce& found);
-  Result<std::vector<InitialModule>> read_initial_modules(const control::InForce& found) const;
   Result<control::InForce> with_usable_artifacts(control::InForce document);
   Result<control::Version> recompiled(const control::Slot& slot, control::Version version);
   Result<std::vector<Intent>> load_missing(const std::vector<InitialModule>& modules, control::InForce& document);

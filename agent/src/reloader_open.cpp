@@ -8,7 +8,6 @@
 
 #include "module_names.hpp"
 #include "reloader_impl.hpp"
-#include "secbeat/base/files.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -22,17 +21,6 @@ void sort_chain(control::InForce& document, const std::vector<std::string>& conf
   });
 }
 
-Result<std::string> configuration_of(const ModuleConfig& module, const engine::ModuleInfo& info) {
-  std::error_code error;
-  const bool missing =
-      module.config.empty() || (!module.config_is_explicit && !std::filesystem::exists(module.config, error));
-  if (missing || (!module.config_is_explicit && !info.exports_configure)) return std::string();
-  if (!info.exports_configure) {
-    return std::unexpected(without_configure(module.module.filename().string()));
-  }
-  return read_file(module.config, VersionStore::kMaxConfigBytes);
-}
-
 }  // namespace
 
 Result<void> ReloaderImpl::start() {
@@ -40,7 +28,7 @@ Result<void> ReloaderImpl::start() {
   if (!read) return std::unexpected(read.error());
   const control::InForce found = read->value_or(control::InForce{});
   if (auto repaired = repair(found); !repaired) return repaired;
-  auto modules = read_initial_modules(found);
+  auto modules = read_initial_modules(config_, found);
   if (!modules) return std::unexpected(modules.error());
   for (const InitialModule& module : *modules) config_names_.push_back(module.name);
   auto usable = with_usable_artifacts(found);
@@ -58,7 +46,7 @@ Result<void> ReloaderImpl::start() {
   sort_chain(document, config_names_);
   if (auto done = put_in_force(found, document, *intents); !done) return done;
   tell_differences(*modules, found);
-  store_.collect_garbage(in_force());
+  collect_garbage();
   return {};
 }
 
@@ -71,41 +59,6 @@ Result<void> ReloaderImpl::repair(const control::InForce& found) {
     row.exports_configure = info->exports_configure;
   };
   return ledger_->repair(found, describe, now_text());
-}
-
-Result<std::vector<ReloaderImpl::InitialModule>> ReloaderImpl::read_initial_modules(
-    const control::InForce& found) const {
-  std::vector<InitialModule> modules;
-  for (const ModuleConfig& module : config_.modules) {
-    const auto wrong = [&](const Error& error) {
-      return fail(error.code,
-                  fmt::format("the module {} cannot be loaded: {}; correct it, or the configuration file {}",
-                              module.module.string(), error.message, config_.file.string()));
-    };
-    InitialModule initial{
-        .name = module.name.empty() ? module.module.stem().string() : module.name, .candidate = {}, .problem = {}};
-    auto bytes = read_file(module.module, config_.max_module_bytes);
-    auto info = bytes ? engine::read_module_info(*bytes) : Result<engine::ModuleInfo>(std::unexpected(bytes.error()));
-    if (info && module.name.empty() && info->embedded_name) initial.name = *info->embedded_name;
-    auto config = info ? configuration_of(module, *info) : Result<std::string>(std::unexpected(info.error()));
-    if (config) {
-      initial.candidate = make_candidate(initial.name, *std::move(bytes), *std::move(config), *std::move(info));
-    } else {
-      // What is in force does not need the files that it was made from.
-      if (found.slots.empty()) return wrong(config.error());
-      if (found.find(initial.name) == nullptr && !module.name.empty()) return wrong(config.error());
-      initial.problem = config.error().message;
-    }
-    if (!engine::is_module_name(initial.name)) {
-      return wrong(
-          {ErrorCode::kConfig, fmt::format("its name {} is not allowed for a module; set name", initial.name)});
-    }
-    if (std::ranges::find(modules, initial.name, &InitialModule::name) != modules.end()) {
-      return wrong({ErrorCode::kConfig, fmt::format("another module is called {} as well; set name", initial.name)});
-    }
-    modules.push_back(std::move(initial));
-  }
-  return modules;
 }
 
 Result<control::InForce> ReloaderImpl::with_usable_artifacts(control::InForce document) {
@@ -219,17 +172,20 @@ Result<void> ReloaderImpl::put_in_force(const control::InForce& found, control::
 }
 
 void ReloaderImpl::tell_differences(const std::vector<InitialModule>& modules, const control::InForce& found) const {
-  for (const InitialModule& module : modules) {
-    const control::Slot* slot = found.find(module.name);
-    const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
-    if (!module.candidate) {
-      spdlog::warn("the file of the module {} is not needed and cannot be used: {}", module.name, module.problem);
-    } else if (current != nullptr && (current->sha256 != module.candidate->sha256 ||
-                                      current->config_sha256 != module.candidate->config_sha256)) {
-      spdlog::warn(
-          "{}: {} is in force and differs from the {} of {}; what is in force stays, upload the file to "
+  for (const control::Slot& slot : found.slots) {
+    const auto module = std::ranges::find(modules, slot.name, &InitialModule::name);
+    const control::Version* current = slot.current_version();
+    if (module == modules.end()) {
+      spdlog::info("{} is in force and not named in {}: it was added while the node ran", slot.name,
+                   config_.file.string());
+    } else if (!module->candidate) {
+      spdlog::warn("The files of {} are not needed now and cannot be used: {}", slot.name, module->problem);
+    } else if (current != nullptr && (current->sha256 != module->candidate->sha256 ||
+                                      current->config_sha256 != module->candidate->config_sha256)) {
+      spdlog::info(
+          "{}: {} is in force and differs from the {} in {}; what is in force stays, upload the file to "
           "change it",
-          module.name, current->label, current->sha256 != module.candidate->sha256 ? "module" : "configuration",
+          slot.name, current->label, current->sha256 != module->candidate->sha256 ? "module" : "configuration",
           config_.file.string());
     }
   }

@@ -90,7 +90,7 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, control
   intent.version_id = target.id;
   auto applied = bring_into_force(before, next, std::move(intent), attempt, nullptr);
   if (!applied) return std::unexpected(applied.error());
-  store_.collect_garbage(next);
+  collect_garbage();
   result.downtime_ms = applied->max_pause_ns / 1000000;
   result.max_pause_us = applied->max_pause_ns / 1000;
   result.generation = next.generation;

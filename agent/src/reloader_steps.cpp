@@ -17,7 +17,7 @@ constexpr std::size_t kMaxEarlier = 16;  // generations that a slow worker may s
 
 Error no_worker() {
   return {ErrorCode::kNoWorker,
-          "no nginx worker is there to serve the new version; start nginx, or wait until it is up, and try again"};
+          "No nginx worker is there to serve the new version; start nginx, or wait until it is up, and try again"};
 }
 
 Error without_configure(const std::string& name) {
@@ -41,9 +41,9 @@ Result<Checked> ReloaderImpl::check(const Candidate& candidate, Attempt& attempt
 }
 
 Error ReloaderImpl::cancelled() const {
-  if (gate_.closing()) return {ErrorCode::kShuttingDown, "the node is stopping; try again when it is back"};
+  if (gate_.closing()) return {ErrorCode::kShuttingDown, "The node is stopping; try again when it is back"};
   return {ErrorCode::kCancelled,
-          "a rollback came first and took this reload's place; look at what is serving and "
+          "A rollback came first and took this reload's place; look at what is serving and "
           "upload again if it is still wanted"};
 }
 
@@ -213,6 +213,16 @@ void ReloaderImpl::remember(const control::InForce& in_force) {
   earlier_.push_front(std::move(in_force_));
   if (earlier_.size() > kMaxEarlier) earlier_.pop_back();
   in_force_ = in_force;
+}
+
+void ReloaderImpl::collect_garbage() {
+  std::vector<control::InForce> documents{in_force()};
+  {
+    // A worker that starts at this moment may have read the document before.
+    const std::lock_guard lock(mutex_);
+    if (!earlier_.empty()) documents.push_back(earlier_.front());
+  }
+  store_.collect_garbage(documents);
 }
 
 std::string ReloaderImpl::serving_label(std::string_view name) const {

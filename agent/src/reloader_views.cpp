@@ -135,10 +135,10 @@ Outcome<std::vector<KnownVersion>> ReloaderImpl::versions(const std::optional<st
 
 Outcome<std::string> ReloaderImpl::module_bytes(std::string_view sha256) const {
   const bool hex = sha256.size() == kSha256Hex && sha256.find_first_not_of("0123456789abcdef") == sha256.npos;
-  if (!hex) return refuse(ErrorCode::kBadRequest, "a SHA-256 is 64 lower-case hexadecimal digits");
+  if (!hex) return refuse(ErrorCode::kBadRequest, "A SHA-256 is 64 lower-case hexadecimal digits");
   if (!store_.has_module(sha256)) {
     return refuse(ErrorCode::kUnknownVersion,
-                  fmt::format("no module with the SHA-256 {} is kept on this node", sha256));
+                  fmt::format("No module with the SHA-256 {} is kept on this node", sha256));
   }
   auto bytes = store_.module_bytes(sha256);
   if (!bytes) return from(bytes.error());

@@ -125,16 +125,18 @@ Result<std::uint64_t> VersionStore::adopt_artifact(const fs::path& made, std::st
   return bytes->size();
 }
 
-void VersionStore::collect_garbage(const control::InForce& in_force) noexcept {
+void VersionStore::collect_garbage(std::span<const control::InForce> documents) noexcept {
   try {
     std::set<std::string> modules;
     std::set<std::string> artifacts;
     std::set<std::string> configs;
-    for (const control::Slot& slot : in_force.slots) {
-      for (const control::Version& version : slot.versions) {
-        modules.insert(version.sha256 + ".wasm");
-        artifacts.insert(version.artifact_sha256 + ".cwasm");
-        configs.insert(version.config_sha256);
+    for (const control::InForce& document : documents) {
+      for (const control::Slot& slot : document.slots) {
+        for (const control::Version& version : slot.versions) {
+          modules.insert(version.sha256 + ".wasm");
+          artifacts.insert(version.artifact_sha256 + ".cwasm");
+          configs.insert(version.config_sha256);
+        }
       }
     }
     remove_all_but(data_dir_ / "modules", modules);

@@ -13,6 +13,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,7 +26,7 @@ class VersionStore {
  public:
   // Bounds for reading back what was written under the limits of the time.
   static constexpr std::size_t kMaxModuleBytes = std::size_t{256} << 20U;
-  static constexpr std::size_t kMaxArtifactBytes = std::size_t{1} << 30U;
+  static constexpr std::size_t kMaxArtifactBytes = std::size_t{256} << 20U;
   static constexpr std::size_t kMaxConfigBytes = std::size_t{64} << 20U;
 
   // Makes the folders and empties work/.
@@ -54,8 +55,8 @@ class VersionStore {
   // Moves a finished artifact out of work/ to its name, after checking it; its size.
   Result<std::uint64_t> adopt_artifact(const std::filesystem::path& made, std::string_view sha256);
 
-  // Removes every file that `in_force` does not name, and what is in work/. Failures are left for the next time.
-  void collect_garbage(const control::InForce& in_force) noexcept;
+  // Removes every file that none of the documents names, and what is in work/. Failures are left for the next time.
+  void collect_garbage(std::span<const control::InForce> documents) noexcept;
 
  private:
   explicit VersionStore(std::filesystem::path data_dir) : data_dir_(std::move(data_dir)) {}

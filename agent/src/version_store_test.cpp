@@ -114,7 +114,7 @@ TEST_F(VersionStoreTest, FilesThatNoDocumentNamesGoAndTheOthersStay) {
   ASSERT_TRUE(write_file_atomically(store.work_path("module.wasm"), "left by a crash"));
   control::InForce document;
   document.slots = {slot};
-  store.collect_garbage(document);
+  store.collect_garbage(std::span(&document, 1));
   for (const control::Version& version : slot.versions) {
     EXPECT_TRUE(store.module_bytes(version.sha256));
     EXPECT_TRUE(store.artifact_bytes(version.artifact_sha256));
