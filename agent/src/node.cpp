@@ -20,6 +20,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "config_values.hpp"
 #include "nginx_config.hpp"
@@ -125,7 +127,7 @@ class Node {
   const Config& config_;
   RealClock clock_;
   EventLog events_;
-  std::unique_ptr<DataLock> lock_;
+  std::vector<FolderLock> locks_;
   std::unique_ptr<control::Scoreboard> scoreboard_;
   std::unique_ptr<WorkerHub> hub_;
   std::unique_ptr<Reloader> reloader_;
@@ -139,9 +141,13 @@ Result<void> Node::open_state() {
   const auto identity = find_worker_identity(config_);
   if (!identity) return std::unexpected(identity.error());
   if (auto made = make_folders(config_); !made) return made;
-  auto lock = DataLock::take(config_.data_dir);
-  if (!lock) return std::unexpected(lock.error());
-  lock_ = std::make_unique<DataLock>(std::move(*lock));
+  for (const auto& [folder, key] :
+       {std::pair(config_.data_dir, "data_dir"), std::pair(config_.state_dir, "state_dir")}) {
+    auto lock = FolderLock::take(folder, key);
+    if (!lock) return std::unexpected(lock.error());
+    locks_.push_back(std::move(*lock));
+  }
+  if (auto linked = link_data(config_); !linked) return linked;
   auto scoreboard = control::Scoreboard::create(paths.scoreboard(), ::geteuid(), identity->gid);
   if (!scoreboard) return std::unexpected(scoreboard.error());
   scoreboard_ = std::move(*scoreboard);

@@ -41,23 +41,6 @@ Result<void> make_folder(const fs::path& folder, std::string_view key) {
   return {};
 }
 
-// state_dir/data → data_dir, replaced in one step where it leads elsewhere.
-Result<void> link_data(const Config& config) {
-  const fs::path link = config.state_dir / "data";
-  std::error_code error;
-  if (fs::read_symlink(link, error) == config.data_dir && !error) return {};
-  if (fs::exists(fs::symlink_status(link, error)) && !fs::is_symlink(fs::symlink_status(link, error))) {
-    return fail(ErrorCode::kConfig,
-                fmt::format("{} is in the way: a link to the data directory belongs there", link.string()));
-  }
-  const fs::path temporary = config.state_dir / fmt::format(".data.{}", ::getpid());
-  fs::remove(temporary, error);
-  fs::create_directory_symlink(config.data_dir, temporary, error);
-  if (!error) fs::rename(temporary, link, error);
-  if (error) return fail(ErrorCode::kIo, fmt::format("cannot make the link {}: {}", link.string(), error.message()));
-  return {};
-}
-
 struct Look {
   std::string path;
   int mode;  // of access()
@@ -139,7 +122,24 @@ Result<void> make_folders(const Config& config) {
                   fmt::format("cannot make {}: {}", nginx_paths(config).temporary.string(), error.message()));
     }
   }
-  return link_data(config);
+  return {};
+}
+
+Result<void> link_data(const Config& config) {
+  const fs::path link = config.state_dir / "data";
+  std::error_code error;
+  if (fs::read_symlink(link, error) == config.data_dir && !error) return {};
+  if (fs::exists(fs::symlink_status(link, error)) && !fs::is_symlink(fs::symlink_status(link, error))) {
+    return fail(ErrorCode::kConfig,
+                fmt::format("{} is in the way: a link to the data directory belongs there", link.string()));
+  }
+  // Replaced in one step where it leads elsewhere: workers never see it missing.
+  const fs::path temporary = config.state_dir / fmt::format(".data.{}", ::getpid());
+  fs::remove(temporary, error);
+  fs::create_directory_symlink(config.data_dir, temporary, error);
+  if (!error) fs::rename(temporary, link, error);
+  if (error) return fail(ErrorCode::kIo, fmt::format("cannot make the link {}: {}", link.string(), error.message()));
+  return {};
 }
 
 Result<void> check_reach(const Config& config, const WorkerIdentity& identity) {

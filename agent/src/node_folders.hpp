@@ -26,8 +26,10 @@ struct WorkerIdentity {
 // kConfig: there is no such user.
 Result<WorkerIdentity> find_worker_identity(const Config& config);
 
-// data_dir, state_dir and the link from one to the other. Refuses a state_dir that another user could change.
+// data_dir and state_dir. Refuses one that another user could change.
 Result<void> make_folders(const Config& config);
+// state_dir/data → data_dir. REQUIRES: both are locked, or another node's workers would lose their files.
+Result<void> link_data(const Config& config);
 
 // Looks as the workers' user does, before nginx starts; kConfig names the first folder or file in the way.
 // REQUIRES: socket, scoreboard and data are there.

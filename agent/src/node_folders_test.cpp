@@ -43,6 +43,7 @@ class NodeFolders : public ::testing::Test {
   // What hub, scoreboard and reloader leave in the folders, as the workers' user may use it.
   void furnish() {
     ASSERT_TRUE(make_folders(config_));
+    ASSERT_TRUE(link_data(config_));
     const control::StatePaths state{config_.state_dir};
     for (const auto& folder :
          {config_.data_dir / "artifacts", config_.data_dir / "configs", state.scoreboard().parent_path()}) {
@@ -67,21 +68,24 @@ class NodeFolders : public ::testing::Test {
 
 TEST_F(NodeFolders, AreMadeWithTheLinkFromStateToData) {
   ASSERT_TRUE(make_folders(config_));
+  ASSERT_TRUE(link_data(config_));
   EXPECT_EQ(fs::read_symlink(config_.state_dir / "data"), config_.data_dir);
   EXPECT_TRUE(fs::is_directory(config_.data_dir / "nginx" / "temporary"));
   ASSERT_TRUE(make_folders(config_)) << "they may be there already";
+  ASSERT_TRUE(link_data(config_));
 }
 
 TEST_F(NodeFolders, TurnTheLinkWhenTheDataMoved) {
   ASSERT_TRUE(make_folders(config_));
+  ASSERT_TRUE(link_data(config_));
   config_.data_dir = root_ / "elsewhere";
-  ASSERT_TRUE(make_folders(config_));
+  ASSERT_TRUE(link_data(config_));
   EXPECT_EQ(fs::read_symlink(config_.state_dir / "data"), config_.data_dir);
 }
 
 TEST_F(NodeFolders, RefuseAFolderInThePlaceOfTheLink) {
   fs::create_directories(config_.state_dir / "data");
-  const auto made = make_folders(config_);
+  const auto made = link_data(config_);
   ASSERT_FALSE(made);
   EXPECT_THAT(made.error().message, AllOf(HasSubstr((config_.state_dir / "data").string()), HasSubstr("in the way")));
 }
@@ -138,12 +142,12 @@ TEST_F(NodeFolders, NameAUserThatDoesNotExist) {
 
 TEST_F(NodeFolders, AreHeldByOneProcessWhosePidTheNextIsTold) {
   ASSERT_TRUE(make_folders(config_));
-  const auto first = DataLock::take(config_.data_dir);
+  const auto first = FolderLock::take(config_.data_dir, "data_dir");
   ASSERT_TRUE(first) << first.error().message;
-  const auto second = DataLock::take(config_.data_dir);  // another open file: as another process would
+  const auto second = FolderLock::take(config_.data_dir, "data_dir");  // another open file: as another process would
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kConfig);
-  EXPECT_THAT(second.error().message, HasSubstr("is held by process " + std::to_string(::getpid())));
+  EXPECT_THAT(second.error().message, HasSubstr("([node] data_dir) is held by process " + std::to_string(::getpid())));
 }
 
 TEST_F(NodeFolders, AreFreeAgainWhenTheirHolderIsGoneAlsoWhereItsChildrenLive) {
@@ -153,7 +157,7 @@ TEST_F(NodeFolders, AreFreeAgainWhenTheirHolderIsGoneAlsoWhereItsChildrenLive) {
   ASSERT_EQ(::pipe2(to_child.data(), O_CLOEXEC) + ::pipe2(from_child.data(), O_CLOEXEC), 0);
   pid_t child = -1;
   {
-    const auto lock = DataLock::take(config_.data_dir);
+    const auto lock = FolderLock::take(config_.data_dir, "data_dir");
     ASSERT_TRUE(lock);
     child = ::fork();
     if (child == 0) {
@@ -166,7 +170,7 @@ TEST_F(NodeFolders, AreFreeAgainWhenTheirHolderIsGoneAlsoWhereItsChildrenLive) {
     ASSERT_EQ(::write(to_child[1], "x", 1), 1);
     ASSERT_EQ(::read(from_child[0], &answer, 1), 1);
   }
-  EXPECT_TRUE(DataLock::take(config_.data_dir));
+  EXPECT_TRUE(FolderLock::take(config_.data_dir, "data_dir"));
   for (const int fd : {to_child[0], to_child[1], from_child[0], from_child[1]}) ::close(fd);
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);

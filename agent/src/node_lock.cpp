@@ -25,23 +25,22 @@ pid_t holder_of(int file) {
 
 }  // namespace
 
-Result<DataLock> DataLock::take(const std::filesystem::path& data_dir) {
-  const std::filesystem::path path = data_dir / "lock";
+Result<FolderLock> FolderLock::take(const std::filesystem::path& folder, std::string_view key) {
+  const std::filesystem::path path = folder / "lock";
   UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644));
   if (!file) return std::unexpected(io_error("cannot open " + path.string()));
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return std::unexpected(io_error("cannot lock " + path.string()));
     const pid_t pid = holder_of(file.get());
-    return fail(
-        ErrorCode::kConfig,
-        fmt::format("the data directory {} is held by {}: end it first, or give this node another [node] data_dir",
-                    data_dir.string(), pid == 0 ? "another process" : fmt::format("process {}", pid)));
+    return fail(ErrorCode::kConfig,
+                fmt::format("{} ([node] {}) is held by {}: end it first, or give this node another {}", folder.string(),
+                            key, pid == 0 ? "another process" : fmt::format("process {}", pid), key));
   }
   const std::string pid = fmt::format("{}\n", ::getpid());
   if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0) {
     return std::unexpected(io_error("cannot write " + path.string()));
   }
-  return DataLock(std::move(file));
+  return FolderLock(std::move(file));
 }
 
 }  // namespace secbeat::agent

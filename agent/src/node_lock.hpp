@@ -1,9 +1,11 @@
-// One agent to a data directory.
+// One agent to a folder.
 //
 // Thread safety: owned by one thread.
 #pragma once
 
 #include <filesystem>
+#include <string_view>
+#include <utility>
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/base/unique_fd.hpp"
@@ -12,13 +14,13 @@ namespace secbeat::agent {
 
 // Held as long as it lives; the kernel lets go of it when the process dies, however it dies. Never inherited by
 // what the agent starts, or an nginx that outlives it would hold it.
-class DataLock {
+class FolderLock {
  public:
-  // kConfig: another process holds it; its pid is in the message.
-  static Result<DataLock> take(const std::filesystem::path& data_dir);
+  // kConfig: another process holds it; its pid is in the message. `key` is the one of [node] that names the folder.
+  static Result<FolderLock> take(const std::filesystem::path& folder, std::string_view key);
 
  private:
-  explicit DataLock(UniqueFd file) : file_(std::move(file)) {}
+  explicit FolderLock(UniqueFd file) : file_(std::move(file)) {}
   UniqueFd file_;
 };
 

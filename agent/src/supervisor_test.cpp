@@ -86,6 +86,7 @@ class RunningNginx : public ::testing::Test {
     config_.upstream = "127.0.0.1:1";
     config_.workers = 2;
     ASSERT_TRUE(make_folders(config_));
+    ASSERT_TRUE(link_data(config_));
   }
 
   void TearDown() override {
