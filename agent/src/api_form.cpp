@@ -23,16 +23,16 @@ HttpResponse unknown_field(std::string_view what, std::string_view name, std::sp
                         {{"field", name}, {"known", known}});
 }
 
-HttpResponse given_twice(std::string_view what, std::string_view name) {
-  return error_response({ErrorCode::kBadRequest, fmt::format("The {} \"{}\" is given twice", what, shown(name))},
-                        {{"field", name}});
+HttpResponse given_twice(ErrorCode code, std::string_view what, std::string_view name) {
+  return error_response({code, fmt::format("The {} \"{}\" is given twice", what, shown(name))}, {{"field", name}});
 }
 
 // Adds one field, or says why not.
-OrRefusal<void> add(Form& form, std::string_view what, std::string_view name, std::string value,
+OrRefusal<void> add(Form& form, ErrorCode if_twice, std::string_view what, std::string_view name, std::string value,
                     std::span<const std::string_view> known) {
   if (std::ranges::find(known, name) == known.end()) return std::unexpected(unknown_field(what, name, known));
-  if (!form.emplace(std::string(name), std::move(value)).second) return std::unexpected(given_twice(what, name));
+  if (!form.emplace(std::string(name), std::move(value)).second)
+    return std::unexpected(given_twice(if_twice, what, name));
   return {};
 }
 
@@ -77,7 +77,7 @@ OrRefusal<Form> read_url_encoded(std::string_view body, std::span<const std::str
       if (!name) return std::unexpected(name.error());
       auto value = url_decode(pair.substr(std::min(equal + 1, pair.size())), begin + equal + 1);
       if (!value) return std::unexpected(value.error());
-      if (auto added = add(form, "form field", *name, std::move(*value), known); !added) {
+      if (auto added = add(form, ErrorCode::kBadRequest, "form field", *name, std::move(*value), known); !added) {
         return std::unexpected(added.error());
       }
     }
@@ -112,7 +112,7 @@ OrRefusal<Form> read_json(std::string_view body, std::span<const std::string_vie
     return refuse(ErrorCode::kBadJson, "Malformed JSON at " + place_and_reason(error));
   }
   if (!document.is_object()) return refuse(ErrorCode::kBadJson, "The body must be a JSON object");
-  if (twice) return std::unexpected(given_twice("JSON key", *twice));
+  if (twice) return std::unexpected(given_twice(ErrorCode::kBadJson, "JSON key", *twice));
   Form form;
   for (const auto& [key, value] : document.items()) {
     if (std::ranges::find(known, key) == known.end()) return std::unexpected(unknown_field("JSON key", key, known));
@@ -141,7 +141,8 @@ OrRefusal<Form> read_multipart(const HttpRequest& request, std::span<const std::
   if (!parts) return std::unexpected(error_response(parts.error()));
   Form form;
   for (const Part& part : *parts) {
-    if (auto added = add(form, "form field", part.name, std::string(part.body), known); !added) {
+    if (auto added = add(form, ErrorCode::kBadMultipart, "form field", part.name, std::string(part.body), known);
+        !added) {
       return std::unexpected(added.error());
     }
   }
@@ -174,7 +175,7 @@ OrRefusal<void> check_configuration(std::string_view text) {
 OrRefusal<void> check_query(const HttpRequest& request, std::span<const std::string_view> known) {
   Form seen;
   for (const auto& [name, value] : request.query) {
-    if (auto added = add(seen, "query parameter", name, value, known); !added) return added;
+    if (auto added = add(seen, ErrorCode::kBadRequest, "query parameter", name, value, known); !added) return added;
   }
   return {};
 }

@@ -73,7 +73,7 @@ TEST(AnyForm, RefusesWhatItCannotTakeAtItsWord) {
       {kJson, "{\"name\":{\"a\":{}}}", "bad_request", "\"name\" must be a string"},
       {kJson, "{\"nmae\":\"a\"}", "unknown_field", "Unknown JSON key \"nmae\"; known are name, to_version, reason"},
       {kJson, "{\"nmae\":null}", "unknown_field", "Unknown JSON key \"nmae\""},
-      {kJson, "{\"name\":\"a\",\"name\":\"b\"}", "bad_request", "The JSON key \"name\" is given twice"},
+      {kJson, "{\"name\":\"a\",\"name\":\"b\"}", "bad_json", "The JSON key \"name\" is given twice"},
       {kUrlEncoded, "nmae=a", "unknown_field", "Unknown form field \"nmae\"; known are name, to_version, reason"},
       {kUrlEncoded, "name=a&name=b", "bad_request", "The form field \"name\" is given twice"},
       {kUrlEncoded, "name=a&reason=%4", "bad_request", "Malformed form at byte 14: "},

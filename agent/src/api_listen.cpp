@@ -6,65 +6,22 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
 #include <memory>
-#include <set>
-#include <sstream>
 #include <system_error>
+
+#include "supervisor_listener.hpp"
+#include "supervisor_process.hpp"
 
 namespace secbeat::agent {
 namespace {
 
 constexpr int kBacklog = 511;
-constexpr std::string_view kListening = "0A";  // TCP_LISTEN in /proc/net/tcp
-
-// Inodes of the sockets that listen on the port.
-std::set<std::string> listening_inodes(std::uint16_t port) {
-  std::set<std::string> inodes;
-  for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    std::ifstream file(table);
-    std::string line;
-    std::getline(file, line);  // the heading
-    while (std::getline(file, line)) {
-      std::istringstream words(line);
-      std::string index, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
-      words >> index >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
-      if (state == kListening && local.ends_with(fmt::format(":{:04X}", port))) inodes.insert(inode);
-    }
-  }
-  return inodes;
-}
-
-bool holds_socket(const std::filesystem::path& process, const std::set<std::string>& inodes) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(process / "fd", error)) {
-    std::error_code unreadable;
-    const std::string target = std::filesystem::read_symlink(entry.path(), unreadable).string();
-    if (target.starts_with("socket:[") && inodes.contains(target.substr(8, target.size() - 9))) return true;
-  }
-  return false;
-}
 
 std::unexpected<Error> cannot_listen(const Listen& listen, const std::string& why) {
   return fail(ErrorCode::kConfig, fmt::format("the API cannot listen on {}:{}: {}", listen.host, listen.port, why));
 }
 
 }  // namespace
-
-std::string owner_of_port(std::uint16_t port) {
-  const auto inodes = listening_inodes(port);
-  if (inodes.empty()) return {};
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string pid = entry.path().filename().string();
-    if (pid.find_first_not_of("0123456789") != std::string::npos || !holds_socket(entry.path(), inodes)) continue;
-    std::string command;
-    std::getline(std::ifstream(entry.path() / "comm"), command);
-    return fmt::format("{} (pid {})", command, pid);
-  }
-  return {};
-}
 
 Result<UniqueFd> listen_on(const Listen& listen) {
   addrinfo hints{};
@@ -82,9 +39,10 @@ Result<UniqueFd> listen_on(const Listen& listen) {
   }
   if (::bind(socket.get(), address->ai_addr, address->ai_addrlen) != 0 || ::listen(socket.get(), kBacklog) != 0) {
     if (errno == EADDRINUSE) {
-      const std::string owner = owner_of_port(listen.port);
-      return cannot_listen(listen, fmt::format("{} listens there; set another address in [api] listen",
-                                               owner.empty() ? "another process" : owner));
+      const auto owners = port_owners(listen.port);
+      return cannot_listen(
+          listen, fmt::format("the port is in use by {}: end that program, or set another port in [api] listen",
+                              owners.empty() ? "a process of another user" : describe_process(owners.front())));
     }
     return cannot_listen(listen, std::generic_category().message(errno));
   }

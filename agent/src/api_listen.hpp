@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 #include "secbeat/agent/config.hpp"
 #include "secbeat/base/unique_fd.hpp"
@@ -16,8 +15,5 @@ namespace secbeat::agent {
 Result<UniqueFd> listen_on(const Listen& listen);
 // The port that a socket is bound to.
 std::uint16_t port_of(const UniqueFd& socket);
-
-// "nginx (pid 4711)" for the process that listens on this TCP port; empty where it is not seen.
-std::string owner_of_port(std::uint16_t port);
 
 }  // namespace secbeat::agent

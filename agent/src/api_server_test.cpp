@@ -226,7 +226,7 @@ TEST_F(ApiTest, ATakenPortIsToldWithItsOwner) {
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kConfig);
   EXPECT_THAT(second.error().message, HasSubstr(fmt::format("127.0.0.1:{}", server_->port())));
-  EXPECT_THAT(second.error().message, HasSubstr(fmt::format("(pid {})", ::getpid())));
+  EXPECT_THAT(second.error().message, HasSubstr(fmt::format("in use by process {}", ::getpid())));
 }
 
 TEST_F(ApiTest, AnAddressOfAnotherMachineIsAnError) {
