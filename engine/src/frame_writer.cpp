@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cassert>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <string_view>
@@ -45,33 +46,36 @@ void write_frame(const RequestView& request, std::span<std::byte> frame) noexcep
   const std::size_t headers_size = request.headers.size() * sizeof(abi::FrameHeaderField);
   Cursor cursor(frame, sizeof(abi::Frame) + headers_size);
 
-  abi::Frame fixed;
-  fixed.magic = abi::kFrameMagic;
-  fixed.total_len = static_cast<std::uint32_t>(frame.size());
-  fixed.fixed_len = sizeof(abi::Frame);
-  fixed.flags = request.flags;
-  fixed.now_unix_ms = request.now_unix_ms;
-  fixed.body_total_len = request.body_total_len;
-  fixed.method = cursor.put(request.method);
-  fixed.uri = cursor.put(request.uri);
-  fixed.version = cursor.put(request.version);
-  fixed.source_ip = cursor.put(request.source_ip);
-  fixed.host = cursor.put(request.host);
-  fixed.body = cursor.put(request.body);
-  fixed.server_ip = cursor.put(request.server_ip);
-  fixed.request_id = cursor.put(request.request_id);
-  fixed.source_port = request.source_port;
-  fixed.server_port = request.server_port;
-  fixed.header_count = static_cast<std::uint32_t>(request.headers.size());
-  fixed.headers_off = sizeof(abi::Frame);
+  // Field by field to where the guest reads it: the guest's memory may be unaligned, and a copy of the whole struct
+  // would wait for the stores into it.
+  const auto put = [&](std::size_t offset, const auto& value) {
+    std::memcpy(frame.data() + offset, &value, sizeof value);
+  };
+  put(offsetof(abi::Frame, magic), abi::kFrameMagic);
+  put(offsetof(abi::Frame, total_len), static_cast<std::uint32_t>(frame.size()));
+  put(offsetof(abi::Frame, fixed_len), std::uint32_t{sizeof(abi::Frame)});
+  put(offsetof(abi::Frame, flags), request.flags);
+  put(offsetof(abi::Frame, now_unix_ms), request.now_unix_ms);
+  put(offsetof(abi::Frame, body_total_len), request.body_total_len);
+  put(offsetof(abi::Frame, method), cursor.put(request.method));
+  put(offsetof(abi::Frame, uri), cursor.put(request.uri));
+  put(offsetof(abi::Frame, version), cursor.put(request.version));
+  put(offsetof(abi::Frame, source_ip), cursor.put(request.source_ip));
+  put(offsetof(abi::Frame, host), cursor.put(request.host));
+  put(offsetof(abi::Frame, body), cursor.put(request.body));
+  put(offsetof(abi::Frame, server_ip), cursor.put(request.server_ip));
+  put(offsetof(abi::Frame, request_id), cursor.put(request.request_id));
+  put(offsetof(abi::Frame, source_port), std::uint32_t{request.source_port});
+  put(offsetof(abi::Frame, server_port), std::uint32_t{request.server_port});
+  put(offsetof(abi::Frame, header_count), static_cast<std::uint32_t>(request.headers.size()));
+  put(offsetof(abi::Frame, headers_off), std::uint32_t{sizeof(abi::Frame)});
 
-  std::byte* place = frame.data() + sizeof(abi::Frame);
+  std::size_t offset = sizeof(abi::Frame);
   for (const HeaderView& header : request.headers) {
-    const abi::FrameHeaderField field{cursor.put(header.name), cursor.put(header.value)};
-    std::memcpy(place, &field, sizeof field);
-    place += sizeof field;
+    put(offset + offsetof(abi::FrameHeaderField, name), cursor.put(header.name));
+    put(offset + offsetof(abi::FrameHeaderField, value), cursor.put(header.value));
+    offset += sizeof(abi::FrameHeaderField);
   }
-  std::memcpy(frame.data(), &fixed, sizeof fixed);
   assert(cursor.next() == frame.size());
 }
 
