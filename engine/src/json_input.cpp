@@ -9,7 +9,10 @@ namespace secbeat::engine {
 namespace {
 
 // Stands in a JSON string as it is, whatever is next to it.
-bool is_plain(char c) noexcept { return c >= ' ' && c <= '\x7f' && c != '"' && c != '\\'; }
+bool is_plain(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte >= 0x20U && byte < 0x80U && byte != '"' && byte != '\\';
+}
 
 }  // namespace
 
