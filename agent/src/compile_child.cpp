@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -223,19 +222,6 @@ Error describe_stop(ErrorCode why, const CompileChildOptions& options) {
 }
 
 }  // namespace
-
-CancelToken::CancelToken() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-
-void CancelToken::cancel() noexcept {
-  const std::uint64_t one = 1;
-  // Fails only where the counter is full, and then it is cancelled.
-  [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
-}
-
-bool CancelToken::cancelled() const noexcept {
-  pollfd wanted{event_.get(), POLLIN, 0};
-  return ::poll(&wanted, 1, 0) == 1;
-}
 
 Result<engine::CompileReport> CompileChild::run(const engine::CompileJob& job, const CancelToken& cancel) {
   const auto deadline = SteadyClock::now() + options_.timeout;

@@ -8,25 +8,11 @@
 #include <cstddef>
 #include <filesystem>
 
+#include "cancel_token.hpp"
 #include "secbeat/base/error.hpp"
-#include "secbeat/base/unique_fd.hpp"
 #include "secbeat/engine/compile.hpp"
 
 namespace secbeat::agent {
-
-// Ends what waits for it, from another thread, once and for good.
-//
-// Thread safety: every method may be called from any thread.
-class CancelToken {
- public:
-  CancelToken();
-  void cancel() noexcept;
-  [[nodiscard]] bool cancelled() const noexcept;
-  [[nodiscard]] int fd() const noexcept { return event_.get(); }  // readable once cancelled
-
- private:
-  UniqueFd event_;
-};
 
 // What turns a job into a report; the reload pipeline knows no more of it.
 class Compiler {

@@ -8,8 +8,9 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 
-#include "compile_child.hpp"
+#include "cancel_token.hpp"
 #include "secbeat/base/error.hpp"
 
 namespace secbeat::agent {

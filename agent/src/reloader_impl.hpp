@@ -110,6 +110,7 @@ class ReloaderImpl final : public Reloader {
                         const CancelToken& cancel);
   Result<Prepared> prepare(const Candidate& candidate, const Checked& checked, const Attempt& attempt,
                            const control::InForce& before);
+  Outcome<void> stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel);
   Outcome<Applied> bring_into_force(const control::InForce& before, const control::InForce& next, Intent intent,
                                     Attempt& attempt, const CancelToken* cancel);
   Failure fail_attempt(Attempt& attempt, Failure failure);

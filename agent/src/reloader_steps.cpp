@@ -104,23 +104,33 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
   return prepared;
 }
 
+// `cancel` is null where nothing may stand in the way: a rollback waits for workers that load, and needs none.
+Outcome<void> ReloaderImpl::stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel) {
+  const SteadyTime start = clock_.steady();
+  std::optional<CancelToken::Waker> waker;
+  if (cancel != nullptr) waker.emplace(*cancel, [&] { committer_.abort(next); });
+  auto staged = committer_.stage(next);
+  waker.reset();
+  attempt.stages.stage_ms = since_ms(start);
+  if (cancel != nullptr && (cancel->cancelled() || (staged && *staged == 0))) {
+    committer_.abort(next);
+    return std::unexpected(about(attempt.name, cancel->cancelled() ? cancelled() : no_worker()));
+  }
+  if (!staged) return std::unexpected(std::move(staged.error()));
+  return {};
+}
+
 Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InForce& before,
                                                               const control::InForce& next, Intent intent,
                                                               Attempt& attempt, const CancelToken* cancel) {
-  SteadyTime start = clock_.steady();
-  const auto staged = committer_.stage(next);
-  attempt.stages.stage_ms = since_ms(start);
-  if (!staged) return std::unexpected(fail_attempt(attempt, staged.error()));
-  if (cancel != nullptr && (cancel->cancelled() || *staged == 0)) {
-    committer_.abort(next);
-    return std::unexpected(fail_attempt(attempt, about(attempt.name, cancel->cancelled() ? cancelled() : no_worker())));
+  if (auto staged = stage(next, attempt, cancel); !staged) {
+    return std::unexpected(fail_attempt(attempt, std::move(staged.error())));
   }
-
   intent.row = row_of(attempt);
   intent.row.version = attempt.attempted;
   intent.row.attempted_version.clear();
   intent.row.generation = next.generation;
-  start = clock_.steady();
+  const SteadyTime start = clock_.steady();
   auto swapped = committer_.commit(before, next, std::span(&intent, 1));
   attempt.stages.swap_ms = since_ms(start);
   const std::uint64_t requests = scoreboard_.total_requests() - attempt.requests_at_receipt;

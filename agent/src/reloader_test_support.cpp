@@ -54,6 +54,12 @@ CommitOutcome FakeHub::commit(std::uint64_t generation, std::chrono::millisecond
 void FakeHub::abort(std::uint64_t generation) {
   const std::lock_guard lock(mutex_);
   aborted_.push_back(generation);
+  changed_.notify_all();
+}
+
+void FakeHub::wait_for_abort(std::uint64_t generation) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return std::ranges::find(aborted_, generation) != aborted_.end(); });
 }
 
 std::vector<WorkerStatus> FakeHub::workers() const {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <mutex>
@@ -38,6 +39,8 @@ class FakeHub final : public WorkerHub {
   [[nodiscard]] control::InForce staged() const;
   [[nodiscard]] std::vector<std::uint64_t> aborted() const;
 
+  void wait_for_abort(std::uint64_t generation);  // for on_stage: as a worker that never gets ready
+
   // What goes wrong next; called without the lock held. Null: nothing.
   std::function<std::vector<WorkerFailure>(const control::InForce&)> on_stage;
   std::function<std::vector<WorkerFailure>(std::uint64_t generation)> on_commit;
@@ -45,6 +48,7 @@ class FakeHub final : public WorkerHub {
 
  private:
   mutable std::mutex mutex_;
+  std::condition_variable changed_;
   std::vector<WorkerStatus> workers_;
   control::InForce target_;
   control::InForce staged_;

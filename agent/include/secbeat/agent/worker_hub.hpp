@@ -2,7 +2,8 @@
 //
 // One thread of its own owns the sockets. A worker that connects at any time is brought to the target.
 //
-// Thread safety: every method may be called from any thread; stage/commit/abort by one caller at a time.
+// Thread safety: every method may be called from any thread; stage and commit by one caller at a time, abort also
+// while stage waits: it ends the wait.
 #pragma once
 
 #include <chrono>
@@ -42,7 +43,7 @@ struct StageOutcome {
 struct CommitOutcome {
   std::vector<WorkerFailure> failures;  // empty: all live workers serve it
   std::size_t workers = 0;
-  std::uint64_t max_pause_ns = 0;       // over the workers
+  std::uint64_t max_pause_ns = 0;  // over the workers
 };
 
 class WorkerHub {
