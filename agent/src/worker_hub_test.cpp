@@ -470,9 +470,9 @@ TEST_F(WorkerHubTest, AWorkerThatReadsNothingHoldsNobodyUp) {
       in_force.slots[0].versions.push_back(in_force.slots[0].versions[0]);
       in_force.slots[0].versions.back().id = generation + 1000 + static_cast<std::uint64_t>(i);
     }
-    const StageOutcome staged = hub_->stage(in_force, std::chrono::milliseconds(0));
+    hub_->stage(in_force, std::chrono::milliseconds(0));
+    ASSERT_TRUE(good->hears("stage " + std::to_string(generation)));
     hub_->abort(generation);
-    EXPECT_LE(staged.failures.size(), 2U);
   }
   // Disconnected when too much lay unread; its process still lives, so it would be waited for.
   EXPECT_TRUE(sees_connected(1));

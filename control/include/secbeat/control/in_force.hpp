@@ -27,13 +27,13 @@ enum class BodyOverLimit : std::uint8_t { kInspect, kBlock };
 
 // One compiled version of a module, as files under the data directory.
 struct Version {
-  std::uint64_t id = 0;         // the ledger's, unique for ever on this node; keys counters and events
-  std::string label;            // "v2", "1.4.2"
-  std::string sha256;           // of the module's bytes
-  std::string config_sha256;    // empty: no configuration
-  std::string artifact_sha256;  // of the artifact file; its name is artifacts/<artifact_sha256>.cwasm
-  std::uint64_t size_bytes = 0; // of the module
-  std::string loaded_at;        // RFC 3339: when this version came into force last
+  std::uint64_t id = 0;          // the ledger's, unique for ever on this node; keys counters and events
+  std::string label;             // "v2", "1.4.2"
+  std::string sha256;            // of the module's bytes
+  std::string config_sha256;     // empty: no configuration
+  std::string artifact_sha256;   // of the artifact file; its name is artifacts/<artifact_sha256>.cwasm
+  std::uint64_t size_bytes = 0;  // of the module
+  std::string loaded_at;         // RFC 3339: when this version came into force last
 
   bool operator==(const Version&) const = default;
 };
@@ -43,8 +43,8 @@ struct Slot {
   std::string name;
   OnError on_error = OnError::kPrevious;
   engine::Limits limits;
-  std::uint64_t current = 0;   // id of the version that decides; 0: none
-  std::uint64_t previous = 0;  // id of the version that a failing request falls back to; 0: none
+  std::uint64_t current = 0;      // id of the version that decides; 0: none
+  std::uint64_t previous = 0;     // id of the version that a failing request falls back to; 0: none
   std::vector<Version> versions;  // every version that stays loaded, newest first
 
   [[nodiscard]] const Version* find(std::uint64_t id) const noexcept;

@@ -23,12 +23,12 @@
 namespace secbeat::control {
 
 inline constexpr std::size_t kMaxWorkers = 128;
-inline constexpr std::size_t kMaxSeries = 32;       // (module, version) pairs that one worker counts
+inline constexpr std::size_t kMaxSeries = 32;  // (module, version) pairs that one worker counts
 inline constexpr std::size_t kVerdicts = 4;
-inline constexpr std::size_t kErrorKinds = 5;       // trap, deadline, memory, bad_verdict, no_instance
+inline constexpr std::size_t kErrorKinds = 5;  // trap, deadline, memory, bad_verdict, no_instance
 // Upper bounds of the inspection time histogram in ns; one more bucket is open.
-inline constexpr std::uint64_t kInspectionBoundsNs[] = {500,    1000,    2000,    5000,     10000,    20000,   50000,
-                                                        100000, 200000,  500000,  1000000,  2000000,  5000000, 10000000};
+inline constexpr std::uint64_t kInspectionBoundsNs[] = {500,    1000,   2000,   5000,    10000,   20000,   50000,
+                                                        100000, 200000, 500000, 1000000, 2000000, 5000000, 10000000};
 inline constexpr std::size_t kInspectionBuckets = std::size(kInspectionBoundsNs) + 1;
 
 using Counter = std::atomic<std::uint64_t>;
@@ -43,21 +43,21 @@ struct Series {
 };
 
 struct alignas(64) WorkerSlot {
-  std::atomic<std::int32_t> pid;         // 0: free; of a dead process: may be claimed
+  std::atomic<std::int32_t> pid;  // 0: free; of a dead process: may be claimed
   std::atomic<std::uint32_t> parent_pid;
-  Counter start_ticks;                   // of the process, from /proc/PID/stat: pids are used again
-  Counter generation;                    // what the event loop serves
+  Counter start_ticks;  // of the process, from /proc/PID/stat: pids are used again
+  Counter generation;   // what the event loop serves
   Counter serving_since_unix_ms;
-  Counter requests;                      // inspected, in the life of the slot
+  Counter requests;  // inspected, in the life of the slot
   Counter events_dropped;
-  Counter respawns;                      // times that the slot was claimed
+  Counter respawns;  // times that the slot was claimed
   Series series[kMaxSeries];
 };
 
 // One entry of the rate limiter's table (rate_limiter.hpp).
 struct RateEntry {
-  Counter key;       // hash of the address; 0: free
-  Counter tat_ns;    // theoretical arrival time, CLOCK_MONOTONIC
+  Counter key;     // hash of the address; 0: free
+  Counter tat_ns;  // theoretical arrival time, CLOCK_MONOTONIC
 };
 inline constexpr std::size_t kRateEntries = 65536;
 
@@ -102,7 +102,8 @@ class Scoreboard {
 
   // The worker's own series for this version: found, or taken from one whose version is not in `keep`
   // (its counters start at 0 again). Null when all are kept. Only the slot's owner calls it.
-  static Series* series_for(WorkerSlot& slot, std::uint64_t version_id, const std::vector<std::uint64_t>& keep) noexcept;
+  static Series* series_for(WorkerSlot& slot, std::uint64_t version_id,
+                            const std::vector<std::uint64_t>& keep) noexcept;
 
  private:
   explicit Scoreboard(ScoreboardLayout* layout) : layout_(layout) {}
