@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,19 +15,29 @@
 #include "config_values.hpp"
 #include "secbeat/base/files.hpp"
 
-// The parser is compiled in here, so that its nesting limit is ours and sanitizers see it.
+// The parser is compiled in here, so that its nesting limit is ours and sanitizers see it. Its assertions can be met
+// by a malformed file ("[" before the end of a line, 3.3.0), and without them it would go on with undefined
+// behaviour: in every build they are checked, and end the parse.
+namespace {
+struct ParserGaveUp {};
+[[noreturn]] void give_up() { throw ParserGaveUp(); }
+}  // namespace
 #undef TOML_HEADER_ONLY
 #undef TOML_SHARED_LIB
 #define TOML_HEADER_ONLY 1
 #define TOML_MAX_NESTED_VALUES 16
+#define TOML_ASSERT(condition) ((condition) ? static_cast<void>(0) : give_up())
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
 #include <toml++/toml.h>
+#pragma pop_macro("NDEBUG")
 
 namespace secbeat::agent {
 namespace {
 
 // Far more than a configuration with every key and long comments needs.
 constexpr std::size_t kMaxFileBytes = 256 * 1024;
-// The deepest key of the table has four parts; the parser builds a table for each, and frees them recursively.
+// The deepest key of the table has four parts.
 constexpr std::size_t kMaxDotsInAKey = 8;
 
 class Walker {
@@ -181,32 +191,82 @@ class Walker {
   Faults& faults_;
 };
 
-// The line of the first key with too many dots; 0: none. Strings and comments are skipped; where a string does
-// not end, the parser says so later.
-int line_with_deep_key(std::string_view text) {
-  int line = 1;
-  std::size_t dots = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"' || c == '\'') {
-      const bool multi = text.substr(i, 3) == std::string(3, c);
-      const std::string_view closing = multi ? text.substr(i, 3) : text.substr(i, 1);
-      for (i += closing.size(); i < text.size() && text.substr(i, closing.size()) != closing; ++i) {
-        if (text[i] == '\n') {
-          ++line;
-          if (!multi) break;
-        }
-        if (text[i] == '\\' && c == '"') ++i;
-      }
-      i += closing.size() - 1;
-      continue;
-    }
-    if (c == '#') i = std::min(text.find('\n', i), text.size()) - 1;
-    if (c == '.' && ++dots > kMaxDotsInAKey) return line;
-    if (c == '\n') ++line;
-    if (c == '\n' || c == '=' || c == ',' || c == '{' || c == '[') dots = 0;
+// What this product's files do not need and the parser does not bear (3.3.0): deep dotted keys, which it frees
+// recursively; characters beyond ASCII outside of texts and comments, some of which are undefined behaviour to it;
+// texts over several lines, where it looks at such characters as well.
+class Screening {
+ public:
+  explicit Screening(std::string_view text) : text_(text) {
+    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // the mark with which some editors begin UTF-8
   }
-  return 0;
+
+  void run(Faults& faults) {
+    std::string_view fault;
+    for (; at_ < text_.size() && fault.empty(); ++at_) {
+      const char c = text_[at_];
+      fault = step(c);
+      if (c != ' ' && c != '\t') before_ = c;
+    }
+    if (!fault.empty()) faults.add(line_, "toml", std::string(fault));
+  }
+
+ private:
+  std::string_view step(char c) {
+    if (c == '#') {
+      at_ = std::min(text_.find('\n', at_), text_.size()) - 1;
+    } else if (c == '"' || c == '\'') {
+      if (text_.substr(at_, 3) == std::string(3, c)) return "a text over several lines";
+      if (kBeforeText.find(before_) == std::string_view::npos) return "a quote where no text can begin";
+      skip_text(c);
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      return "a character beyond ASCII outside of a text";
+    } else if (c == '.') {
+      if (++dots_ > kMaxDotsInAKey) return "a key with too many dots";
+    } else if (c == '\n' || c == '=' || c == ',' || c == '{' || c == '[') {
+      dots_ = 0;
+      if (c == '\n') ++line_;
+    }
+    return {};
+  }
+
+  // To its closing quote, or to the end of the line: there the parser ends as well.
+  void skip_text(char quote) {
+    for (++at_; at_ < text_.size() && text_[at_] != quote; ++at_) {
+      if (text_[at_] == '\n') {
+        --at_;
+        return;
+      }
+      if (text_[at_] == '\\' && quote == '"' && text_.substr(at_ + 1, 1) != "\n") ++at_;
+    }
+  }
+
+  static constexpr std::string_view kBeforeText = "\n=,[{.";
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  char before_ = '\n';  // the last character that is no blank
+  std::size_t dots_ = 0;
+  int line_ = 1;
+};
+
+// The number of lines after which the parser gives up: it reads from front to back, so that more lines do not change
+// it.
+int line_where_parser_gives_up(std::string_view text) {
+  std::vector<std::size_t> ends;  // of the lines
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n') ends.push_back(i + 1);
+  }
+  ends.push_back(text.size());
+  const auto gives_up = [&](std::size_t end) {
+    try {
+      static_cast<void>(toml::parse(text.substr(0, end)));
+    } catch (const toml::parse_error&) {
+    } catch (const ParserGaveUp&) {
+      return true;
+    }
+    return false;
+  };
+  return static_cast<int>(std::ranges::partition_point(ends, std::not_fn(gives_up)) - ends.begin()) + 1;
 }
 
 }  // namespace
@@ -236,10 +296,8 @@ Result<Config> parse_config(std::string_view text, const std::filesystem::path& 
   if (text.size() > kMaxFileBytes) {
     return fail(ErrorCode::kConfig, fmt::format("{}: larger than {} bytes", file.string(), kMaxFileBytes));
   }
-  if (const int line = line_with_deep_key(text)) {
-    faults.add(line, "toml", "a key with too many dots");
-    return std::unexpected(faults.error());
-  }
+  Screening(text).run(faults);
+  if (!faults.empty()) return std::unexpected(faults.error());
   Draft draft;
   draft.config.file = absolute;
   draft.base = absolute.parent_path();
@@ -248,6 +306,9 @@ Result<Config> parse_config(std::string_view text, const std::filesystem::path& 
     Walker(draft, faults).table(root, "");
   } catch (const toml::parse_error& error) {
     faults.add(static_cast<int>(error.source().begin.line), "toml", printable(error.description()));
+    return std::unexpected(faults.error());
+  } catch (const ParserGaveUp&) {
+    faults.add(line_where_parser_gives_up(text), "toml", "not TOML");
     return std::unexpected(faults.error());
   }
   finish(draft, faults);

@@ -201,6 +201,9 @@ INSTANTIATE_TEST_SUITE_P(
                 "node.state_dir: the same folder"},
         Refused{"state folder too long for a socket", "[node]\nstate_dir = \"/" + std::string(120, 'd') + "\"\n",
                 "a unix socket's path holds 107"},
+        Refused{"text over several lines", "user = \"\"\"x\"\"\"\n", ":5: toml: a text over several lines"},
+        Refused{"character beyond ASCII in a key", "us\xc3\xa9r = \"x\"\n", ":5: toml: a character beyond ASCII"},
+        Refused{"a table's name on the next line", "\n[\nproxy]\nx = 1\n", ":6: toml: "},
         Refused{"deep key", "[" + std::string("a.") + "a.a.a.a.a.a.a.a.a]\n", ":5: toml: a key with too many dots"},
         Refused{"deep lists", "x = " + std::string(1000, '[') + "\n", "toml: "}));
 
@@ -238,6 +241,17 @@ TEST(Config, SaysLoudlyThatTheApiIsOpen) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(to_text(config->api), "0.0.0.0:9090");
   EXPECT_THAT(config->notices, Contains(AllOf(HasSubstr("WARNING"), HasSubstr("0.0.0.0:9090"))));
+}
+
+TEST(Config, TakesTextsAndCommentsInEveryScript) {
+  const auto config =
+      parse("\xef\xbb\xbf# \xc3\xa9\n[waf.wasm]\nmodule = \"r\xc3\xa8gles # 'a.b.c.d.e.f.g.h.i.j'.wasm\"  # '\"\n" +
+            std::string("[proxy]\nupstream = 'a:1'\n"));
+  EXPECT_THAT(config ? "" : config.error().message, HasSubstr("expected a path without quotes"));
+  const auto plain =
+      parse("# \xc3\xa9\n[waf.wasm]\nmodule = \"r\xc3\xa8gles.a.b.c.d.e.f.g.h.i.wasm\"\n[proxy]\nupstream = 'a:1'\n");
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_EQ(plain->modules[0].module, "/etc/secbeat/r\xc3\xa8gles.a.b.c.d.e.f.g.h.i.wasm");
 }
 
 TEST(Config, TellsALimitedNumberOfFaults) {
