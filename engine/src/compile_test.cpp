@@ -100,6 +100,30 @@ TEST(CompileJob, RefusesTheTextFormatAndProposalsThatAreOff) {
   EXPECT_THAT(memory64.message, HasSubstr("memory64"));
 }
 
+TEST(CompileJob, RefusesEveryProposalThatIsOff) {
+  for (const std::string_view definition : {
+           "(memory 1 2 shared)",
+           "(memory 1)",  // a second one
+           "(tag (param i32))",
+           "(func (param externref))",
+           "(func (param anyref))",
+           "(type (struct (field i32)))",
+           "(func (return_call 0 (i32.const 0) (i32.const 0)) drop)",
+           "(func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0))))",
+           "(func (throw_ref (ref.null exn)))",
+           "(memory 1 (pagesize 1))",
+       }) {
+    const auto error = error_of(module_of(std::string(kMemory) + std::string(kInspect) + std::string(definition)));
+    EXPECT_EQ(error.code, ErrorCode::kInvalidWasm) << definition;
+  }
+}
+
+TEST(CompileJob, RefusesLabelsThatAreNone) {
+  const auto error = error_of(guest("(i32.const 0)", R"((@custom "secbeat.version" "newest"))"));
+  EXPECT_EQ(error.code, ErrorCode::kInvalidWasm);
+  EXPECT_THAT(error.message, HasSubstr("secbeat.version holds \"newest\""));
+}
+
 TEST(CompileJob, NamesTheMissingExport) {
   const auto inspect = error_of(module_of(kMemory));
   EXPECT_EQ(inspect.code, ErrorCode::kMissingExport);
@@ -327,8 +351,8 @@ TEST(CompileChild, WorksWithinItsLimits) {
 }
 
 TEST(SampleNames, BeginWithTheSimplestRequest) {
-  EXPECT_THAT(sample_names(),
-              ElementsAre("get-root", "get-browser", "post-json", "long-uri", "many-headers", "odd-bytes"));
+  EXPECT_THAT(sample_names(), ElementsAre("get-root", "get-browser", "post-json", "long-uri", "many-headers",
+                                          "large-body", "odd-bytes"));
 }
 
 TEST(CompileReport, SurvivesItsJourneyAsJson) {

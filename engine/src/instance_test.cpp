@@ -155,6 +155,27 @@ TEST(Instance, StopsAnEndlessLoopInAnyThread) {
   std::jthread([&] { EXPECT_EQ(kind_of(instance->inspect(browser_get())), CallErrorKind::kDeadline); }).join();
 }
 
+TEST(Instance, TurnsEveryFaultOfAGuestIntoAnErrorInAnyThread) {
+  Host host;
+  for (const std::string_view fault :
+       {"unreachable", "(i32.load (i32.const -4))", "(i32.div_u (i32.const 1) (i32.const 0))", "(call $deep)",
+        "(call_indirect (result i32) (i32.const 9))", "(i32.trunc_f32_s (f32.const nan))"}) {
+    const auto instance = host.instance(guest(fault,
+                                              "(table 4 funcref) (func $deep (result i32) (call $deep) drop "
+                                              "(call $deep))"));
+    std::jthread([&] { EXPECT_EQ(kind_of(instance->inspect(browser_get())), CallErrorKind::kTrap) << fault; }).join();
+  }
+}
+
+TEST(Instance, MayMoveBetweenThreads) {
+  Host host;
+  const auto instance = host.instance(guest("(i32.const 1)"));
+  for (int i = 0; i < 4; ++i) {
+    std::jthread([&] { EXPECT_EQ(instance->inspect(browser_get()), Verdict::kBlock); }).join();
+  }
+  EXPECT_EQ(instance->inspect(browser_get()), Verdict::kBlock);
+}
+
 TEST(Instance, SurvivesAGuestThatOverflowsItsStack) {
   Host host;
   const auto verdict = host.instance(guest("(call $deep (i32.const 1))",

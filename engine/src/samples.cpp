@@ -13,6 +13,7 @@ constexpr std::uint64_t kSampleTime = 1763946003000;
 
 constexpr std::size_t kLongUriBytes = 7800;  // below what nginx takes by default (8 KiB for the request line)
 constexpr std::size_t kManyHeaders = 100;
+constexpr std::size_t kLargeBodyBytes = std::size_t{128} << 10U;  // what a node inspects of a body by default
 
 constexpr std::string_view kJsonBody =
     R"({"user":"anna","email":"anna@example.org","comment":"It's 5 o'clock; drop me a line -- Anna","tags":["a","b"]})";
@@ -50,6 +51,10 @@ Samples::Samples() {
   std::vector<HeaderView> many;
   for (std::size_t i = 0; i < kManyHeaders; ++i) many.push_back({keep("x-header-" + std::to_string(i)), "value"});
   set_headers(add("many-headers", "GET", "/"), std::move(many));
+
+  RequestView& large = add("large-body", "POST", "/upload");
+  set_headers(large, {{"host", "www.example.org"}, {"content-type", "application/octet-stream"}});
+  set_body(large, keep(std::string(kLargeBodyBytes, 'b')));
 
   RequestView& odd = add("odd-bytes", "POST", kOddBytes);
   set_headers(odd, {{"host", ""}, {"x-odd", "\xff\xfe\x01"}, {"x-odd", ""}, {"cookie", "=;=;\x7f"}});

@@ -18,6 +18,7 @@ wasm_config_t* new_settings() {
   wasmtime_config_wasm_memory64_set(settings, false);
   wasmtime_config_wasm_multi_memory_set(settings, false);
   wasmtime_config_wasm_tail_call_set(settings, false);
+  wasmtime_config_wasm_exceptions_set(settings, false);  // would need the collector that is off
 
   // CPU time is bounded by epochs, not by fuel: fuel would cost every guest on every request.
   wasmtime_config_epoch_interruption_set(settings, true);

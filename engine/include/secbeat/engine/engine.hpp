@@ -21,6 +21,9 @@
 
 namespace secbeat::engine {
 
+// kTrap: the guest ended by itself or broke a rule of WebAssembly. kDeadline: over its CPU budget. kMemory: it trapped
+// while its memory could not grow by another page, or there was no room for the input; a guest that handles a refused
+// memory.grow has made no error. kBadVerdict: an answer outside of 0 to 3.
 enum class CallErrorKind : std::uint8_t { kTrap, kDeadline, kMemory, kBadVerdict };
 inline constexpr std::size_t kCallErrorKinds = 4;
 // "trap", "deadline", "memory", "bad_verdict"
