@@ -30,6 +30,11 @@ int run_main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    const auto named = [argv](const CLI::App* command) { return command->get_name() == argv[1]; };
+    if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
+      fmt::print(stderr, "secbeat: there is no command '{}'; secbeat --help lists them\n", argv[1]);
+      return secbeat::cli::kUsage;
+    }
     return app.exit(error) == 0 ? secbeat::cli::kOk : secbeat::cli::kUsage;
   }
   return run();

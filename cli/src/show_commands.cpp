@@ -80,12 +80,14 @@ int show_status(const ApiOptions& api) {
                            .dump(2));
     return is_ready ? kOk : kRefused;
   }
-  fmt::print("Node at {}: {}\n\n", api.address,
-             is_ready ? paint(Tone::kGood, "ready") : paint(Tone::kBad, "not ready: ") + clean(text_of(readiness, "error")));
+  fmt::print(
+      "Node at {}: {}\n\n", api.address,
+      is_ready ? paint(Tone::kGood, "ready") : paint(Tone::kBad, "not ready: ") + clean(text_of(readiness, "error")));
   std::vector<std::vector<std::string>> table_rows;
   for (const Json& module : chain.value("modules", Json::array())) {
     table_rows.push_back({text_of(module, "name"), text_of(module, "version"), text_of(module, "loaded_at"),
-                          text_of(module, "previous_version"), bytes_text(module.value("size_bytes", std::uint64_t{0}))});
+                          text_of(module, "previous_version"),
+                          bytes_text(module.value("size_bytes", std::uint64_t{0}))});
   }
   if (table_rows.empty()) {
     fmt::print("No module in force: every request passes. Load one: secbeat reload FILE.wasm\n");

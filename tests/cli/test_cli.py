@@ -31,6 +31,12 @@ def test_wrong_use_is_exit_status_2_and_says_what_is_wrong(run):
         assert done.stderr.strip(), arguments
 
 
+def test_an_unknown_command_is_named(run):
+    done = run("reloda", "x.wasm")
+    assert done.returncode == 2
+    assert "'reloda'" in done.stderr
+
+
 def test_no_node_is_exit_status_3_and_says_where_it_looked(run):
     done = run("status", "--api", "http://127.0.0.1:1")
     assert done.returncode == 3
