@@ -41,11 +41,10 @@ control::OnError on_error_for(std::string_view name, const Config& config, const
 
 }  // namespace
 
-control::Slot with_current(control::Slot slot, const control::Version& version, const Line& line, std::uint32_t keep) {
-  const control::Version current = version;  // it may be an element of the vector that changes below
-  std::erase_if(slot.versions, [&](const control::Version& other) { return other.id == current.id; });
-  slot.versions.insert(slot.versions.begin(), current);
-  slot.current = current.id;
+control::Slot with_current(control::Slot slot, control::Version version, const Line& line, std::uint32_t keep) {
+  slot.current = version.id;
+  std::erase_if(slot.versions, [&](const control::Version& other) { return other.id == slot.current; });
+  slot.versions.insert(slot.versions.begin(), std::move(version));
   slot.versions = window(slot.versions, keep);
   slot.previous = previous_of(slot, line);
   return slot;

@@ -27,7 +27,7 @@ using Line = std::function<std::uint64_t(std::uint64_t id)>;
 // newest version of each of the `keep` other modules' bytes that were in force last: a series of changed
 // configurations does not push out the module to go back to. `previous` is the nearest loaded version
 // along the line.
-control::Slot with_current(control::Slot slot, const control::Version& version, const Line& line, std::uint32_t keep);
+control::Slot with_current(control::Slot slot, control::Version version, const Line& line, std::uint32_t keep);
 
 // `document` with `slot` in the place of the slot of that name, or at the end of the chain.
 control::InForce with_slot(control::InForce document, control::Slot slot);

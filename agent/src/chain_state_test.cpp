@@ -87,7 +87,7 @@ TEST(ChainState, VersionsFormALineAndAWindow) {
 }
 
 TEST(ChainState, ALoopInADamagedLineEndsWithoutAPreviousVersion) {
-  control::Slot slot;
+  const control::Slot slot;
   control::Version version;
   version.id = 1;
   EXPECT_EQ(with_current(slot, version, [](std::uint64_t) { return 1; }, 2).previous, 0U);

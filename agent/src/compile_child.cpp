@@ -89,6 +89,7 @@ class SpawnPlan {
 
   [[nodiscard]] Result<pid_t> spawn(const std::filesystem::path& binary, std::vector<std::string> list) const {
     std::vector<char*> pointers;
+    pointers.reserve(list.size() + 1);
     for (std::string& argument : list) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
     pid_t pid = 0;

@@ -126,6 +126,16 @@ Result<Numbers> Ledger::reserve() {
   });
 }
 
+Result<void> Ledger::continue_above(const Numbers& seen) {
+  const std::lock_guard lock(mutex_);
+  return sql::guarded([&] {
+    SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
+    raise_number(kNextVersion, seen.version_id + 1);
+    raise_number(kNextGeneration, seen.generation + 1);
+    transaction.commit();
+  });
+}
+
 Result<void> Ledger::repair(const control::InForce& in_force, const Describe& described, std::string_view now) {
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {
@@ -227,14 +237,17 @@ std::uint64_t Ledger::previous_id(std::uint64_t id) const noexcept {
       .value_or(0);
 }
 
-Result<std::optional<VersionRow>> Ledger::version(std::uint64_t id) const {
+Result<VersionRow> Ledger::version(std::uint64_t id) const {
   const std::lock_guard lock(mutex_);
-  return sql::guarded([&]() -> std::optional<VersionRow> {
+  std::optional<VersionRow> found;
+  const Result<void> asked = sql::guarded([&] {
     SQLite::Statement rows =
         sql::statement(database_, fmt::format("SELECT {} FROM versions WHERE id = ?", kVersionColumns).c_str(), id);
-    if (!rows.executeStep()) return std::nullopt;
-    return version_row(rows);
+    if (rows.executeStep()) found = version_row(rows);
   });
+  if (!asked) return std::unexpected(asked.error());
+  if (!found) return fail(ErrorCode::kUnknownVersion, fmt::format("The ledger knows no version with the id {}", id));
+  return *std::move(found);
 }
 
 Result<std::vector<VersionRow>> Ledger::versions(const std::optional<std::string>& name, std::uint32_t limit) const {

@@ -84,6 +84,8 @@ class Ledger {
 
   // A version id and a generation that nobody has used or will use, also if nothing comes of them.
   Result<Numbers> reserve();
+  // Numbers that somebody else has seen, such as workers that live longer than this ledger: it counts on above them.
+  Result<void> continue_above(const Numbers& seen);
 
   // Writes the intents in one transaction; the ids of their history rows, in order.
   Result<std::vector<std::int64_t>> begin(std::span<const Intent> intents);
@@ -96,7 +98,7 @@ class Ledger {
 
   [[nodiscard]] Result<LabelFamilies> families(std::string_view name) const;
   [[nodiscard]] std::uint64_t previous_id(std::uint64_t id) const noexcept;  // 0 where it is not known
-  [[nodiscard]] Result<std::optional<VersionRow>> version(std::uint64_t id) const;
+  [[nodiscard]] Result<VersionRow> version(std::uint64_t id) const;          // kUnknownVersion
   [[nodiscard]] Result<std::vector<VersionRow>> versions(const std::optional<std::string>& name,
                                                          std::uint32_t limit) const;  // newest first
   [[nodiscard]] Result<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const;

@@ -95,7 +95,7 @@ class LedgerTest : public ::testing::Test {
 TEST_F(LedgerTest, KeepsWhatItWasTold) {
   const std::int64_t row = begin(1);
   EXPECT_TRUE(history().empty()) << "an open intent is no history";
-  Stages stages{1, 2, 3, 4, 5, 6, 21};
+  const Stages stages{1, 2, 3, 4, 5, 6, 21};
   ASSERT_TRUE(ledger_->succeed(row, {8, 1247, stages}));
   open();
   ASSERT_EQ(history().size(), 1U);
@@ -107,9 +107,9 @@ TEST_F(LedgerTest, KeepsWhatItWasTold) {
   EXPECT_EQ(told.requests_during_reload, 1247U);
   EXPECT_EQ(told.stages.swap_ms, 6);
   EXPECT_EQ(told.reason, "because");
-  EXPECT_EQ(ledger_->version(1).value()->label, "v1");
-  EXPECT_EQ(ledger_->version(1).value()->generation, 1U);
-  EXPECT_FALSE(ledger_->version(2).value());
+  EXPECT_EQ(ledger_->version(1)->label, "v1");
+  EXPECT_EQ(ledger_->version(1)->generation, 1U);
+  EXPECT_EQ(ledger_->version(2).error().code, ErrorCode::kUnknownVersion);
   EXPECT_EQ(ledger_->families("waf").value().at("").given, 1U);
   EXPECT_TRUE(ledger_->families("other").value().empty());
 }
@@ -133,6 +133,14 @@ TEST_F(LedgerTest, NumbersNeverComeAgain) {
   const Numbers second = ledger_->reserve().value();
   EXPECT_GT(second.version_id, first.version_id);
   EXPECT_GT(second.generation, first.generation);
+}
+
+TEST_F(LedgerTest, NumbersContinueAboveThoseThatOthersHaveSeen) {
+  ASSERT_TRUE(ledger_->continue_above({.version_id = 40, .generation = 50}));
+  ASSERT_TRUE(ledger_->continue_above({.version_id = 3, .generation = 4}));
+  const Numbers next = ledger_->reserve().value();
+  EXPECT_EQ(next.version_id, 41U);
+  EXPECT_EQ(next.generation, 51U);
 }
 
 struct Crash {
@@ -161,7 +169,7 @@ TEST_F(LedgerTest, AnOpenIntentIsJudgedByTheInForceFile) {
     EXPECT_EQ(row.version, crash.version) << crash.what;
     EXPECT_EQ(row.attempted_version, crash.success ? "" : "v2") << crash.what;
     EXPECT_EQ(row.code, crash.success ? "" : "interrupted") << crash.what;
-    EXPECT_EQ(ledger_->version(2).value()->generation, crash.success ? 2U : 0U) << crash.what;
+    EXPECT_EQ(ledger_->version(2)->generation, crash.success ? 2U : 0U) << crash.what;
     EXPECT_EQ(ledger_->totals().value().front().finished, 2U) << crash.what;
     EXPECT_EQ(ledger_->totals().value().front().failed, crash.success ? 0U : 1U) << crash.what;
     repair(serving(1, 9));
@@ -189,7 +197,7 @@ TEST_F(LedgerTest, ANewLedgerBesideAnOldInForceFileLearnsFromIt) {
   repair(document);
   EXPECT_EQ(ledger_->previous_id(7), 5U);
   EXPECT_EQ(ledger_->previous_id(5), 0U);
-  EXPECT_TRUE(ledger_->version(7).value()->exports_configure);
+  EXPECT_TRUE(ledger_->version(7)->exports_configure);
   const Numbers next = ledger_->reserve().value();
   EXPECT_GT(next.version_id, 7U);
   EXPECT_GT(next.generation, 40U);
@@ -202,8 +210,8 @@ TEST_F(LedgerTest, AnOlderLedgerBesideANewerInForceFileGivesWay) {
   control::InForce document = serving(9, 40);
   document.slots[0].versions[0].label = "v1";
   repair(document);
-  EXPECT_EQ(ledger_->version(9).value()->label, "v1");
-  EXPECT_FALSE(ledger_->version(1).value());
+  EXPECT_EQ(ledger_->version(9)->label, "v1");
+  EXPECT_FALSE(ledger_->version(1));
 }
 
 TEST_F(LedgerTest, PagesAreNewestFirstAndByName) {

@@ -8,8 +8,9 @@ namespace {
 
 Outcome<std::string> checked(const std::string& name) {
   if (engine::is_module_name(name)) return name;
-  return refuse(ErrorCode::kBadRequest,
-                "The name must be 1 to 64 letters, digits, dots, underscores or hyphens, and begin with a letter or digit");
+  return refuse(
+      ErrorCode::kBadRequest,
+      "The name must be 1 to 64 letters, digits, dots, underscores or hyphens, and begin with a letter or digit");
 }
 
 std::unexpected<Failure> unknown_module(const std::string& name, const control::InForce& in_force) {
@@ -33,6 +34,7 @@ std::unexpected<Failure> refuse(ErrorCode code, std::string message, std::vector
 
 std::vector<std::string> names_in(const control::InForce& in_force) {
   std::vector<std::string> names;
+  names.reserve(in_force.slots.size());
   for (const control::Slot& slot : in_force.slots) names.push_back(slot.name);
   return names;
 }
@@ -56,7 +58,8 @@ Outcome<control::Slot> find_module(const control::InForce& in_force, const std::
 Outcome<std::string> name_of_file(const Upload& upload, const Result<engine::ModuleInfo>& info,
                                   const std::string& default_name) {
   if (upload.name) return checked(*upload.name);
-  if (info && info->embedded_name) return checked(*info->embedded_name);
+  const std::optional<std::string> embedded = info ? info->embedded_name : std::nullopt;
+  if (embedded) return checked(*embedded);
   if (!default_name.empty()) return default_name;
   return refuse(ErrorCode::kBadRequest, "The module embeds no name and the node has none to replace; give a name");
 }

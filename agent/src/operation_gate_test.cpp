@@ -49,6 +49,7 @@ TEST(OperationGate, RollbacksTakeTurns) {
   OperationGate gate;
   std::atomic<int> inside = 0;
   std::vector<std::thread> rollbacks;
+  rollbacks.reserve(8);
   for (int i = 0; i < 8; ++i) {
     rollbacks.emplace_back([&] {
       const auto turn = gate.enter_rollback();

@@ -44,9 +44,9 @@ Result<Checked> ReloadPipeline::check(const Candidate& candidate, const control:
   if (candidate.problem) return std::unexpected(*candidate.problem);
   const std::string known = artifact_in_use(in_force, candidate.sha256, store_);
   auto checked = run(candidate, known, cancel);
-  const bool refused = checked && checked->report.error && checked->report.error->code == ErrorCode::kArtifactRejected;
-  if (refused && !known.empty()) checked = run(candidate, {}, cancel);  // made by another build of the engine
-  if (checked && checked->report.error) return std::unexpected(*checked->report.error);
+  if (!checked && checked.error().code == ErrorCode::kArtifactRejected && !known.empty()) {
+    return run(candidate, {}, cancel);  // it was made by another build of the engine
+  }
   return checked;
 }
 
@@ -76,6 +76,7 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
 
   auto report = compiler_.run(job, cancel);
   if (!report) return std::unexpected(report.error());
+  if (report->error) return std::unexpected(*report->error);
   Checked checked{.artifact_sha256 = known_artifact.empty() ? report->artifact_sha256 : known_artifact,
                   .compiled = known_artifact.empty(),
                   .report = *std::move(report),

@@ -81,8 +81,8 @@ Outcome<std::string> ReloaderImpl::name_of(const Upload& upload, const Result<en
   std::vector<std::string> configurable;
   for (const control::Slot& slot : now.slots) {
     auto row = ledger_->version(slot.current);
-    if (!row) return refuse(row.error().code, row.error().message);
-    if (*row && (*row)->exports_configure) configurable.push_back(slot.name);
+    if (!row && row.error().code != ErrorCode::kUnknownVersion) return refuse(row.error().code, row.error().message);
+    if (row && row->exports_configure) configurable.push_back(slot.name);
   }
   return name_of_configuration(upload, now, configurable);
 }

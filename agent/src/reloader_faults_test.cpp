@@ -232,7 +232,6 @@ TEST_F(ReloaderFaultsTest, ARollbackDoesNotWaitForAWorkerThatHangs) {
 
 TEST_F(ReloaderFaultsTest, AFullDiskAtTheCommitLeavesTheOldVersion) {
   // The in-force file cannot be replaced where a folder that is not empty has its name.
-  const std::string document = control::to_json(before_);
   hub_.on_stage = [&](const control::InForce&) {
     fs::remove(config_.data_dir / "in_force.json");
     fs::create_directories(config_.data_dir / "in_force.json" / "in the way");

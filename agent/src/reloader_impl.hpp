@@ -130,6 +130,7 @@ class ReloaderImpl final : public Reloader {
 
   // reloader_open.cpp
   Result<void> repair(const control::InForce& found);
+  [[nodiscard]] Numbers numbers_in_use() const;
   Result<control::InForce> with_usable_artifacts(control::InForce document);
   Result<control::Version> recompiled(const control::Slot& slot, control::Version version);
   Result<std::vector<Intent>> load_missing(const std::vector<InitialModule>& modules, control::InForce& document);

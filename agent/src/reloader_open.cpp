@@ -58,7 +58,25 @@ Result<void> ReloaderImpl::repair(const control::InForce& found) {
     row.embedded_version = info->embedded_version;
     row.exports_configure = info->exports_configure;
   };
-  return ledger_->repair(found, describe, now_text());
+  if (auto repaired = ledger_->repair(found, describe, now_text()); !repaired) return repaired;
+  return ledger_->continue_above(numbers_in_use());
+}
+
+// Workers and their counters may be older than the ledger, where the data directory was moved aside.
+Numbers ReloaderImpl::numbers_in_use() const {
+  Numbers seen;
+  const control::ScoreboardLayout& layout = scoreboard_.layout();
+  for (const std::uint32_t slot : scoreboard_.live_slots()) {
+    seen.generation = std::max(seen.generation, layout.workers[slot].generation.load());
+  }
+  for (const control::WorkerSlot& slot : layout.workers) {
+    for (const control::Series& series : slot.series) {
+      seen.version_id = std::max(seen.version_id, series.version_id.load());
+    }
+  }
+  // Workers of another user write the scoreboard: nothing that they write may use the numbers up.
+  constexpr std::uint64_t kPlausible = std::uint64_t{1} << 48U;
+  return {.version_id = std::min(seen.version_id, kPlausible), .generation = std::min(seen.generation, kPlausible)};
 }
 
 Result<control::InForce> ReloaderImpl::with_usable_artifacts(control::InForce document) {
@@ -136,7 +154,7 @@ Result<std::vector<Intent>> ReloaderImpl::load_missing(const std::vector<Initial
     for (const std::string& warning : prepared->warnings) spdlog::warn("{}: {}", module.name, warning);
     Intent& intent = prepared->intent;
     const Finish finish = finish_of(attempt, 0);
-    intent.row.version = intent.new_version->label;
+    intent.row.version = intent.label.label;
     intent.row.attempted_version.clear();
     intent.row.stages = finish.stages;
     intent.row.duration_ms = finish.duration_ms;
@@ -175,17 +193,18 @@ void ReloaderImpl::tell_differences(const std::vector<InitialModule>& modules, c
   for (const control::Slot& slot : found.slots) {
     const auto module = std::ranges::find(modules, slot.name, &InitialModule::name);
     const control::Version* current = slot.current_version();
+    const Candidate* candidate = module == modules.end() || !module->candidate ? nullptr : &*module->candidate;
     if (module == modules.end()) {
       spdlog::info("{} is in force and not named in {}: it was added while the node ran", slot.name,
                    config_.file.string());
-    } else if (!module->candidate) {
+    } else if (candidate == nullptr) {
       spdlog::warn("The files of {} are not needed now and cannot be used: {}", slot.name, module->problem);
-    } else if (current != nullptr && (current->sha256 != module->candidate->sha256 ||
-                                      current->config_sha256 != module->candidate->config_sha256)) {
+    } else if (current != nullptr &&
+               (current->sha256 != candidate->sha256 || current->config_sha256 != candidate->config_sha256)) {
       spdlog::info(
           "{}: {} is in force and differs from the {} in {}; what is in force stays, upload the file to "
           "change it",
-          slot.name, current->label, current->sha256 != module->candidate->sha256 ? "module" : "configuration",
+          slot.name, current->label, current->sha256 != candidate->sha256 ? "module" : "configuration",
           config_.file.string());
     }
   }

@@ -260,6 +260,15 @@ TEST_F(StartTest, ALostLedgerIsMadeAnewFromWhatIsInForce) {
   EXPECT_EQ(roll_back("v1")->rolled_back_to, "v1");
 }
 
+TEST_F(StartTest, ANewDataDirectoryCountsAboveWhatWorkersServeAndHaveCounted) {
+  control::WorkerSlot& slot = scoreboard_->layout().workers[*scoreboard_->claim(::getpid(), ::getppid())];
+  slot.generation = 50;
+  slot.series[3].version_id = 70;
+  open_or_fail();
+  EXPECT_GT(on_disk().generation, 50U);
+  EXPECT_GT(on_disk().slots[0].current, 70U);
+}
+
 TEST_F(StartTest, ADamagedInForceFileStopsTheStartWithASentence) {
   open_or_fail();
   reloader_.reset();

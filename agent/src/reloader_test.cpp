@@ -8,7 +8,6 @@ namespace secbeat::agent {
 namespace {
 
 using testing::NodeTest;
-using testing::WasmParts;
 
 class ReloaderTest : public NodeTest {
  protected:

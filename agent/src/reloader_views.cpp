@@ -38,7 +38,7 @@ std::string ReloaderImpl::label_of(std::uint64_t version_id) const {
     }
   }
   auto row = ledger_->version(version_id);
-  return row && *row ? (*row)->label : std::string();
+  return row ? row->label : std::string();
 }
 
 bool ReloaderImpl::ready() const {
@@ -59,6 +59,7 @@ std::vector<VersionView> ReloaderImpl::modules() const {
   const control::InForce now = in_force();
   const std::vector<WorkerStatus> workers = hub_.workers();
   std::vector<VersionView> views;
+  views.reserve(now.slots.size());
   for (const control::Slot& slot : now.slots) views.push_back(view_of(slot, now, workers));
   return views;
 }
@@ -74,7 +75,7 @@ VersionView ReloaderImpl::view_of(const control::Slot& slot, const control::InFo
     view.size_bytes = current->size_bytes;
     view.sha256 = current->sha256;
     view.config_sha256 = current->config_sha256;
-    if (auto row = ledger_->version(current->id); row && *row) view.embedded_version = (*row)->embedded_version;
+    if (auto row = ledger_->version(current->id); row) view.embedded_version = row->embedded_version;
   }
   if (const control::Version* previous = slot.previous_version()) view.previous_version = previous->label;
   for (const control::Version& version : slot.versions) {

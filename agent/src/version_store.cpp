@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <cstdio>
@@ -143,7 +144,8 @@ void VersionStore::collect_garbage(std::span<const control::InForce> documents) 
     remove_all_but(data_dir_ / "artifacts", artifacts);
     remove_all_but(data_dir_ / "configs", configs);
     remove_all_but(data_dir_ / "work", {});
-  } catch (const std::exception&) {  // out of memory: the next collection finds the same files
+  } catch (const std::exception& error) {  // out of memory: the next collection finds the same files
+    spdlog::warn("Files that are not needed any more stay for now: {}", error.what());
   }
 }
 

@@ -59,7 +59,7 @@ TEST_F(VersionStoreTest, NothingIsInForceUntilADocumentIsWritten) {
 }
 
 TEST_F(VersionStoreTest, ADamagedInForceFileIsToldWithWhatToDo) {
-  VersionStore store = open();
+  const VersionStore store = open();
   ASSERT_TRUE(write_file_atomically(store.in_force_path(), "{\"generation\":"));
   const auto read = store.read_in_force();
   ASSERT_FALSE(read);
