@@ -304,19 +304,29 @@ TEST_F(WorkerSwap, HoldsNoMoreAfterTwoHundredSwapsThanAfterTen) {
 }
 
 TEST_F(WorkerSwap, FreesEverythingWhenItStops) {
-  const std::size_t descriptors = entries_of("/proc/self/fd");
-  const std::size_t threads = entries_of("/proc/self/task");
-  start_and_accept();
-  bring_into_service(*agent_, second_);
-  EXPECT_GT(entries_of("/proc/self/task"), threads);
-  worker_->stop();
-  worker_->stop();
-  EXPECT_EQ(slot().pid.load(), 0);
-  EXPECT_EQ(executable_artifacts(), 0U);
-  EXPECT_EQ(worker_->decide(get_request()).action, Action::kPass);
-  worker_.reset();
-  EXPECT_EQ(entries_of("/proc/self/task"), threads);
-  EXPECT_EQ(entries_of("/proc/self/fd"), descriptors + 1) << "the agent's connection";
+  // The first round is the measure of the second: a sanitizer has a thread of its own once there is another.
+  std::size_t descriptors = 0;
+  std::size_t threads = 0;
+  for (int round = 0; round < 2; ++round) {
+    start_and_accept();
+    bring_into_service(*agent_, second_);
+    const std::size_t threads_in_service = entries_of("/proc/self/task");
+    worker_->stop();
+    worker_->stop();
+    EXPECT_EQ(entries_of("/proc/self/task"), threads_in_service - 2);
+    EXPECT_EQ(slot().pid.load(), 0);
+    EXPECT_EQ(executable_artifacts(), 0U);
+    EXPECT_EQ(worker_->decide(get_request()).action, Action::kPass);
+    worker_.reset();
+    const std::size_t descriptors_left = entries_of("/proc/self/fd");
+    const std::size_t threads_left = entries_of("/proc/self/task");
+    if (round > 0) {
+      EXPECT_EQ(descriptors_left, descriptors);
+      EXPECT_EQ(threads_left, threads);
+    }
+    descriptors = descriptors_left;
+    threads = threads_left;
+  }
 }
 
 }  // namespace
