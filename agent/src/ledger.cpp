@@ -32,6 +32,7 @@ CREATE TABLE history (
   reason TEXT NOT NULL, by TEXT NOT NULL, request_id TEXT NOT NULL, sha256 TEXT NOT NULL, config_sha256 TEXT NOT NULL,
   generation INTEGER NOT NULL, receive_ms REAL NOT NULL, validate_ms REAL NOT NULL, compile_ms REAL NOT NULL,
   rehearse_ms REAL NOT NULL, stage_ms REAL NOT NULL, swap_ms REAL NOT NULL, total_ms REAL NOT NULL) STRICT;
+CREATE INDEX versions_by_name ON versions (name, id);
 CREATE INDEX history_by_name ON history (name, id);
 CREATE INDEX history_pending ON history (id) WHERE state = 'pending';
 CREATE TABLE totals (
@@ -65,15 +66,15 @@ std::uint64_t guessed_previous(const control::Slot& slot, const control::Version
 
 }  // namespace
 
-Ledger::Ledger(const std::filesystem::path& file)
-    : database_(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs) {}
+Ledger::Ledger(const std::filesystem::path& file, const Bounds& bounds)
+    : bounds_(bounds), database_(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs) {}
 
-Result<std::unique_ptr<Ledger>> Ledger::open(const std::filesystem::path& file) {
+Result<std::unique_ptr<Ledger>> Ledger::open(const std::filesystem::path& file, const Bounds& bounds) {
   const std::string advice =
       "move it and its -wal and -shm files aside and start again: what is in force stays, "
       "the history starts anew";
   try {
-    std::unique_ptr<Ledger> ledger(new Ledger(file));
+    std::unique_ptr<Ledger> ledger(new Ledger(file, bounds));
     const int schema = ledger->database_.execAndGet("PRAGMA user_version").getInt();
     const int application = ledger->database_.execAndGet("PRAGMA application_id").getInt();
     if (schema > kSchema) {

@@ -69,11 +69,15 @@ struct Numbers {
 class Ledger {
  public:
   static constexpr int kSchema = 1;
-  static constexpr std::int64_t kMaxHistory = 100000;  // rows; the oldest go first
-  static constexpr std::int64_t kMaxVersions = 20000;  // rows; those in force stay
+  // Rows that are kept; the oldest go first.
+  struct Bounds {
+    std::int64_t history = 100000;
+    std::int64_t versions = 20000;  // of each module
+  };
 
   // Opens or creates. kConfig for a file that is no ledger or that a newer build has written.
-  static Result<std::unique_ptr<Ledger>> open(const std::filesystem::path& file);
+  static Result<std::unique_ptr<Ledger>> open(const std::filesystem::path& file, const Bounds& bounds);
+  static Result<std::unique_ptr<Ledger>> open(const std::filesystem::path& file) { return open(file, {}); }
 
   // Makes the ledger agree with what is in force (nothing: empty document): intents that are still open become
   // successes where their generation is in force, else failures ("interrupted"); versions that it does
@@ -105,15 +109,17 @@ class Ledger {
   [[nodiscard]] Result<std::vector<ReloadTotals>> totals() const;
 
  private:
-  explicit Ledger(const std::filesystem::path& file);
+  Ledger(const std::filesystem::path& file, const Bounds& bounds);
   void prepare_schema();
   void enter(const VersionRow& row);
   void finish_row(std::int64_t row, const Finish& finish);
   void count(std::int64_t row);
-  void prune();
+  void prune(std::string_view name);
   void enter_unknown(const control::InForce& in_force, const Describe& described, std::string_view now);
   std::uint64_t number(const char* key) const;
   void raise_number(const char* key, std::uint64_t at_least);
+
+  const Bounds bounds_;
 
   mutable std::mutex mutex_;
   mutable SQLite::Database database_;  // guarded by mutex_

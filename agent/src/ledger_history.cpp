@@ -56,8 +56,8 @@ Result<std::vector<std::int64_t>> Ledger::begin(std::span<const Intent> intents)
       }
       insert(database_, intent.row, "pending", intent.version_id, intent.counted);
       ids.push_back(database_.getLastInsertRowid());
+      prune(intent.row.name);
     }
-    prune();
     transaction.commit();
     return ids;
   });
@@ -107,7 +107,7 @@ Result<void> Ledger::record_failure(const HistoryRow& row) {
     SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
     insert(database_, row, "failed", 0, Counted::kYes);
     count(database_.getLastInsertRowid());
-    prune();
+    prune(row.name);
     transaction.commit();
   });
 }
@@ -120,14 +120,13 @@ void Ledger::count(std::int64_t row) {
            row);
 }
 
-void Ledger::prune() {
+void Ledger::prune(std::string_view name) {
   sql::run(database_, "DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ? AND state != 'pending'",
-           kMaxHistory);
-  // A version that is loaded has come into force in a recent generation, or is new.
+           bounds_.history);
   sql::run(database_,
-           "DELETE FROM versions WHERE id <= (SELECT max(id) FROM versions) - ?1 "
-           "AND generation <= (SELECT max(generation) FROM versions) - ?1",
-           kMaxVersions);
+           "DELETE FROM versions WHERE name = ?1 AND id <= "
+           "(SELECT id FROM versions WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+           name, bounds_.versions);
 }
 
 Result<std::vector<HistoryRow>> Ledger::history(const std::optional<std::string>& name, Page page) const {

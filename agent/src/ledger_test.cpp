@@ -246,18 +246,16 @@ TEST_F(LedgerTest, TotalsCountWhatFinishedAndSurviveTheHistory) {
   EXPECT_DOUBLE_EQ(totals.last_duration_seconds, 0.008);
 }
 
-TEST_F(LedgerTest, OldHistoryLeavesAndTheTotalsStay) {
-  succeed(1);
+TEST_F(LedgerTest, OldRowsLeaveAndTotalsAndLabelsStay) {
   ledger_.reset();
-  {
-    SQLite::Database database(file().string(), SQLite::OPEN_READWRITE);
-    database.exec(fmt::format("UPDATE sqlite_sequence SET seq = {} WHERE name = 'history'", Ledger::kMaxHistory));
-  }
-  open();
-  succeed(2);
-  ASSERT_EQ(history().size(), 1U);
-  EXPECT_EQ(history().front().version, "v2");
-  EXPECT_EQ(ledger_->totals().value().front().finished, 2U);
+  ledger_ = Ledger::open(file(), {.history = 3, .versions = 2}).value();
+  for (std::uint64_t i = 1; i <= 5; ++i) succeed(i);
+  const auto rows = history();
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows.back().version, "v3");
+  EXPECT_EQ(ledger_->totals().value().front().finished, 5U);
+  EXPECT_EQ(ledger_->versions("waf", 10).value().size(), 2U);
+  EXPECT_TRUE(label_used(ledger_->families("waf").value(), "v1"));
 }
 
 TEST_F(LedgerTest, ANewerSchemaIsRefusedWithASentence) {

@@ -194,7 +194,7 @@ TEST_F(ReloaderFaultsTest, ASecondUploadAtTheSameTimeIsTurnedAway) {
   reloader_->shut_down();
   first.join();
   EXPECT_EQ(upload({.salt = "fourth"}).error().error.code, ErrorCode::kShuttingDown);
-  EXPECT_EQ(roll_back().error().error.code, ErrorCode::kShuttingDown);
+  EXPECT_EQ(roll_back("v1").error().error.code, ErrorCode::kShuttingDown);
   EXPECT_EQ(told(), "reload v1 shutting_down; load v1 success");
 }
 

@@ -16,9 +16,15 @@ constexpr std::string_view kByStart = "start";
 
 // The modules of the file in its order, then those that were added over the API.
 void sort_chain(control::InForce& document, const std::vector<std::string>& config_names) {
-  std::ranges::stable_sort(document.slots, {}, [&](const control::Slot& slot) {
-    return std::ranges::find(config_names, slot.name) - config_names.begin();
-  });
+  std::vector<control::Slot> sorted;
+  sorted.reserve(document.slots.size());
+  for (const std::string& name : config_names) {
+    if (const control::Slot* slot = document.find(name)) sorted.push_back(*slot);
+  }
+  for (const control::Slot& slot : document.slots) {
+    if (std::ranges::find(config_names, slot.name) == config_names.end()) sorted.push_back(slot);
+  }
+  document.slots = std::move(sorted);
 }
 
 }  // namespace
