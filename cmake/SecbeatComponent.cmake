@@ -39,7 +39,7 @@ function(secbeat_test component)
   if(TARGET secbeat_guests)
     add_dependencies(${target} secbeat_guests)
   endif()
-  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
+  gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${component};${ARG_LABELS}" TIMEOUT 300)
   if("concurrent" IN_LIST ARG_LABELS)  # these run under ThreadSanitizer as well
     add_dependencies(secbeat_concurrent_tests ${target})
   endif()

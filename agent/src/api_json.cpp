@@ -168,7 +168,9 @@ HttpResponse failure_response(const Failure& failure) {
   }
   document["code"] = word_of(failure.error.code);
   if (!failure.names.empty()) {
-    document[failure.error.code == ErrorCode::kUnknownVersion ? "versions" : "modules"] = failure.names;
+    const bool versions =
+        failure.error.code == ErrorCode::kUnknownVersion || failure.error.code == ErrorCode::kNoPreviousVersion;
+    document[versions ? "versions" : "modules"] = failure.names;
   }
   if (!failure.workers.empty()) document["workers"] = worker_failures(failure.workers);
   if (failure.retry_after_seconds) document["retry_after_seconds"] = *failure.retry_after_seconds;

@@ -28,7 +28,7 @@ std::vector<std::string> reasons_against(const ApiContext& context) {
   const auto workers = context.hub.workers();
   if (workers.empty()) reasons.emplace_back("no worker is there");
   for (const WorkerStatus& worker : workers) {
-    if (worker.generation != in_force.generation) {
+    if (worker.generation < in_force.generation) {
       reasons.push_back(fmt::format("worker {} serves generation {}, not {}{}", worker.pid, worker.generation,
                                     in_force.generation, worker.connected ? "" : ", and is not connected"));
     }

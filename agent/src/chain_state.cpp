@@ -13,11 +13,14 @@ constexpr int kMaxLine = 20000;
 std::vector<control::Version> window(const std::vector<control::Version>& by_recency, std::uint32_t keep) {
   std::vector<control::Version> kept{by_recency.front()};
   std::set<std::string_view> modules{by_recency.front().sha256};
+  std::set<std::string_view> configurations{by_recency.front().config_sha256};
   for (std::size_t i = 1; i < by_recency.size(); ++i) {
     const control::Version& version = by_recency[i];
     const bool newest_of_its_bytes = modules.insert(version.sha256).second;
     const bool among_modules = newest_of_its_bytes && modules.size() <= std::size_t{keep} + 1;
-    if (i <= keep || among_modules) kept.push_back(version);
+    const bool newest_of_its_configuration = configurations.insert(version.config_sha256).second;
+    const bool among_configurations = newest_of_its_configuration && configurations.size() <= std::size_t{keep} + 1;
+    if (i <= keep || among_modules || among_configurations) kept.push_back(version);
   }
   return kept;
 }
@@ -36,7 +39,7 @@ control::OnError on_error_for(std::string_view name, const Config& config, const
   for (std::size_t i = 0; i < names.size() && i < config.modules.size(); ++i) {
     if (names[i] == name) return config.modules[i].on_error;
   }
-  return control::OnError::kPrevious;
+  return config.on_error;  // a module that came over the API
 }
 
 }  // namespace

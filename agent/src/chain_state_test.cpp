@@ -69,6 +69,7 @@ const Case kCases[] = {
     {"the version that was left stays reachable by its label", 2, "A1 B1 C1 < <3", "3 2 | 3 2 1"},
     {"a jump has the version of its own line before it", 3, "A1 B1 C1 < < <3", "3 2 | 3 1 2"},
     {"configurations do not push out the module before", 2, "A1 B1 B2 B3 B4 B5", "6 5 | 6 5 4 1"},
+    {"modules do not push out the configuration before", 2, "A1 A2 A3 B3 C3 D3", "6 5 | 6 5 4 2 1"},
     {"the line goes on where the versions between have left", 2, "A1 B1 B2 B3 B4 B5 < <", "4 1 | 4 5 6 1"},
     {"modules do not count twice", 1, "A1 B1 B2 C1", "4 3 | 4 3"},
     {"the newest version of an older module stays", 1, "A1 A2 B1 B2", "4 3 | 4 3 2"},
@@ -112,6 +113,7 @@ TEST(ChainState, SettingsComeFromTheFileAndOnErrorByTheModulesName) {
   config.rate_limit_burst = 9;
   config.limits.memory_bytes = 1 << 20;
   config.modules.resize(2);
+  config.on_error = control::OnError::kOpen;
   config.modules[1].on_error = control::OnError::kClosed;
   control::InForce document;
   for (const char* name : {"added", "second"}) document = with_slot(document, empty_slot(name, Config{}, {}));
@@ -119,7 +121,7 @@ TEST(ChainState, SettingsComeFromTheFileAndOnErrorByTheModulesName) {
   EXPECT_EQ(document.max_body_bytes, 7U);
   EXPECT_EQ(document.rate_limit_burst, 9U);
   EXPECT_EQ(document.slots[0].limits.memory_bytes, std::size_t{1} << 20U);
-  EXPECT_EQ(document.slots[0].on_error, control::OnError::kPrevious);
+  EXPECT_EQ(document.slots[0].on_error, control::OnError::kOpen) << "a module that came over the API";
   EXPECT_EQ(document.slots[1].on_error, control::OnError::kClosed);
 }
 

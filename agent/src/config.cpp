@@ -260,11 +260,12 @@ int line_where_parser_gives_up(std::string_view text) {
   const auto gives_up = [&](std::size_t end) {
     try {
       static_cast<void>(toml::parse(text.substr(0, end)));
+      return false;
     } catch (const toml::parse_error&) {
+      return false;
     } catch (const ParserGaveUp&) {
       return true;
     }
-    return false;
   };
   return static_cast<int>(std::ranges::partition_point(ends, std::not_fn(gives_up)) - ends.begin()) + 1;
 }

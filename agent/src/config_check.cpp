@@ -33,11 +33,12 @@ ModuleConfig module_of(const Draft& draft, const ModuleDraft& module) {
   result.module = absolute_from(draft.base, module.module);
   result.config_is_explicit = module.config.has_value();
   if (module.config) result.config = absolute_from(draft.base, *module.config);
-  result.on_error = module.on_error.value_or(draft.main.on_error.value_or(control::OnError::kPrevious));
+  result.on_error = module.on_error.value_or(draft.config.on_error);
   return result;
 }
 
 void finish_modules(Draft& draft, Faults& faults) {
+  draft.config.on_error = draft.main.on_error.value_or(control::OnError::kPrevious);
   constexpr std::size_t kMostModules = 16;  // each adds its calls to every request
   if (!draft.main.module.empty()) {
     draft.config.modules.push_back(module_of(draft, draft.main));

@@ -52,10 +52,11 @@ void EventLog::add(const control::Event& event) {
 std::vector<RequestRow> EventLog::requests(const std::optional<std::string>& verdict, std::size_t limit) const {
   const std::scoped_lock lock(mutex_);
   std::vector<RequestRow> rows;
-  for (const RequestRow& row : requests_) {
-    if (rows.size() == limit) break;
-    if (!verdict || row.verdict == *verdict) rows.push_back(row);
-  }
+  std::ranges::copy_if(requests_, std::back_inserter(rows),
+                       [&](const RequestRow& row) { return !verdict || row.verdict == *verdict; });
+  // Each worker sends its events in batches, so they do not arrive in the order in which they happened.
+  std::ranges::stable_sort(rows, std::greater<>(), &RequestRow::time);
+  if (rows.size() > limit) rows.resize(limit);
   return rows;
 }
 

@@ -30,6 +30,14 @@ TEST(EventLog, ShowsDecidedRequestsNewestFirst) {
   EXPECT_TRUE(log.errors(std::nullopt, std::nullopt, at(0), 10).empty());
 }
 
+TEST(EventLog, OrdersByTimeWhatWorkersSendInBatches) {
+  EventLog log;
+  for (const std::int64_t time : {1, 4, 5, 2, 3, 6}) log.add(event(time, "block", std::to_string(time)));
+  const auto all = log.requests(std::nullopt, 4);
+  ASSERT_EQ(all.size(), 4U);
+  EXPECT_EQ(all[0].uri + all[1].uri + all[2].uri + all[3].uri, "6543");
+}
+
 TEST(EventLog, ForgetsTheOldestRequestAboveItsBound) {
   EventLog log;
   for (std::size_t i = 0; i <= EventLog::kMaxRequests; ++i) {

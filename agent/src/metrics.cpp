@@ -90,7 +90,7 @@ void add_versions(std::vector<MetricFamily>& families, const control::InForce& i
 void add_workers(std::vector<MetricFamily>& families, const ApiContext& context, const control::InForce& in_force) {
   std::map<std::string, int> states{{"serving", 0}, {"outdated", 0}, {"disconnected", 0}};
   for (const WorkerStatus& worker : context.hub.workers()) {
-    ++states[!worker.connected ? "disconnected" : worker.generation == in_force.generation ? "serving" : "outdated"];
+    ++states[!worker.connected ? "disconnected" : worker.generation >= in_force.generation ? "serving" : "outdated"];
   }
   MetricFamily family = gauge_family("secbeat_workers", "nginx workers by what they serve.");
   for (const auto& [state, count] : states) add_gauge(family, {{"state", state}}, count);
@@ -99,17 +99,22 @@ void add_workers(std::vector<MetricFamily>& families, const ApiContext& context,
 
 void add_node(std::vector<MetricFamily>& families, const ApiContext& context) {
   std::uint64_t dropped = 0;
+  std::uint64_t details = 0;
   for (const control::WorkerSlot& slot : context.scoreboard.layout().workers) {
     dropped += slot.events_dropped.load(std::memory_order_relaxed);
+    details += slot.details_dropped.load(std::memory_order_relaxed);
   }
   MetricFamily events = counter_family("secbeat_events_dropped_total", "Events that workers dropped for want of room.");
   add_counter(events, {}, static_cast<double>(dropped));
+  MetricFamily unread = counter_family("secbeat_verdict_details_dropped_total",
+                                       "Verdict details that pointed outside the guest's memory, or trapped.");
+  add_counter(unread, {}, static_cast<double>(details));
   MetricFamily restarts = counter_family("secbeat_nginx_restarts_total", "Restarts of nginx after it died.");
   const std::uint64_t count = context.supervisor == nullptr ? 0 : context.supervisor->status().restarts;
   add_counter(restarts, {}, static_cast<double>(count));
   MetricFamily build = gauge_family("secbeat_build_info", "1; the version of this build is a label.");
   add_gauge(build, {{"version", SECBEAT_VERSION}}, 1);
-  families.insert(families.end(), {std::move(events), std::move(restarts), std::move(build)});
+  families.insert(families.end(), {std::move(events), std::move(unread), std::move(restarts), std::move(build)});
 }
 
 }  // namespace

@@ -229,8 +229,8 @@ void Node::serve(const Signals& signals) {
 
 void Node::end_agent_only() {
   notify("STOPPING=1");
+  if (reloader_) reloader_->shut_down();  // first: a compile under way is cancelled, and its caller is told
   if (api_) api_->stop();
-  if (reloader_) reloader_->shut_down();
 }
 
 void Node::end() {

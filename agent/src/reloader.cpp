@@ -53,8 +53,9 @@ Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   attempt.stages.receive_ms = since_ms(attempt.received);
 
   if (upload.file && upload.file->size() > config_.max_module_bytes) {
-    return refuse(ErrorCode::kTooLarge, fmt::format("The module has {} bytes; the limit is {} bytes",
-                                                    upload.file->size(), config_.max_module_bytes));
+    return std::unexpected(about(upload.name.value_or(default_module(in_force(), config_names_)),
+                                 {ErrorCode::kTooLarge, fmt::format("The module has {} bytes; the limit is {} bytes",
+                                                                    upload.file->size(), config_.max_module_bytes)}));
   }
   const Result<engine::ModuleInfo> info =
       upload.file ? engine::read_module_info(*upload.file) : Result<engine::ModuleInfo>(engine::ModuleInfo{});
@@ -62,7 +63,8 @@ Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   if (!name) return std::unexpected(name.error());
   attempt.name = *name;
   if (upload.mode == Mode::kApply && !config_.hot_reload_enabled) {
-    return std::unexpected(about(*name, {ErrorCode::kHotReloadDisabled, "Hot reload is disabled"}));
+    return std::unexpected(
+        fail_attempt(attempt, about(*name, {ErrorCode::kHotReloadDisabled, "Hot reload is disabled"})));
   }
   auto turn = gate_.enter_upload();
   if (!turn) {
@@ -94,9 +96,11 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
   const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
   const std::string serving = label_or_null(current, "none");
   if (upload.expected_version && *upload.expected_version != serving) {
-    return std::unexpected(
+    Failure conflict =
         about(attempt.name, {ErrorCode::kVersionConflict,
-                             fmt::format("Version conflict: expected {}, got {}", *upload.expected_version, serving)}));
+                             fmt::format("Version conflict: expected {}, got {}", *upload.expected_version, serving)});
+    if (upload.mode == Mode::kDryRun) return std::unexpected(std::move(conflict));
+    return std::unexpected(fail_attempt(attempt, std::move(conflict)));
   }
   auto candidate = candidate_of(upload, info, attempt.name, current);
   if (!candidate) return std::unexpected(about(attempt.name, candidate.error()));
@@ -107,12 +111,16 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
   const bool same = same_bytes && current->config_sha256 == candidate->config_sha256;
   if (same_bytes) attempt.kind = "config";
   if (upload.mode == Mode::kDryRun) return try_out(*candidate, attempt, before, cancel);
-  if (same) {
+  // Where a worker does not serve it (its artifact was damaged, say), the same upload brings it there.
+  const WorkerCount at = workers_at(before.generation);
+  if (same && at.serving == at.total) {
     ReloadResult result = result_of(*candidate, attempt, before, current->label);
     result.unchanged = true;
     return result;
   }
-  if (auto refused = judged_by_gates(upload, attempt)) return std::unexpected(*std::move(refused));
+  if (auto refused = judged_by_gates(upload, attempt)) {
+    return std::unexpected(fail_attempt(attempt, *std::move(refused)));
+  }
   if (slot == nullptr && before.slots.size() >= kMaxModules) {
     return refuse(ErrorCode::kBadRequest,
                   fmt::format("The chain holds {} modules already, more would slow down every "
@@ -175,6 +183,7 @@ Outcome<ReloadResult> ReloaderImpl::try_out(const Candidate& candidate, Attempt&
   attempt.stages.total_ms = since_ms(attempt.received);
   ReloadResult result = result_of(candidate, attempt, before, same ? current->label : label->label);
   result.unchanged = same;
+  if (!same && current != nullptr) result.previous_version = current->label;  // the one that it would replace
   result.warnings = checked->report.warnings;
   if (!same && !label->warning.empty()) result.warnings.push_back(label->warning);
   return result;
@@ -185,9 +194,9 @@ Outcome<ReloadResult> ReloaderImpl::apply(const Candidate& candidate, Attempt& a
   auto label = label_for(candidate);
   if (!label) return std::unexpected(about(attempt.name, label.error()));
   attempt.attempted = label->label;
-  if (hub_.workers().empty()) return std::unexpected(fail_attempt(attempt, about(attempt.name, no_worker())));
   auto checked = check(candidate, attempt, before, cancel);
   if (!checked) return std::unexpected(fail_attempt(attempt, about(attempt.name, checked.error())));
+  if (hub_.workers().empty()) return std::unexpected(fail_attempt(attempt, about(attempt.name, no_worker())));
   auto prepared = prepare(candidate, *checked, attempt, before);
   if (!prepared) return std::unexpected(fail_attempt(attempt, about(attempt.name, prepared.error())));
   auto applied = bring_into_force(before, prepared->next, std::move(prepared->intent), attempt, &cancel);

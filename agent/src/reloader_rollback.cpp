@@ -33,6 +33,11 @@ Outcome<control::Version> target_of(const Rollback& rollback, const control::Slo
                 kept);
 }
 
+Failure with_names(Failure failure, const Failure& reason) {
+  failure.names = reason.names;
+  return failure;
+}
+
 }  // namespace
 
 Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
@@ -49,17 +54,16 @@ Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
   auto slot = find_module(in_force(), config_names_, rollback.name);
   if (!slot) return std::unexpected(slot.error());
   attempt.name = slot->name;
+  // A rollback that leads nowhere must not end an upload that is under way.
+  if (auto target = target_of(rollback, *slot); !target)
+    return std::unexpected(with_names(about(attempt.name, target.error().error), target.error()));
   auto turn = gate_.enter_rollback();
   if (!turn) return std::unexpected(about(attempt.name, turn.error()));
   const control::InForce before = in_force();
   if (slot = find_module(before, config_names_, attempt.name); !slot) return std::unexpected(slot.error());
 
   auto target = target_of(rollback, *slot);
-  if (!target) {
-    Failure failure = about(attempt.name, target.error().error);
-    failure.names = std::move(target.error().names);
-    return std::unexpected(std::move(failure));
-  }
+  if (!target) return std::unexpected(with_names(about(attempt.name, target.error().error), target.error()));
   return go_back(*slot, *std::move(target), attempt, before);
 }
 

@@ -44,8 +44,11 @@ std::string ReloaderImpl::label_of(std::uint64_t version_id) const {
 bool ReloaderImpl::ready() const {
   const control::InForce now = in_force();
   if (std::ranges::none_of(now.slots, [](const control::Slot& slot) { return slot.current != 0; })) return false;
-  const WorkerCount workers = workers_at(now.generation);
-  return workers.total > 0 && workers.serving == workers.total;
+  const std::vector<WorkerStatus> workers = hub_.workers();
+  // In the middle of a commit a worker may be ahead of what all have acknowledged.
+  return !workers.empty() && std::ranges::all_of(workers, [&](const WorkerStatus& worker) {
+    return worker.connected && worker.generation >= now.generation;
+  });
 }
 
 Outcome<VersionView> ReloaderImpl::version(const std::optional<std::string>& name) const {

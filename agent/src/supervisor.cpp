@@ -32,7 +32,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kFirstBackoff{100};
-constexpr milliseconds kLongestBackoff{5000};
+constexpr milliseconds kLongestBackoff{2000};
 // A master that lived this long gets its successor at once.
 constexpr milliseconds kStable{10000};
 // Within which the workers of a new master are there; only then may the old ones go.

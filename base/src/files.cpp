@@ -33,7 +33,7 @@ Result<void> write_all(int fd, std::string_view bytes, std::string_view what) {
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit_bytes) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return std::unexpected(io_error("cannot open " + path.string()));
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd.get(), &st) != 0) return std::unexpected(io_error("cannot stat " + path.string()));
   if (!S_ISREG(st.st_mode)) return fail(ErrorCode::kIo, path.string() + " is not a regular file");
 

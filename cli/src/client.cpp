@@ -11,6 +11,9 @@ namespace {
 // An answer of the API is small but for a module's bytes; anything beyond this is not a node.
 constexpr std::size_t kMaxReplyBytes = std::size_t{64} << 20U;
 constexpr long kConnectTimeoutSeconds = 5;
+constexpr long kReadTimeoutSeconds = 30;
+// A reload may take the node's compile timeout, then a stage and a commit that wait for workers.
+constexpr long kChangeTimeoutSeconds = 300;
 
 struct EasyClose {
   void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -24,11 +27,12 @@ std::size_t collect(char* data, std::size_t size, std::size_t count, void* targe
   return size * count;
 }
 
-Result<Reply> perform(CURL* handle, const std::string& address) {
+Result<Reply> perform(CURL* handle, const std::string& address, long timeout_seconds) {
   Reply reply;
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, collect);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, &reply.body);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
+  curl_easy_setopt(handle, CURLOPT_TIMEOUT, timeout_seconds);
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(handle, CURLOPT_USERAGENT, "secbeat/" SECBEAT_VERSION);
   curl_easy_setopt(handle, CURLOPT_PROXY, "");
@@ -53,7 +57,7 @@ Easy make(const std::string& url) {
 
 Result<Reply> Client::get(std::string_view path) const {
   const Easy handle = make(address_ + std::string(path));
-  return perform(handle.get(), address_);
+  return perform(handle.get(), address_, kReadTimeoutSeconds);
 }
 
 Result<Reply> Client::post_form(std::string_view path, const std::vector<FormPart>& parts) const {
@@ -66,7 +70,7 @@ Result<Reply> Client::post_form(std::string_view path, const std::vector<FormPar
     if (part.file_name) curl_mime_filename(field, part.file_name->c_str());
   }
   curl_easy_setopt(handle.get(), CURLOPT_MIMEPOST, form);
-  auto reply = perform(handle.get(), address_);
+  auto reply = perform(handle.get(), address_, kChangeTimeoutSeconds);
   curl_mime_free(form);
   return reply;
 }
@@ -77,7 +81,7 @@ Result<Reply> Client::post_json(std::string_view path, const std::string& body) 
   curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers);
   curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   curl_easy_setopt(handle.get(), CURLOPT_POSTFIELDS, body.data());
-  auto reply = perform(handle.get(), address_);
+  auto reply = perform(handle.get(), address_, kChangeTimeoutSeconds);
   curl_slist_free_all(headers);
   return reply;
 }

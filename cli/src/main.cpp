@@ -1,5 +1,7 @@
 // secbeat: one binary, a subcommand for each thing to do. main() wires; the work is in the components.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <exception>
@@ -8,6 +10,16 @@
 #include "exit_codes.hpp"
 
 namespace {
+
+// Where descriptors 0 to 2 are closed, the next file opened would take their place and receive what is printed.
+void fill_standard_descriptors() {
+  for (int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC); fd >= 0; fd = ::dup(fd)) {
+    if (fd > STDERR_FILENO) {
+      ::close(fd);
+      return;
+    }
+  }
+}
 
 int run_main(int argc, char** argv) {
   CLI::App app("SecBeat replaces the rules of a web application firewall inside a running nginx.", "secbeat");
@@ -43,6 +55,7 @@ int run_main(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  fill_standard_descriptors();
   try {
     return run_main(argc, argv);
   } catch (const std::exception& error) {

@@ -174,6 +174,7 @@ void Decider::record_verdict(const Passage& passage, const Link& link, const Can
     const engine::VerdictDetail detail = instance->verdict_detail();
     record->rule.assign(detail.rule);
     record->message.assign(detail.message);
+    if (detail.dropped || !instance->usable()) add(passage.chain.counters->slot().details_dropped, 1);
   } catch (const std::exception& error) {
     record->message.assign(error.what());
   }

@@ -73,7 +73,7 @@ struct Frame {
 // What verdict_detail() points at. A shorter struct_len ends earlier.
 struct VerdictDetail {
   uint32_t struct_len;
-  Span rule;     // pointers into the guest's memory
+  Span rule;  // pointers into the guest's memory
   Span message;
   int32_t score;
   uint32_t match_count;

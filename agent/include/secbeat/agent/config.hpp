@@ -20,10 +20,10 @@ enum class Nginx : std::uint8_t { kManaged, kExternal };
 enum class Rehearse : std::uint8_t { kYes, kNo };  // validate_before_reload
 
 struct ModuleConfig {
-  std::string name;                // empty: the embedded name, else the file's stem
-  std::filesystem::path module;    // absolute after loading
-  std::filesystem::path config;    // absolute; empty: none
-  bool config_is_explicit = false; // a missing explicit file is an error, a missing default one is not
+  std::string name;                 // empty: the embedded name, else the file's stem
+  std::filesystem::path module;     // absolute after loading
+  std::filesystem::path config;     // absolute; empty: none
+  bool config_is_explicit = false;  // a missing explicit file is an error, a missing default one is not
   control::OnError on_error = control::OnError::kPrevious;
 };
 
@@ -37,6 +37,7 @@ struct Config {
 
   // [waf.wasm]; the first module is the one of `[waf.wasm] module`, then [[waf.wasm.modules]] in order
   std::vector<ModuleConfig> modules;
+  control::OnError on_error = control::OnError::kPrevious;  // of modules that the file does not name
   bool hot_reload_enabled = true;
   std::uint32_t keep_previous_versions = 2;
   Rehearse rehearse = Rehearse::kYes;
@@ -54,7 +55,7 @@ struct Config {
   double rate_limit_per_second = 10;
   std::uint32_t rate_limit_burst = 20;
 
-  Listen api{"127.0.0.1", 9090};        // [api]
+  Listen api{"127.0.0.1", 9090};  // [api]
   bool api_insecure = false;
 
   // [proxy]
@@ -68,13 +69,13 @@ struct Config {
   bool access_log = true;
 
   // [node]
-  std::string node_name;                 // default: the host's name
+  std::string node_name;  // default: the host's name
   std::map<std::string, std::string> labels;
   std::filesystem::path data_dir;
   std::filesystem::path state_dir;
-  std::string log_level = "info";        // "debug", "info", "warn", "error"
+  std::string log_level = "info";  // "debug", "info", "warn", "error"
 
-  std::vector<std::string> notices;      // keys that are accepted and do nothing yet: told at start
+  std::vector<std::string> notices;  // keys that are accepted and do nothing yet: told at start
 };
 
 // Reads, parses and checks the file. kConfig: "<file>:<line>: <key>: <what is wrong>", all faults of a

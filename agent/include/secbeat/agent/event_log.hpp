@@ -21,7 +21,7 @@ struct RequestRow {
   std::string method;
   std::string uri;
   std::string source_ip;
-  std::string verdict;   // "block", "log", "rate_limit"
+  std::string verdict;  // "block", "log", "rate_limit"
   std::string module;
   std::uint64_t version_id = 0;
   std::string rule;
@@ -36,7 +36,7 @@ struct ErrorRow {
   std::uint64_t count = 0;
   SystemTime first_seen;
   SystemTime last_seen;
-  std::string method;    // of the newest sample; bodies and header values are never kept
+  std::string method;  // of the newest sample; bodies and header values are never kept
   std::string uri;
   std::string source_ip;
 };

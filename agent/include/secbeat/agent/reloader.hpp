@@ -24,11 +24,11 @@ namespace secbeat::agent {
 // An error of an operation, with what the API adds to it.
 struct Failure {
   Error error;
-  bool about_module = false;                  // adds current_version and status
-  std::optional<std::string> current_version; // label of what is serving
+  bool about_module = false;                   // adds current_version and status
+  std::optional<std::string> current_version;  // label of what is serving
   std::optional<std::uint32_t> retry_after_seconds;
-  std::vector<std::string> names;             // modules or versions there are (404, ambiguous 400)
-  std::vector<WorkerFailure> workers;         // workers_disagree
+  std::vector<std::string> names;      // modules or versions there are (404, ambiguous 400)
+  std::vector<WorkerFailure> workers;  // workers_disagree
 };
 template <class T>
 using Outcome = std::expected<T, Failure>;
@@ -38,7 +38,7 @@ enum class Gates : std::uint8_t { kOn, kForced };
 enum class UploadKind : std::uint8_t { kReload, kLoad };
 
 struct Origin {
-  std::string by;          // "api", "start", "cli"; later the key's name
+  std::string by;  // "api", "start", "cli"; later the key's name
   std::string request_id;
 };
 
@@ -46,13 +46,13 @@ struct Upload {
   UploadKind kind = UploadKind::kReload;
   Mode mode = Mode::kApply;
   Gates gates = Gates::kOn;
-  std::optional<std::string> file;     // the module's bytes; absent: only the configuration changes
-  std::optional<std::string> config;   // absent: the configuration in force is kept
+  std::optional<std::string> file;    // the module's bytes; absent: only the configuration changes
+  std::optional<std::string> config;  // absent: the configuration in force is kept
   std::optional<std::string> name;
   std::optional<std::string> expected_version;
   std::string reason;
   Origin origin;
-  SteadyTime received;                 // when the request's first byte of body came: receive_ms counts from here
+  SteadyTime received;  // when the request's first byte of body came: receive_ms counts from here
 };
 
 struct Stages {
@@ -72,7 +72,7 @@ struct WorkerCount {
 
 struct ReloadResult {
   std::string name;
-  std::string version;                          // serving after it; for a dry run: would be
+  std::string version;  // serving after it; for a dry run: would be
   std::optional<std::string> previous_version;
   bool unchanged = false;
   std::uint64_t downtime_ms = 0;
@@ -107,9 +107,9 @@ struct RollbackResult {
 
 struct WorkerVersion {
   std::int32_t pid = 0;
-  std::string version;        // empty: a generation that the agent does not know
+  std::string version;  // empty: a generation that the agent does not know
   std::uint64_t generation = 0;
-  std::string since;          // RFC 3339
+  std::string since;  // RFC 3339
 };
 
 struct VersionView {
@@ -126,22 +126,22 @@ struct VersionView {
   std::vector<WorkerVersion> workers;
 };
 
-struct KnownVersion {         // GET /wasm/versions
+struct KnownVersion {  // GET /wasm/versions
   std::string name;
   std::string version;
   std::string sha256;
   std::string config_sha256;
   std::uint64_t size_bytes = 0;
   std::string created_at;
-  std::string state;          // "serving", "previous", "kept" (loaded), "stored" (bytes only), "removed"
+  std::string state;  // "serving", "previous", "kept" (loaded), "stored" (bytes only), "removed"
 };
 
 struct HistoryRow {
   std::int64_t id = 0;
   std::string timestamp;
   std::string name;
-  std::string kind;           // load, reload, config, rollback, …
-  std::string version;        // what stayed or came serving
+  std::string kind;     // load, reload, config, rollback, …
+  std::string version;  // what stayed or came serving
   std::string from_version;
   std::string attempted_version;
   std::uint64_t duration_ms = 0;
@@ -159,8 +159,8 @@ struct HistoryRow {
 };
 
 struct Page {
-  std::uint32_t limit = 50;             // 1 to 1000
-  std::optional<std::int64_t> before;   // rows with a smaller id
+  std::uint32_t limit = 50;            // 1 to 1000
+  std::optional<std::int64_t> before;  // rows with a smaller id
 };
 
 // For /metrics: totals by module, from the ledger.

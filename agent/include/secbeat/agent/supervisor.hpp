@@ -21,11 +21,11 @@
 namespace secbeat::agent {
 
 struct NginxStatus {
-  std::int32_t master_pid = 0;    // 0: not running now
-  std::uint64_t restarts = 0;     // by the supervisor, since the agent started
-  std::string version;            // "1.22.1"
-  Listen listen;                  // with the port that was found where the configuration says 0
-  bool adopted = false;           // runs since before this agent
+  std::int32_t master_pid = 0;  // 0: not running now
+  std::uint64_t restarts = 0;   // by the supervisor, since the agent started
+  std::string version;          // "1.22.1"
+  Listen listen;                // with the port that was found where the configuration says 0
+  bool adopted = false;         // runs since before this agent
 };
 
 class Supervisor {

@@ -13,8 +13,8 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 class Clock {
  public:
   virtual ~Clock() = default;
-  [[nodiscard]] virtual SystemTime now() const = 0;      // what people and the ledger read
-  [[nodiscard]] virtual SteadyTime steady() const = 0;   // for durations and deadlines
+  [[nodiscard]] virtual SystemTime now() const = 0;     // what people and the ledger read
+  [[nodiscard]] virtual SteadyTime steady() const = 0;  // for durations and deadlines
 };
 
 class RealClock final : public Clock {

@@ -14,45 +14,45 @@
 namespace secbeat {
 
 // X(enumerator, word, HTTP status)
-#define SECBEAT_ERROR_CODES(X)                          \
-  X(kMissingFile, "missing_file", 400)                  \
-  X(kBadMultipart, "bad_multipart", 400)                \
-  X(kUnknownField, "unknown_field", 400)                \
-  X(kBadConfigJson, "bad_config_json", 400)             \
-  X(kBadJson, "bad_json", 400)                          \
-  X(kBadRequest, "bad_request", 400)                    \
-  X(kForbidden, "forbidden", 403)                       \
-  X(kHotReloadDisabled, "hot_reload_disabled", 403)     \
-  X(kNotFound, "not_found", 404)                        \
-  X(kUnknownModule, "unknown_module", 404)              \
-  X(kUnknownVersion, "unknown_version", 404)            \
-  X(kMethodNotAllowed, "method_not_allowed", 405)       \
-  X(kVersionConflict, "version_conflict", 409)          \
-  X(kReloadInProgress, "reload_in_progress", 409)       \
-  X(kNoPreviousVersion, "no_previous_version", 409)     \
-  X(kTooLarge, "too_large", 413)                        \
+#define SECBEAT_ERROR_CODES(X)                            \
+  X(kMissingFile, "missing_file", 400)                    \
+  X(kBadMultipart, "bad_multipart", 400)                  \
+  X(kUnknownField, "unknown_field", 400)                  \
+  X(kBadConfigJson, "bad_config_json", 400)               \
+  X(kBadJson, "bad_json", 400)                            \
+  X(kBadRequest, "bad_request", 400)                      \
+  X(kForbidden, "forbidden", 403)                         \
+  X(kHotReloadDisabled, "hot_reload_disabled", 403)       \
+  X(kNotFound, "not_found", 404)                          \
+  X(kUnknownModule, "unknown_module", 404)                \
+  X(kUnknownVersion, "unknown_version", 404)              \
+  X(kMethodNotAllowed, "method_not_allowed", 405)         \
+  X(kVersionConflict, "version_conflict", 409)            \
+  X(kReloadInProgress, "reload_in_progress", 409)         \
+  X(kNoPreviousVersion, "no_previous_version", 409)       \
+  X(kTooLarge, "too_large", 413)                          \
   X(kUnsupportedMediaType, "unsupported_media_type", 415) \
-  X(kInvalidWasm, "invalid_wasm", 422)                  \
-  X(kMissingExport, "missing_export", 422)              \
-  X(kForbiddenImport, "forbidden_import", 422)          \
-  X(kInvalidAction, "invalid_action", 422)              \
-  X(kSampleTrapped, "sample_trapped", 422)              \
-  X(kSampleTimeout, "sample_timeout", 422)              \
-  X(kConfigureFailed, "configure_failed", 422)          \
-  X(kMemoryLimit, "memory_limit", 422)                  \
-  X(kCompileTimeout, "compile_timeout", 422)            \
-  X(kCompileFailed, "compile_failed", 422)              \
-  X(kRateLimited, "rate_limited", 429)                  \
-  X(kCancelled, "cancelled", 409)                       \
-  X(kInternal, "internal", 500)                         \
-  X(kNoWorker, "no_worker", 503)                        \
-  X(kWorkersDisagree, "workers_disagree", 503)          \
-  X(kShuttingDown, "shutting_down", 503)                \
-  X(kNotReady, "not_ready", 503)                        \
-  X(kBusy, "busy", 503)                                 \
-  X(kConfig, "config", 500)                             \
-  X(kIo, "io", 500)                                     \
-  X(kProtocol, "protocol", 500)                         \
+  X(kInvalidWasm, "invalid_wasm", 422)                    \
+  X(kMissingExport, "missing_export", 422)                \
+  X(kForbiddenImport, "forbidden_import", 422)            \
+  X(kInvalidAction, "invalid_action", 422)                \
+  X(kSampleTrapped, "sample_trapped", 422)                \
+  X(kSampleTimeout, "sample_timeout", 422)                \
+  X(kConfigureFailed, "configure_failed", 422)            \
+  X(kMemoryLimit, "memory_limit", 422)                    \
+  X(kCompileTimeout, "compile_timeout", 422)              \
+  X(kCompileFailed, "compile_failed", 422)                \
+  X(kRateLimited, "rate_limited", 429)                    \
+  X(kCancelled, "cancelled", 409)                         \
+  X(kInternal, "internal", 500)                           \
+  X(kNoWorker, "no_worker", 503)                          \
+  X(kWorkersDisagree, "workers_disagree", 503)            \
+  X(kShuttingDown, "shutting_down", 503)                  \
+  X(kNotReady, "not_ready", 503)                          \
+  X(kBusy, "busy", 503)                                   \
+  X(kConfig, "config", 500)                               \
+  X(kIo, "io", 500)                                       \
+  X(kProtocol, "protocol", 500)                           \
   X(kArtifactRejected, "artifact_rejected", 500)
 
 enum class ErrorCode : std::uint8_t {

@@ -50,7 +50,8 @@ struct alignas(64) WorkerSlot {
   Counter serving_since_unix_ms;
   Counter requests;  // inspected, in the life of the slot
   Counter events_dropped;
-  Counter respawns;  // times that the slot was claimed
+  Counter details_dropped;  // verdict details that pointed outside the guest's memory, or trapped
+  Counter respawns;         // times that the slot was claimed
   Series series[kMaxSeries];
 };
 

@@ -34,7 +34,7 @@ struct CompileReport {
   std::optional<Error> error;  // the first check that failed
   std::string artifact_sha256;
   std::uint64_t artifact_bytes = 0;
-  std::string inventory;       // the module's inventory() as JSON text, empty where it has none
+  std::string inventory;  // the module's inventory() as JSON text, empty where it has none
   int abi = 1;
   bool exports_configure = false;
   bool needs_body = true;

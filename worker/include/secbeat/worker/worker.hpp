@@ -33,9 +33,9 @@ enum class Action : std::uint8_t {
 struct Decision {
   Action action = Action::kPass;
   engine::Verdict verdict = engine::Verdict::kAllow;  // of the module that decided
-  std::string_view module;    // that decided; empty where no module is in force
-  std::string_view version;   // its label
-  std::string_view sha256;    // of its bytes
+  std::string_view module;                            // that decided; empty where no module is in force
+  std::string_view version;                           // its label
+  std::string_view sha256;                            // of its bytes
   std::uint32_t retry_after_seconds = 0;
 };
 
