@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "worker_hub_impl.hpp"
@@ -173,13 +174,21 @@ const Peer* WorkerHubImpl::peer_of(const LiveWorker& worker) const {
   return found == peers_.end() ? nullptr : &found->second;
 }
 
-// A peer that owned its slot and owns it no more is leaving; one that never did counts by its connection (it
-// holds the scoreboard of another layout).
+// Besides those of the scan: who has come since, and who never owned a slot and counts by its connection (it holds
+// the scoreboard of another layout). A peer whose slot is not its own any more is leaving.
 std::vector<LiveWorker> WorkerHubImpl::with_peers(std::vector<LiveWorker> scanned) const {
-  for (LiveWorker& worker : scanned) worker.peer = peer_of(worker);
+  std::set<const Peer*> matched;
+  for (LiveWorker& worker : scanned) {
+    worker.peer = peer_of(worker);
+    matched.insert(worker.peer);
+  }
   for (const auto& [id, peer] : peers_) {
-    if (!peer.hello() || peer.owns_slot()) continue;
-    scanned.push_back({peer.pid(), peer.hello()->slot, peer.serving(), 0, &peer});
+    if (!peer.hello() || matched.contains(&peer)) continue;
+    const std::uint32_t index = peer.hello()->slot;
+    const control::WorkerSlot& slot = scoreboard_.layout().workers[index];
+    if (peer.owns_slot() && slot.pid.load(std::memory_order_acquire) != peer.pid()) continue;
+    const std::uint64_t since = peer.owns_slot() ? slot.serving_since_unix_ms.load(std::memory_order_relaxed) : 0;
+    scanned.push_back({peer.pid(), index, peer.serving(), since, &peer});
   }
   return scanned;
 }
