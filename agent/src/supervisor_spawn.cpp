@@ -147,8 +147,9 @@ std::string reason_in(const std::string& output) {
       const std::size_t at = line.find(level);
       if (at == std::string::npos) continue;
       std::string reason = line.substr(at + level.size());
-      // "123#123: *4 reason" once nginx has its log; the numbers are no use to a reader.
-      if (const std::size_t hash = reason.find("#0: "); hash != std::string::npos) reason = reason.substr(hash + 4);
+      // "123#123: reason" once nginx has its log; the numbers are no use to a reader.
+      const std::size_t numbers = reason.find_first_not_of("0123456789#");
+      if (numbers != std::string::npos && reason.substr(numbers, 2) == ": ") reason.erase(0, numbers + 2);
       reasons += (reasons.empty() ? "" : "; ") + reason;
     }
   }
