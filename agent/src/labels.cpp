@@ -32,11 +32,13 @@ bool given(const LabelFamilies& families, std::string_view family, std::uint64_t
 
 }  // namespace
 
+std::optional<std::uint64_t> counted_number(std::string_view label) {
+  return label.starts_with('v') ? number_after(label, 1) : std::nullopt;
+}
+
 bool label_used(const LabelFamilies& families, std::string_view label) {
   if (!label.empty() && given(families, label, 1)) return true;
-  if (label.starts_with('v')) {
-    if (const auto number = number_after(label, 1); number && given(families, kCountedFamily, *number)) return true;
-  }
+  if (const auto number = counted_number(label); number && given(families, kCountedFamily, *number)) return true;
   const std::size_t separator = label.find_last_of("+.");
   if (separator == std::string_view::npos || separator == 0) return false;
   const auto number = number_after(label, separator + 1);

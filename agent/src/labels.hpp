@@ -36,6 +36,9 @@ struct NewLabel {
 NewLabel next_label(const LabelFamilies& families, const std::optional<std::string>& embedded_version,
                     std::string_view sha256);
 
+// N of a counted label "vN"; empty for any other label.
+std::optional<std::uint64_t> counted_number(std::string_view label);
+
 // Whether some family has given this label.
 bool label_used(const LabelFamilies& families, std::string_view label);
 

@@ -194,6 +194,13 @@ void Ledger::enter_unknown(const control::InForce& in_force, const Describe& des
       // Each label that is there without its family is a family of its own, so that it stays used up.
       sql::run(database_, "INSERT INTO label_families VALUES (?, ?, 1, ?) ON CONFLICT DO NOTHING", slot.name,
                version.label, version.sha256);
+      // Counting goes on above the highest number that is loaded, not below it.
+      if (const auto number = counted_number(version.label)) {
+        sql::run(database_,
+                 "INSERT INTO label_families VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name, family) DO UPDATE SET given = "
+                 "max(given, excluded.given)",
+                 slot.name, kCountedFamily, *number, version.sha256);
+      }
     }
   }
 }

@@ -203,6 +203,7 @@ TEST_F(LedgerTest, ANewLedgerBesideAnOldInForceFileLearnsFromIt) {
   EXPECT_GT(next.generation, 40U);
   EXPECT_TRUE(label_used(ledger_->families("waf").value(), "v7"));
   EXPECT_FALSE(label_used(ledger_->families("waf").value(), "v8"));
+  EXPECT_EQ(next_label(ledger_->families("waf").value(), std::nullopt, "").label, "v8");
 }
 
 TEST_F(LedgerTest, AnOlderLedgerBesideANewerInForceFileGivesWay) {

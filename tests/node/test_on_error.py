@@ -39,6 +39,12 @@ def test_a_failing_module_does_not_take_the_others_out_of_the_chain(make_node):
     assert node.site("/", headers={"x-trap": "1", "x-block": "1"}).status == 403
 
 
+def test_the_policy_of_the_file_holds_for_a_module_that_came_over_the_api(make_node):
+    node = make_node("allow_all", tables={"waf.wasm": {"on_error": "closed"}})
+    assert node.upload("traps_on_request", path="/api/v1/wasm/load", name="later").status == 200
+    assert node.site("/", headers={"x-trap": "1"}).status == 503
+
+
 def test_many_failures_in_a_row_do_not_stop_the_module(make_node):
     node = make_node("traps_on_request", tables={"waf.wasm": {"on_error": "closed"}})
     for _ in range(200):
