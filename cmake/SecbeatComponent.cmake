@@ -40,10 +40,12 @@ function(secbeat_test component)
     add_dependencies(${target} secbeat_guests)
   endif()
   gtest_discover_tests(${target} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${component};${ARG_LABELS}" TIMEOUT 300)
+  add_dependencies(secbeat_unit_tests ${target})
   if("concurrent" IN_LIST ARG_LABELS)  # these run under ThreadSanitizer as well
     add_dependencies(secbeat_concurrent_tests ${target})
   endif()
 endfunction()
+add_custom_target(secbeat_unit_tests)
 add_custom_target(secbeat_concurrent_tests)
 add_custom_target(secbeat_fuzzers)
 

@@ -72,7 +72,7 @@ suite_process() {
   fi
   count process "$good" "$bad"
 }
-suite_asan() { build asan asan && ctest_suite asan asan; }
+suite_asan() { build asan asan secbeat_unit_tests && ctest_suite asan asan; }
 suite_tsan() {
   build tsan tsan secbeat_concurrent_tests || return
   ctest_suite tsan tsan -L concurrent

@@ -1,9 +1,12 @@
 // How a module is started, asked, and thrown away.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <vector>
 
 #include "secbeat/engine/engine.hpp"
 #include "testing.hpp"
@@ -147,6 +150,42 @@ TEST(Instance, StopsAnEndlessLoop) {
   EXPECT_EQ(kind_of(verdict), CallErrorKind::kDeadline);
   EXPECT_EQ(verdict.error().message, "inspect_request used more than 5 ms of CPU time");
   EXPECT_FALSE(instance->usable());
+}
+
+// With a budget of wall-clock time this fails: fifteen busy threads on the same processor make the call take about
+// sixteen times the CPU time that it uses, and the budget is four times that.
+TEST(Instance, WaitingForABusyProcessorIsNotTheGuestsFault) {
+  Host host;
+  const std::string work = guest(
+      "(global.set $i (i32.const 0)) (loop $l (global.set $i (i32.add (global.get $i) (i32.const 1))) "
+      "(br_if $l (i32.lt_u (global.get $i) (i32.const 20000000)))) (i32.const 0)",
+      "(global $i (mut i32) (i32.const 0))");
+  Limits patient;
+  patient.call_budget = std::chrono::seconds(60);
+  const auto cpu_time = [] {
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+  };
+  std::jthread([&] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &one);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);  // its children inherit it
+    const auto alone = host.instance(work, patient);
+    const auto before = cpu_time();
+    ASSERT_TRUE(alone->inspect(browser_get()));
+    Limits limits;
+    limits.call_budget = std::chrono::ceil<std::chrono::milliseconds>(4 * (cpu_time() - before));
+    const auto hurried = host.instance(work, limits);
+    std::vector<std::jthread> busy;
+    for (int i = 0; i < 15; ++i) {
+      busy.emplace_back([](const std::stop_token& stop) {
+        while (!stop.stop_requested()) continue;
+      });
+    }
+    EXPECT_TRUE(hurried->inspect(browser_get()));
+  }).join();
 }
 
 TEST(Instance, StopsAnEndlessLoopInAnyThread) {
