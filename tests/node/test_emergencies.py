@@ -46,7 +46,7 @@ def test_a_rollback_that_leads_nowhere_ends_no_upload(make_node):
 
 
 def test_sigterm_ends_a_compile_that_is_under_way(make_node):
-    node = make_node(tables={"waf.wasm": {"configure_deadline_ms": 600000}, "waf.wasm.reload": {"compile_timeout_seconds": 600}})
+    node = make_node(tables={"waf.wasm": {"configure_deadline_ms": 60000}})
     upload, answers = upload_in_background(node, "loops_in_configure", name="bad-bot-blocker")
     wait_for("the compile child", node.compile_child)
     assert node.stop() == 0
