@@ -11,6 +11,7 @@
 #include <csignal>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -38,6 +39,7 @@ constexpr milliseconds kStable{10000};
 // Within which the workers of a new master are there; only then may the old ones go.
 constexpr milliseconds kWorkersAppear{2000};
 constexpr milliseconds kTick{20};
+constexpr int kLookAgainMs = 1000;
 // For a process that was asked to end at once.
 constexpr milliseconds kTerminate{2000};
 constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20U;
@@ -116,9 +118,10 @@ class RealSupervisor final : public Supervisor {
   const std::filesystem::path nginx_;
   const std::filesystem::path module_;
 
-  UniqueFd stop_;      // an eventfd, readable when the thread is to end; constant after begin()
-  UniqueFd listener_;  // the thread's while it runs
-  UniqueFd replaced_;  // the thread's while it runs: a former master that serves its last connections
+  UniqueFd stop_;         // an eventfd, readable when the thread is to end; constant after begin()
+  UniqueFd listener_;     // the thread's while it runs
+  UniqueFd replaced_;     // the thread's while it runs: a former master that serves its last connections
+  std::set<pid_t> told_;  // the thread's while it runs: orphans that were asked to finish
   std::thread thread_;
 
   mutable std::mutex mutex_;
@@ -259,7 +262,8 @@ void RealSupervisor::retire_orphans() {
   const auto processes = our_processes();
   for (const NginxProcess& process : processes) {
     const UniqueFd pidfd = open_pidfd(process.pid);
-    if (!is_orphan(process) || !send_signal(pidfd, SIGQUIT)) continue;
+    if (!is_orphan(process) || told_.contains(process.pid) || !send_signal(pidfd, SIGQUIT)) continue;
+    told_.insert(process.pid);
     spdlog::info("nginx worker {} has lost its master and is asked to finish", process.pid);
   }
 }
@@ -275,7 +279,11 @@ void RealSupervisor::watch() {
   auto began = Clock::now();
   for (;;) {
     std::array<pollfd, 3> wanted{{{stop_.get(), POLLIN, 0}, {master_.get(), POLLIN, 0}, {replaced_.get(), POLLIN, 0}}};
-    if (::poll(wanted.data(), wanted.size(), -1) < 0) continue;
+    // A worker that had just been forked when its master died does not look like one at once: look again for a while.
+    const bool young = Clock::now() - began <= kStable;
+    const int ready = ::poll(wanted.data(), wanted.size(), young ? kLookAgainMs : -1);
+    if (ready == 0) retire_orphans();
+    if (ready <= 0) continue;
     if (wanted[0].revents != 0) return;
     if (wanted[2].revents != 0) {
       replaced_.reset();
