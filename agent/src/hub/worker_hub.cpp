@@ -200,11 +200,11 @@ Tally WorkerHubImpl::tally(const DocumentPtr& document, Goal goal, const std::ve
     // A connected worker has arrived when it says so, because what it says carries its pause.
     const std::uint64_t serving = worker.peer != nullptr ? worker.peer->serving() : worker.generation;
     if (serving == document->generation()) continue;
-    if (worker.peer == nullptr) {
-      tally.pending.push_back(worker);
-    } else if (const auto& failure = worker.peer->failure(document)) {
+    const bool connected = worker.peer != nullptr;
+    const std::optional<WorkerFailure> failure = connected ? worker.peer->failure(document) : std::nullopt;
+    if (failure) {
       tally.failures.push_back(*failure);
-    } else if (goal == Goal::kServing || !worker.peer->is_staged(document)) {
+    } else if (!connected || goal == Goal::kServing || !worker.peer->is_staged(document)) {
       tally.pending.push_back(worker);
     }
   }
