@@ -60,6 +60,12 @@ Result<Reply> Client::get(std::string_view path) const {
   return perform(handle.get(), address_, kReadTimeoutSeconds);
 }
 
+Result<Reply> Client::remove(std::string_view path) const {
+  const Easy handle = make(address_ + std::string(path));
+  curl_easy_setopt(handle.get(), CURLOPT_CUSTOMREQUEST, "DELETE");
+  return perform(handle.get(), address_, kChangeTimeoutSeconds);
+}
+
 Result<Reply> Client::post_form(std::string_view path, const std::vector<FormPart>& parts) const {
   const Easy handle = make(address_ + std::string(path));
   curl_mime* form = curl_mime_init(handle.get());

@@ -31,6 +31,7 @@ class Client {
 
   // kIo with what to check where nobody answers. An answer of any status is a Reply.
   [[nodiscard]] Result<Reply> get(std::string_view path) const;
+  [[nodiscard]] Result<Reply> remove(std::string_view path) const;  // DELETE
   [[nodiscard]] Result<Reply> post_form(std::string_view path, const std::vector<FormPart>& parts) const;
   [[nodiscard]] Result<Reply> post_json(std::string_view path, const std::string& body) const;
 

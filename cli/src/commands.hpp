@@ -16,6 +16,7 @@ void add_compile_command(CLI::App& app, Run& run);   // compile_command.cpp
 void add_validate_command(CLI::App& app, Run& run);  // compile_command.cpp
 void add_reload_command(CLI::App& app, Run& run);    // change_commands.cpp
 void add_rollback_command(CLI::App& app, Run& run);  // change_commands.cpp
+void add_remove_command(CLI::App& app, Run& run);    // remove_command.cpp
 void add_version_command(CLI::App& app, Run& run);   // show_commands.cpp
 void add_history_command(CLI::App& app, Run& run);   // show_commands.cpp
 void add_status_command(CLI::App& app, Run& run);    // show_commands.cpp

@@ -13,6 +13,7 @@ import subprocess
 import time
 import uuid
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from support.processes import free_port, wait_for
 
@@ -77,7 +78,8 @@ def is_alive(pid):
 
 
 class Node:
-    """One node. `config` are lines of TOML by table, merged over the defaults of the tests."""
+    """One node. `tables` are the keys of the configuration by table, merged over the defaults of the tests; a list is an
+    array of tables."""
 
     def __init__(self, build, folder, upstream_port, module=None, tables=None):
         self.build, self.folder = Path(build), Path(folder)
@@ -96,14 +98,18 @@ class Node:
             "node": {"name": "test", "data_dir": str(self.data), "state_dir": str(self.state)},
         }
         for table, keys in (tables or {}).items():
-            self.tables.setdefault(table, {}).update(keys)
+            if isinstance(keys, list):
+                self.tables[table] = keys
+            else:
+                self.tables.setdefault(table, {}).update(keys)
         self.config = self.folder / "secbeat.toml"
 
     def write_config(self):
         lines = []
         for table, keys in self.tables.items():
-            lines.append(f"[{table}]")
-            lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+            for item in keys if isinstance(keys, list) else [keys]:
+                lines.append(f"[[{table}]]" if isinstance(keys, list) else f"[{table}]")
+                lines += [f"{key} = {json.dumps(value)}" for key, value in item.items()]
         self.config.write_text("\n".join(lines) + "\n")
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -182,6 +188,16 @@ class Node:
 
     def post(self, path, body=None, headers=None):
         return http_request(self.api_port, "POST", path, headers, body)
+
+    def delete(self, path):
+        return http_request(self.api_port, "DELETE", path)
+
+    def remove(self, name, **query):
+        return self.delete(f"/api/v1/wasm/modules/{quote(name, safe='')}" + (f"?{urlencode(query)}" if query else ""))
+
+    def modules(self):
+        """Names and versions in the order in which requests meet them."""
+        return {module["name"]: module["version"] for module in self.get("/api/v1/wasm/modules").json["modules"]}
 
     def upload(self, module=None, path="/api/v1/wasm/reload", **fields):
         """Uploads a guest by name, a file by path, or bytes; further form fields by keyword."""

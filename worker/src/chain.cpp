@@ -32,8 +32,10 @@ class Builder {
       chain_.needs_body |= link.current.needs_body() || (asks_previous && link.previous.needs_body());
       chain_.links.push_back(std::move(link));
     }
+    // Requests do not meet a module that was removed: what it has loaded waits for its return.
+    const bool in_chain = slot.current_version() != nullptr;
     for (const control::Version& version : slot.versions) {
-      if (version.id == slot.current || version.id == slot.previous) continue;
+      if (in_chain && (version.id == slot.current || version.id == slot.previous)) continue;
       if (auto loaded = load(slot, version, built_.failed_fallbacks)) chain_.kept.push_back(std::move(loaded));
     }
   }
@@ -103,6 +105,7 @@ void Chain::maintain(const LoadContext& context) const {
 void Chain::append_ids(std::vector<std::uint64_t>& all, std::vector<std::uint64_t>& in_service) const {
   for (const control::Slot& slot : document.slots) {
     for (const control::Version& version : slot.versions) all.push_back(version.id);
+    if (slot.current == 0) continue;
     for (const std::uint64_t id : {slot.current, slot.previous}) {
       if (id != 0) in_service.push_back(id);
     }

@@ -41,6 +41,19 @@ class WorkerSwap : public WorkerTest {
   std::optional<FakeAgent> agent_;
 };
 
+TEST_F(WorkerSwap, AModuleThatWasRemovedDecidesNothingAndStaysLoadedForItsReturn) {
+  start_and_accept();
+  control::InForce removed = document_of(2, {slot_of("rules", {v1_})});
+  removed.slots[0].previous = removed.slots[0].current;
+  removed.slots[0].current = 0;
+  bring_into_service(*agent_, removed);
+  EXPECT_EQ(version_that_decides(), "");
+  EXPECT_EQ(slot().generation.load(), 2U);
+  folders_.remove(v1_);  // it is not loaded a second time
+  bring_into_service(*agent_, document_of(3, {slot_of("rules", {v1_})}));
+  EXPECT_EQ(version_that_decides(), "v1");
+}
+
 TEST_F(WorkerSwap, ServesTheOldVersionUntilTheLoopHasItsTurn) {
   start_and_accept();
   agent_->send(control::Stage{second_});

@@ -26,6 +26,7 @@ HttpResponse handle_reload(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_load(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_validate(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_rollback(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_remove(const ApiContext& context, HttpRequest& request);
 
 // api_read.cpp
 HttpResponse handle_version(const ApiContext& context, HttpRequest& request);

@@ -75,11 +75,25 @@ Json to_document(const RollbackResult& result) {
           {"rolled_back_to", result.rolled_back_to},
           {"reason", result.reason},
           {"downtime_ms", result.downtime_ms},
-          {"from_version", result.from_version},
+          {"from_version", or_null(result.from_version)},
           {"name", result.name},
           {"workers", to_document(result.workers)},
           {"max_pause_us", result.max_pause_us},
           {"generation", result.generation}};
+}
+
+Json to_document(const RemovalResult& result) {
+  return {{"success", true},
+          {"message", "Module removed"},
+          {"name", result.name},
+          {"removed_version", result.removed_version},
+          {"reason", or_null(result.reason)},
+          {"downtime_ms", result.downtime_ms},
+          {"workers", to_document(result.workers)},
+          {"max_pause_us", result.max_pause_us},
+          {"generation", result.generation},
+          {"modules", result.modules},
+          {"warnings", result.warnings}};
 }
 
 Json to_document(const VersionView& view) {

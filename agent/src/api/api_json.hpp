@@ -12,6 +12,7 @@ namespace secbeat::agent {
 Json to_document(const ReloadResult& result, UploadKind kind);
 Json to_dry_run_document(const ReloadResult& result);
 Json to_document(const RollbackResult& result);
+Json to_document(const RemovalResult& result);
 Json to_document(const VersionView& view);
 Json to_module_document(const VersionView& view);
 Json to_document(const HistoryRow& row);

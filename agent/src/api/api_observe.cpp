@@ -24,7 +24,8 @@ std::vector<std::string> reasons_against(const ApiContext& context) {
   std::vector<std::string> reasons;
   const control::InForce in_force = context.reloader.in_force();
   const bool serves = std::ranges::any_of(in_force.slots, [](const control::Slot& slot) { return slot.current != 0; });
-  if (!serves) reasons.emplace_back("no module is in force; load one with POST /api/v1/wasm/load");
+  if (!serves)
+    reasons.emplace_back("no module is in force; load one with POST /api/v1/wasm/load, or roll a removed one back");
   const auto workers = context.hub.workers();
   if (workers.empty()) reasons.emplace_back("no worker is there");
   for (const WorkerStatus& worker : workers) {
@@ -55,7 +56,7 @@ HttpResponse handle_errors(const ApiContext& context, HttpRequest& request) {
   const auto version = request.parameter("version");
   const auto module = name ? std::optional<std::string>(*name) : std::nullopt;
   auto rows = context.events.errors(module, std::nullopt, since, EventLog::kMaxErrors);
-  if (module && rows.empty()) {
+  if (module && rows.empty() && context.reloader.in_force().find(*module) == nullptr) {
     const auto known = context.reloader.version(module);
     if (!known && known.error().error.code == ErrorCode::kUnknownModule) return failure_response(known.error());
   }

@@ -1,4 +1,4 @@
-// POST /api/v1/wasm/{reload,load,validate,rollback}
+// POST /api/v1/wasm/{reload,load,validate,rollback}, DELETE /api/v1/wasm/modules/{name}
 #include <fmt/format.h>
 
 #include "api_form.hpp"
@@ -133,6 +133,20 @@ HttpResponse handle_rollback(const ApiContext& context, HttpRequest& request) {
   if (texts->reason) rollback.reason = std::move(*texts->reason);
   rollback.origin = {"api", request.request_id};
   const auto result = context.reloader.rollback(rollback);
+  if (!result) return failure_response(result.error());
+  return json_response(to_document(*result));
+}
+
+HttpResponse handle_remove(const ApiContext& context, HttpRequest& request) {
+  Form query(request.query.begin(), request.query.end());
+  auto texts = read_texts(query, "expected_version");
+  if (!texts) return texts.error();
+  Removal removal;
+  removal.name = request.path.substr(request.path.rfind('/') + 1);
+  removal.expected_version = std::move(texts->version);
+  removal.reason = texts->reason.value_or("");
+  removal.origin = {"api", request.request_id};
+  const auto result = context.reloader.remove(removal);
   if (!result) return failure_response(result.error());
   return json_response(to_document(*result));
 }

@@ -381,6 +381,37 @@ TEST_F(ApiRollback, RefusesWhatItDoesNotUnderstand) {
   EXPECT_EQ(reloader_.last_rollback(), std::nullopt);
 }
 
+TEST_F(ApiReload, RemovesAModuleByItsPath) {
+  std::optional<Removal> asked;
+  reloader_.on_remove = [&](const Removal& removal) {
+    asked = removal;
+    RemovalResult result;
+    result.name = removal.name;
+    result.removed_version = "v2";
+    result.modules = {"other"};
+    return result;
+  };
+  start();
+  const Answer answer =
+      request("DELETE", "/api/v1/wasm/modules/geo-rules?expected_version=v2&reason=blocks%20the%20shop");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body, StartsWith(R"({"success":true,"message":"Module removed","name":"geo-rules",)"
+                                      R"("removed_version":"v2","reason":null,"downtime_ms":0,)"));
+  EXPECT_EQ(answer.json()["modules"], Json({"other"}));
+  EXPECT_EQ(asked->name, "geo-rules");
+  EXPECT_EQ(asked->expected_version, "v2");
+  EXPECT_EQ(asked->reason, "blocks the shop");
+  EXPECT_EQ(asked->origin.request_id, answer.headers.at("x-request-id"));
+
+  asked.reset();
+  EXPECT_EQ(request("DELETE", "/api/v1/wasm/modules/x?reson=y").json()["code"], "unknown_field");
+  EXPECT_EQ(request("DELETE", "/api/v1/wasm/modules/x?reason=").json()["code"], "bad_request");
+  EXPECT_EQ(request("DELETE", "/api/v1/wasm/modules/").status, 404);
+  EXPECT_EQ(request("DELETE", "/api/v1/wasm/modules").headers.at("allow"), "GET, HEAD");
+  EXPECT_EQ(request("GET", "/api/v1/wasm/modules/x").headers.at("allow"), "DELETE");
+  EXPECT_EQ(asked, std::nullopt);
+}
+
 TEST_F(ApiRollback, ListsTheVersionsThereAre) {
   reloader_.on_rollback = [](const Rollback&) -> Outcome<RollbackResult> {
     Failure failure = failure_of(ErrorCode::kUnknownVersion, "unknown version v9; kept are v1, v2");

@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kSmallBody = std::size_t{64} * 1024;
 
 constexpr std::array<std::string_view, 1> kName = {"name"};
+constexpr std::array<std::string_view, 2> kRemove = {"expected_version", "reason"};
 constexpr std::array<std::string_view, 3> kHistory = {"name", "limit", "before"};
 constexpr std::array<std::string_view, 2> kVersions = {"name", "limit"};
 constexpr std::array<std::string_view, 4> kErrors = {"name", "version", "since", "limit"};
@@ -31,6 +32,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/api/v1/wasm/history", handle_history, Lane::kInline, BodyKind::kNone, kHistory},
     {"GET", "/api/v1/wasm/errors", handle_errors, Lane::kInline, BodyKind::kNone, kErrors},
     {"GET", "/api/v1/wasm/modules", handle_modules},
+    {"DELETE", "/api/v1/wasm/modules/{}", handle_remove, Lane::kWork, BodyKind::kNone, kRemove},
     {"GET", "/api/v1/wasm/versions", handle_versions, Lane::kInline, BodyKind::kNone, kVersions},
     {"GET", "/api/v1/wasm/versions/{}", handle_module_bytes},
     {"GET", "/api/v1/requests", handle_requests, Lane::kInline, BodyKind::kNone, kRequests},

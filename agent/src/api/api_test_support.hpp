@@ -42,6 +42,7 @@ class FakeReloader final : public Reloader {
   // Set before requests are sent.
   std::function<Outcome<ReloadResult>(const Upload&)> on_reload;
   std::function<Outcome<RollbackResult>(const Rollback&)> on_rollback;
+  std::function<Outcome<RemovalResult>(const Removal&)> on_remove;
   std::function<Outcome<VersionView>(const std::optional<std::string>&)> on_version;
   std::vector<VersionView> module_list;
   std::vector<HistoryRow> history_rows;  // newest first
@@ -59,6 +60,9 @@ class FakeReloader final : public Reloader {
 
   Outcome<ReloadResult> reload(const Upload& upload) override;
   Outcome<RollbackResult> rollback(const Rollback& rollback) override;
+  Outcome<RemovalResult> remove(const Removal& removal) override {
+    return on_remove ? on_remove(removal) : RemovalResult{};
+  }
   Outcome<VersionView> version(const std::optional<std::string>& name) const override;
   [[nodiscard]] std::vector<VersionView> modules() const override { return module_list; }
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;

@@ -53,6 +53,32 @@ control::Slot with_current(control::Slot slot, control::Version version, const L
   return slot;
 }
 
+control::Slot without_current(control::Slot slot, std::uint32_t keep) {
+  if (slot.current != 0) slot.previous = slot.current;
+  slot.current = 0;
+  slot.versions =
+      keep == 0 || slot.versions.empty() ? std::vector<control::Version>() : window(slot.versions, keep - 1);
+  if (slot.find(slot.previous) == nullptr) slot.previous = 0;
+  return slot;
+}
+
+bool has_room_for(std::string_view name, const control::InForce& document) {
+  return document.find(name) != nullptr || document.slots.size() < kMaxModules;
+}
+
+control::InForce with_room_for(std::string_view name, control::InForce document,
+                               const std::vector<std::string>& config_names) {
+  if (has_room_for(name, document)) return document;
+  const auto newest_id = [](const control::Slot& slot) { return slot.versions.empty() ? 0 : slot.versions.front().id; };
+  auto oldest = document.slots.end();
+  for (auto slot = document.slots.begin(); slot != document.slots.end(); ++slot) {
+    if (!slot->is_removed() || std::ranges::find(config_names, slot->name) != config_names.end()) continue;
+    if (oldest == document.slots.end() || newest_id(*slot) < newest_id(*oldest)) oldest = slot;
+  }
+  if (oldest != document.slots.end()) document.slots.erase(oldest);
+  return document;
+}
+
 control::InForce with_slot(control::InForce document, control::Slot slot) {
   const auto place = std::ranges::find(document.slots, slot.name, &control::Slot::name);
   if (place != document.slots.end()) {

@@ -18,6 +18,9 @@
 
 namespace secbeat::agent {
 
+// Places in the chain, those of removed modules included: each module costs every request a call.
+inline constexpr std::size_t kMaxModules = 16;
+
 // The version that `id` replaced when it was new; 0: none, or not known.
 using Line = std::function<std::uint64_t(std::uint64_t id)>;
 
@@ -28,6 +31,17 @@ using Line = std::function<std::uint64_t(std::uint64_t id)>;
 // configurations does not push out the module to go back to. `previous` is the nearest loaded version
 // along the line.
 control::Slot with_current(control::Slot slot, control::Version version, const Line& line, std::uint32_t keep);
+
+// `slot` out of the chain. What was current becomes the newest of its `keep` previous versions, and a rollback brings
+// it back to the same place.
+control::Slot without_current(control::Slot slot, std::uint32_t keep);
+
+// `document` with a free place for `name` where that can be had: it has one already, or there are fewer than
+// kMaxModules, or a module that was removed gives up its place for good. That is the oldest that the configuration file
+// does not name: the next start would load one that it names.
+control::InForce with_room_for(std::string_view name, control::InForce document,
+                               const std::vector<std::string>& config_names);
+[[nodiscard]] bool has_room_for(std::string_view name, const control::InForce& document);
 
 // `document` with `slot` in the place of the slot of that name, or at the end of the chain.
 control::InForce with_slot(control::InForce document, control::Slot slot);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace secbeat::agent {
 namespace {
 
@@ -17,7 +19,10 @@ std::unexpected<Failure> unknown_module(const std::string& name, const control::
   std::vector<std::string> names = names_in(in_force);
   const std::string known =
       names.empty() ? "no module is loaded" : fmt::format("there are: {}", fmt::join(names, ", "));
-  const std::string subject = name.empty() ? "There is no module to name" : fmt::format("Unknown module {}", name);
+  std::string subject = name.empty() ? "There is no module to name" : fmt::format("Unknown module {}", name);
+  if (in_force.find(name) != nullptr) {
+    subject = fmt::format("{} was removed; a rollback or an upload of that name brings it back", name);
+  }
   return refuse(ErrorCode::kUnknownModule, fmt::format("{}; {}", subject, known), std::move(names));
 }
 
@@ -35,7 +40,9 @@ std::unexpected<Failure> refuse(ErrorCode code, std::string message, std::vector
 std::vector<std::string> names_in(const control::InForce& in_force) {
   std::vector<std::string> names;
   names.reserve(in_force.slots.size());
-  for (const control::Slot& slot : in_force.slots) names.push_back(slot.name);
+  for (const control::Slot& slot : in_force.slots) {
+    if (!slot.is_removed()) names.push_back(slot.name);
+  }
   return names;
 }
 
@@ -44,6 +51,8 @@ std::string default_module(const control::InForce& in_force, const std::vector<s
       (in_force.slots.empty() || in_force.find(config_names.front()) != nullptr)) {
     return config_names.front();
   }
+  const auto first = std::ranges::find_if(in_force.slots, [](const auto& slot) { return !slot.is_removed(); });
+  if (first != in_force.slots.end()) return first->name;
   return in_force.slots.empty() ? std::string() : in_force.slots.front().name;
 }
 
@@ -53,6 +62,13 @@ Outcome<control::Slot> find_module(const control::InForce& in_force, const std::
   const control::Slot* slot = in_force.find(wanted);
   if (slot == nullptr) return unknown_module(wanted, in_force);
   return *slot;
+}
+
+Outcome<control::Slot> find_in_chain(const control::InForce& in_force, const std::vector<std::string>& config_names,
+                                     const std::optional<std::string>& name) {
+  auto slot = find_module(in_force, config_names, name);
+  if (slot && slot->is_removed()) return unknown_module(slot->name, in_force);
+  return slot;
 }
 
 Outcome<std::string> name_of_file(const Upload& upload, const Result<engine::ModuleInfo>& info,
@@ -68,7 +84,8 @@ Outcome<std::string> name_of_configuration(const Upload& upload, const control::
                                            const std::vector<std::string>& configurable) {
   if (!upload.config) return refuse(ErrorCode::kMissingFile, "The form has neither a file nor a config; send one");
   if (upload.name) {
-    if (in_force.find(*upload.name) == nullptr) return unknown_module(*upload.name, in_force);
+    const control::Slot* slot = in_force.find(*upload.name);
+    if (slot == nullptr || slot->is_removed()) return unknown_module(*upload.name, in_force);
     return *upload.name;
   }
   if (configurable.size() == 1) return configurable.front();

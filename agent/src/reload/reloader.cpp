@@ -11,17 +11,11 @@
 namespace secbeat::agent {
 namespace {
 
-constexpr std::size_t kMaxModules = 16;  // in the chain: each one costs every request a call
-constexpr std::uint32_t kRetryAfterSeconds = 1;
 constexpr std::uint64_t kNsPerMs = 1000000;
 
 std::string kind_of(const Upload& upload) {
   if (!upload.file) return "config";
   return upload.kind == UploadKind::kLoad ? "load" : "reload";
-}
-
-std::string label_or_null(const control::Version* version, const char* without) {
-  return version == nullptr ? without : version->label;
 }
 
 }  // namespace
@@ -39,17 +33,8 @@ ReloaderImpl::ReloaderImpl(const Config& config, control::Scoreboard& scoreboard
       committer_(*ledger_, store_, hub_) {}
 
 Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
-  Attempt attempt{.name = {},
-                  .kind = kind_of(upload),
-                  .reason = upload.reason,
-                  .origin = upload.origin,
-                  .received = upload.received,
-                  .requests_at_receipt = scoreboard_.total_requests(),
-                  .stages = {},
-                  .attempted = {},
-                  .sha256 = {},
-                  .config_sha256 = {}};
-  if (attempt.received == SteadyTime{}) attempt.received = clock_.steady();
+  Attempt attempt = new_attempt(kind_of(upload), upload.reason, upload.origin);
+  if (upload.received != SteadyTime{}) attempt.received = upload.received;
   attempt.stages.receive_ms = since_ms(attempt.received);
 
   if (upload.file && upload.file->size() > config_.max_module_bytes) {
@@ -62,16 +47,11 @@ Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   auto name = name_of(upload, info);
   if (!name) return std::unexpected(name.error());
   attempt.name = *name;
-  if (upload.mode == Mode::kApply && !config_.hot_reload_enabled) {
-    return std::unexpected(
-        fail_attempt(attempt, about(*name, {ErrorCode::kHotReloadDisabled, "Hot reload is disabled"})));
+  if (upload.mode == Mode::kApply) {
+    if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));
   }
-  auto turn = gate_.enter_upload();
-  if (!turn) {
-    Failure failure = about(*name, turn.error());
-    if (failure.error.code == ErrorCode::kReloadInProgress) failure.retry_after_seconds = kRetryAfterSeconds;
-    return std::unexpected(std::move(failure));
-  }
+  auto turn = enter(*name);
+  if (!turn) return std::unexpected(turn.error());
   auto done = run(upload, info, attempt, turn->cancel());
   collect_garbage();
   return done;
@@ -94,13 +74,9 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
   const control::InForce before = in_force();
   const control::Slot* slot = before.find(attempt.name);
   const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
-  const std::string serving = label_or_null(current, "none");
-  if (upload.expected_version && *upload.expected_version != serving) {
-    Failure conflict =
-        about(attempt.name, {ErrorCode::kVersionConflict,
-                             fmt::format("Version conflict: expected {}, got {}", *upload.expected_version, serving)});
-    if (upload.mode == Mode::kDryRun) return std::unexpected(std::move(conflict));
-    return std::unexpected(fail_attempt(attempt, std::move(conflict)));
+  if (auto lost = conflict(attempt.name, upload.expected_version)) {
+    if (upload.mode == Mode::kDryRun) return std::unexpected(*std::move(lost));
+    return std::unexpected(fail_attempt(attempt, *std::move(lost)));
   }
   auto candidate = candidate_of(upload, info, attempt.name, current);
   if (!candidate) return std::unexpected(about(attempt.name, candidate.error()));
@@ -121,7 +97,7 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
   if (auto refused = judged_by_gates(upload, attempt)) {
     return std::unexpected(fail_attempt(attempt, *std::move(refused)));
   }
-  if (slot == nullptr && before.slots.size() >= kMaxModules) {
+  if (!has_room_for(attempt.name, with_room_for(attempt.name, before, config_names_))) {
     return refuse(ErrorCode::kBadRequest,
                   fmt::format("The chain holds {} modules already, more would slow down every "
                               "request; replace one of them",

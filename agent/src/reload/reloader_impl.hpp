@@ -2,6 +2,7 @@
 //
 //   reloader.cpp           reload()
 //   reloader_rollback.cpp  rollback()
+//   reloader_remove.cpp    remove()
 //   reloader_steps.cpp     what they share: check, prepare, bring into force, record
 //   reloader_open.cpp      what happens at start
 //   reloader_views.cpp     questions
@@ -62,6 +63,7 @@ class ReloaderImpl final : public Reloader {
 
   Outcome<ReloadResult> reload(const Upload& upload) override;
   Outcome<RollbackResult> rollback(const Rollback& rollback) override;
+  Outcome<RemovalResult> remove(const Removal& removal) override;
   Outcome<VersionView> version(const std::optional<std::string>& name) const override;
   [[nodiscard]] std::vector<VersionView> modules() const override;
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;
@@ -105,7 +107,18 @@ class ReloaderImpl final : public Reloader {
   Outcome<RollbackResult> go_back(const control::Slot& slot, control::Version target, Attempt& attempt,
                                   const control::InForce& before);
 
-  // reloader_steps.cpp: shared by reload, rollback and start
+  // reloader_remove.cpp
+  Outcome<RemovalResult> take_out(const control::Slot& slot, const Removal& removal, Attempt& attempt,
+                                  const control::InForce& before);
+
+  // reloader_steps.cpp: shared by reload, rollback, removal and start
+  [[nodiscard]] Attempt new_attempt(std::string kind, std::string reason, const Origin& origin) const;
+  // Why nothing but a rollback may change what is in force; recorded.
+  std::optional<Failure> forbidden(Attempt& attempt);
+  // The turn of an operation that stands back for others.
+  Outcome<OperationGate::Turn> enter(const std::string& name);
+  [[nodiscard]] std::optional<Failure> conflict(const std::string& name,
+                                                const std::optional<std::string>& expected_version) const;
   Result<Checked> check(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
                         const CancelToken& cancel);
   Result<Prepared> prepare(const Candidate& candidate, const Checked& checked, const Attempt& attempt,

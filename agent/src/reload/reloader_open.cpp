@@ -45,6 +45,8 @@ Result<void> ReloaderImpl::start() {
     if (const control::Version* current = slot.current_version()) {
       const control::Version version = *current;
       slot = with_current(slot, version, line(), config_.keep_previous_versions);
+    } else {
+      slot = without_current(slot, config_.keep_previous_versions);
     }
   }
   auto intents = load_missing(*modules, document);
@@ -200,7 +202,11 @@ void ReloaderImpl::tell_differences(const std::vector<InitialModule>& modules, c
     const auto module = std::ranges::find(modules, slot.name, &InitialModule::name);
     const control::Version* current = slot.current_version();
     const Candidate* candidate = module == modules.end() || !module->candidate ? nullptr : &*module->candidate;
-    if (module == modules.end()) {
+    if (slot.is_removed()) {
+      if (module == modules.end()) continue;
+      spdlog::info("{} is named in {} and was removed while the node ran; it stays removed, roll it back or upload it",
+                   slot.name, config_.file.string());
+    } else if (module == modules.end()) {
       spdlog::info("{} is in force and not named in {}: it was added while the node ran", slot.name,
                    config_.file.string());
     } else if (candidate == nullptr) {

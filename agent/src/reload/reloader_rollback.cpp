@@ -41,16 +41,7 @@ Failure with_names(Failure failure, const Failure& reason) {
 }  // namespace
 
 Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
-  Attempt attempt{.name = {},
-                  .kind = "rollback",
-                  .reason = rollback.reason,
-                  .origin = rollback.origin,
-                  .received = clock_.steady(),
-                  .requests_at_receipt = scoreboard_.total_requests(),
-                  .stages = {},
-                  .attempted = {},
-                  .sha256 = {},
-                  .config_sha256 = {}};
+  Attempt attempt = new_attempt("rollback", rollback.reason, rollback.origin);
   auto slot = find_module(in_force(), config_names_, rollback.name);
   if (!slot) return std::unexpected(slot.error());
   attempt.name = slot->name;

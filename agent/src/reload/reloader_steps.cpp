@@ -11,6 +11,7 @@
 namespace secbeat::agent {
 namespace {
 
+constexpr std::uint32_t kRetryAfterSeconds = 1;
 constexpr std::size_t kMaxEarlier = 16;  // generations that a slow worker may still serve
 
 }  // namespace
@@ -23,6 +24,40 @@ Error no_worker() {
 Error without_configure(const std::string& name) {
   return {ErrorCode::kConfigureFailed,
           fmt::format("{} takes no configuration: the module does not export configure", name)};
+}
+
+Attempt ReloaderImpl::new_attempt(std::string kind, std::string reason, const Origin& origin) const {
+  return {.name = {},
+          .kind = std::move(kind),
+          .reason = std::move(reason),
+          .origin = origin,
+          .received = clock_.steady(),
+          .requests_at_receipt = scoreboard_.total_requests(),
+          .stages = {},
+          .attempted = {},
+          .sha256 = {},
+          .config_sha256 = {}};
+}
+
+std::optional<Failure> ReloaderImpl::forbidden(Attempt& attempt) {
+  if (config_.hot_reload_enabled) return std::nullopt;
+  return fail_attempt(attempt, about(attempt.name, {ErrorCode::kHotReloadDisabled, "Hot reload is disabled"}));
+}
+
+Outcome<OperationGate::Turn> ReloaderImpl::enter(const std::string& name) {
+  auto turn = gate_.enter_upload();
+  if (turn) return *std::move(turn);
+  Failure failure = about(name, turn.error());
+  if (failure.error.code == ErrorCode::kReloadInProgress) failure.retry_after_seconds = kRetryAfterSeconds;
+  return std::unexpected(std::move(failure));
+}
+
+std::optional<Failure> ReloaderImpl::conflict(const std::string& name,
+                                              const std::optional<std::string>& expected_version) const {
+  const std::string serving = current_label(in_force(), name).value_or("none");
+  if (!expected_version || *expected_version == serving) return std::nullopt;
+  return about(name, {ErrorCode::kVersionConflict,
+                      fmt::format("Version conflict: expected {}, got {}", *expected_version, serving)});
 }
 
 Result<Checked> ReloaderImpl::check(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
@@ -70,7 +105,8 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
 
   const control::Slot* found = before.find(candidate.name);
   control::Slot slot = found != nullptr ? *found : empty_slot(candidate.name, config_, config_names_);
-  const std::uint64_t replaced = slot.current;
+  // After a removal the line goes on from what was removed.
+  const std::uint64_t replaced = slot.is_removed() ? slot.previous : slot.current;
   const control::Version version{.id = numbers->version_id,
                                  .label = label->label,
                                  .sha256 = candidate.sha256,
@@ -81,7 +117,8 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
   const Line line = [&](std::uint64_t id) { return id == version.id ? replaced : ledger_->previous_id(id); };
 
   Prepared prepared;
-  prepared.next = with_slot(before, with_current(std::move(slot), version, line, config_.keep_previous_versions));
+  prepared.next = with_slot(with_room_for(candidate.name, before, config_names_),
+                            with_current(std::move(slot), version, line, config_.keep_previous_versions));
   prepared.next.generation = numbers->generation;
   prepared.intent.row = row_of(attempt);
   prepared.intent.version_id = version.id;

@@ -53,7 +53,7 @@ bool ReloaderImpl::ready() const {
 
 Outcome<VersionView> ReloaderImpl::version(const std::optional<std::string>& name) const {
   const control::InForce now = in_force();
-  auto slot = find_module(now, config_names_, name);
+  auto slot = find_in_chain(now, config_names_, name);
   if (!slot) return std::unexpected(slot.error());
   return view_of(*slot, now, hub_.workers());
 }
@@ -63,7 +63,9 @@ std::vector<VersionView> ReloaderImpl::modules() const {
   const std::vector<WorkerStatus> workers = hub_.workers();
   std::vector<VersionView> views;
   views.reserve(now.slots.size());
-  for (const control::Slot& slot : now.slots) views.push_back(view_of(slot, now, workers));
+  for (const control::Slot& slot : now.slots) {
+    if (!slot.is_removed()) views.push_back(view_of(slot, now, workers));
+  }
   return views;
 }
 

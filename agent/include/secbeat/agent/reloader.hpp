@@ -3,7 +3,7 @@
 // One operation at a time changes what is in force; a rollback cancels a compile that is under way and waits
 // only for a commit. docs/life_of_a_reload.md follows one reload through it.
 //
-// Thread safety: every method may be called from any thread; reload() and rollback() block their caller.
+// Thread safety: every method may be called from any thread; reload(), rollback() and remove() block their caller.
 #pragma once
 
 #include <cstdint>
@@ -97,12 +97,31 @@ struct Rollback {
 struct RollbackResult {
   std::string name;
   std::string rolled_back_to;
-  std::string from_version;
+  std::string from_version;  // empty: the module was removed
   std::string reason;
   std::uint64_t downtime_ms = 0;
   std::uint64_t max_pause_us = 0;
   std::uint64_t generation = 0;
   WorkerCount workers;
+};
+
+struct Removal {
+  std::string name;
+  std::optional<std::string> expected_version;
+  std::string reason;
+  Origin origin;
+};
+
+struct RemovalResult {
+  std::string name;
+  std::string removed_version;
+  std::string reason;
+  std::uint64_t downtime_ms = 0;
+  std::uint64_t max_pause_us = 0;
+  std::uint64_t generation = 0;
+  WorkerCount workers;
+  std::vector<std::string> modules;  // that requests still meet
+  std::vector<std::string> warnings;
 };
 
 struct WorkerVersion {
@@ -177,7 +196,10 @@ class Reloader {
   virtual ~Reloader() = default;
 
   virtual Outcome<ReloadResult> reload(const Upload& upload) = 0;
+  // Of a module that was removed: back to its place in the chain.
   virtual Outcome<RollbackResult> rollback(const Rollback& rollback) = 0;
+  // Takes a module out of the chain. Its versions stay loaded for a rollback, as those before a reload do.
+  virtual Outcome<RemovalResult> remove(const Removal& removal) = 0;
 
   virtual Outcome<VersionView> version(const std::optional<std::string>& name) const = 0;
   [[nodiscard]] virtual std::vector<VersionView> modules() const = 0;  // in the order of the chain
@@ -190,7 +212,7 @@ class Reloader {
   [[nodiscard]] virtual control::InForce in_force() const = 0;
   // Label of a version by id, also of one that has left; empty when it was never known.
   [[nodiscard]] virtual std::string label_of(std::uint64_t version_id) const = 0;
-  // All live workers serve what is in force, and there is something in force.
+  // All live workers serve what is in force, and there is something in force (not after the last module was removed).
   [[nodiscard]] virtual bool ready() const = 0;
 
   // Ends a compile that is under way; later calls answer kShuttingDown.

@@ -38,18 +38,20 @@ struct Version {
   bool operator==(const Version&) const = default;
 };
 
-// One place in the chain.
+// One place in the chain. A module that was removed keeps its place without a current version: requests do not meet
+// it, and its versions stay loaded for the way back.
 struct Slot {
   std::string name;
   OnError on_error = OnError::kPrevious;
   engine::Limits limits;
   std::uint64_t current = 0;      // id of the version that decides; 0: none
-  std::uint64_t previous = 0;     // id of the version that a failing request falls back to; 0: none
+  std::uint64_t previous = 0;     // id of the version that a failing request or a rollback goes back to; 0: none
   std::vector<Version> versions;  // every version that stays loaded, newest first
 
   [[nodiscard]] const Version* find(std::uint64_t id) const noexcept;
   [[nodiscard]] const Version* current_version() const noexcept { return find(current); }
   [[nodiscard]] const Version* previous_version() const noexcept { return find(previous); }
+  [[nodiscard]] bool is_removed() const noexcept { return current == 0; }
 
   bool operator==(const Slot&) const = default;
 };
