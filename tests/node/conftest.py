@@ -24,6 +24,10 @@ def make_node(build, folder, upstream):
     yield make
     for node in nodes:
         node.clean_up()
+    for node in nodes:
+        log = node.log.read_text(errors="replace") if node.log.exists() else ""
+        undocumented = [line for line in log.splitlines() if "which is not documented" in line]
+        assert not undocumented, undocumented
 
 
 @pytest.fixture

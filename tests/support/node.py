@@ -15,6 +15,7 @@ import uuid
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
+from support.contract import Contract
 from support.processes import free_port, wait_for
 
 UPLOAD_TIMEOUT = 60  # seconds until a client gives up; no test expects to come near it
@@ -88,7 +89,7 @@ class Node:
         self.site_port, self.api_port = free_port(), free_port()
         self.data, self.state = self.folder / "data", self.folder / "state"
         self.log = self.folder / "node.log"
-        self.process = None
+        self.process, self.contract = None, None
         self.tables = {
             "waf.wasm": {"module": str(module)} if module else {},
             "waf.wasm.reload": {"max_reload_frequency_seconds": 0},
@@ -183,14 +184,22 @@ class Node:
     def site(self, path="/", method="GET", headers=None, body=None):
         return http_request(self.site_port, method, path, headers, body)
 
+    def api(self, method, path, headers=None, body=None):
+        """An answer of the API, which is one that its document promises."""
+        answer = http_request(self.api_port, method, path, headers, body)
+        if self.contract is None:
+            self.contract = Contract(http_request(self.api_port, "GET", "/openapi.json").json)
+        self.contract.check(method, path, answer)
+        return answer
+
     def get(self, path):
-        return http_request(self.api_port, "GET", path)
+        return self.api("GET", path)
 
     def post(self, path, body=None, headers=None):
-        return http_request(self.api_port, "POST", path, headers, body)
+        return self.api("POST", path, headers, body)
 
     def delete(self, path):
-        return http_request(self.api_port, "DELETE", path)
+        return self.api("DELETE", path)
 
     def remove(self, name, **query):
         return self.delete(f"/api/v1/wasm/modules/{quote(name, safe='')}" + (f"?{urlencode(query)}" if query else ""))

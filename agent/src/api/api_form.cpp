@@ -214,17 +214,20 @@ OrRefusal<bool> take_boolean(Form& form, std::string_view name) {
                 {{"field", name}});
 }
 
+OrRefusal<std::uint32_t> read_limit(const HttpRequest& request) {
+  const auto text = request.parameter("limit");
+  if (!text) return Page{}.limit;
+  const auto limit = whole_number<std::uint32_t>(*text);
+  if (limit && *limit >= 1 && *limit <= kMaxLimit) return *limit;
+  return refuse(ErrorCode::kBadRequest,
+                fmt::format("\"limit\" must be a whole number from 1 to {}, not \"{}\"", kMaxLimit, shown(*text)),
+                {{"field", "limit"}});
+}
+
 OrRefusal<Page> read_page(const HttpRequest& request) {
-  Page page;
-  if (const auto text = request.parameter("limit")) {
-    const auto limit = whole_number<std::uint32_t>(*text);
-    if (!limit || *limit < 1 || *limit > kMaxLimit) {
-      return refuse(ErrorCode::kBadRequest,
-                    fmt::format("\"limit\" must be a whole number from 1 to {}, not \"{}\"", kMaxLimit, shown(*text)),
-                    {{"field", "limit"}});
-    }
-    page.limit = *limit;
-  }
+  const auto limit = read_limit(request);
+  if (!limit) return std::unexpected(limit.error());
+  Page page{.limit = *limit, .before = std::nullopt};
   if (const auto text = request.parameter("before")) {
     page.before = whole_number<std::int64_t>(*text);
     if (!page.before || *page.before < 1) {

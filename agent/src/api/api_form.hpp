@@ -35,7 +35,8 @@ OrRefusal<std::optional<std::string>> take_text(Form& form, std::string_view nam
 // "true" or "false", nothing else; false where it is not given.
 OrRefusal<bool> take_boolean(Form& form, std::string_view name);
 
-// The parameters `limit` and `before`.
+// The parameter `limit`, and with `before` the page that starts there.
+OrRefusal<std::uint32_t> read_limit(const HttpRequest& request);
 OrRefusal<Page> read_page(const HttpRequest& request);
 // Moments such as 2025-11-24T01:00:03Z, 2025-11-24T01:00:03.5+01:00, or seconds back from `now`.
 OrRefusal<SystemTime> read_since(std::string_view text, SystemTime now);

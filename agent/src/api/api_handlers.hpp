@@ -3,8 +3,7 @@
 // Thread safety: free functions; the context's members may be used from any thread.
 #pragma once
 
-#include <array>
-#include <string_view>
+#include <cstddef>
 
 #include "api_message.hpp"
 #include "secbeat/agent/api_server.hpp"
@@ -13,13 +12,6 @@ namespace secbeat::agent {
 
 // A configuration of hundreds of rules has some 100 KiB.
 inline constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20U;
-
-// The fields of reload, load and validate, and of rollback.
-inline constexpr std::array<std::string_view, 7> kUploadFields = {"file",   "name",    "config", "expected_version",
-                                                                  "reason", "dry_run", "force"};
-inline constexpr std::array<std::string_view, 6> kValidateFields = {"file",   "name", "config", "expected_version",
-                                                                    "reason", "force"};
-inline constexpr std::array<std::string_view, 3> kRollbackFields = {"name", "to_version", "reason"};
 
 // api_reload.cpp
 HttpResponse handle_reload(const ApiContext& context, HttpRequest& request);
@@ -41,5 +33,8 @@ HttpResponse handle_requests(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_metrics(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_healthz(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_readyz(const ApiContext& context, HttpRequest& request);
+
+// api_openapi.cpp
+HttpResponse handle_openapi(const ApiContext& context, HttpRequest& request);
 
 }  // namespace secbeat::agent

@@ -1,5 +1,10 @@
 #include "api_message.hpp"
 
+#include <algorithm>
+#include <stdexcept>
+
+#include "api_routes.hpp"
+
 namespace secbeat::agent {
 
 std::optional<std::string_view> HttpRequest::header(const std::string& lower_case_name) const {
@@ -9,6 +14,9 @@ std::optional<std::string_view> HttpRequest::header(const std::string& lower_cas
 }
 
 std::optional<std::string_view> HttpRequest::parameter(std::string_view name) const {
+  if (route != nullptr && std::ranges::find(route->query, name, &Input::name) == route->query.end()) {
+    throw std::logic_error("the route of " + path + " names no parameter " + std::string(name));
+  }
   for (const auto& [key, value] : query) {
     if (key == name) return value;
   }
@@ -25,7 +33,9 @@ HttpResponse json_response(const Json& document, int status) {
 HttpResponse error_response(const Error& error, const Json& extra) {
   Json document{{"success", false}, {"error", error.message}, {"code", word_of(error.code)}};
   document.update(extra);
-  return json_response(document, http_status_of(error.code));
+  HttpResponse response = json_response(document, http_status_of(error.code));
+  response.code = error.code;
+  return response;
 }
 
 }  // namespace secbeat::agent

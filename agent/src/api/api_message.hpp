@@ -18,6 +18,8 @@
 
 namespace secbeat::agent {
 
+struct Route;
+
 using Json = nlohmann::ordered_json;
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
@@ -28,9 +30,11 @@ struct HttpRequest {
   std::map<std::string, std::string> headers;  // those that the API reads, names in lower case
   std::string body;
   std::string request_id;
-  SteadyTime received;  // when its headers had come
+  SteadyTime received;           // when its headers had come
+  const Route* route = nullptr;  // that answers it; null: none, or a test of a part
 
   [[nodiscard]] std::optional<std::string_view> header(const std::string& lower_case_name) const;
+  // Throws std::logic_error for one that the route does not name: nobody could send it.
   [[nodiscard]] std::optional<std::string_view> parameter(std::string_view name) const;
 };
 
@@ -39,6 +43,7 @@ struct HttpResponse {
   std::string body;
   std::string content_type = "application/json";
   Pairs headers;
+  std::optional<ErrorCode> code;  // of an error
 };
 
 // A value, or the answer that refuses the request.

@@ -3,11 +3,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 
+#include "api_documents.hpp"
 #include "api_form.hpp"
-#include "api_handlers.hpp"
-#include "api_json.hpp"
+#include "api_routes.hpp"
 #include "metrics.hpp"
 
 namespace secbeat::agent {
@@ -16,8 +15,19 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kDefaultWindow = 300s;
-constexpr std::array<std::string_view, 3> kVerdicts = {"block", "log", "rate_limit"};
-constexpr std::array<std::string_view, 5> kErrorKinds = {"trap", "deadline", "memory", "bad_verdict", "no_instance"};
+
+// Where errors of this kind are counted; null for a kind of a newer worker.
+std::uint64_t* total_of(ErrorTotals& totals, std::string_view kind) {
+  const std::pair<std::string_view, std::uint64_t*> places[] = {{"trap", &totals.trap},
+                                                                {"deadline", &totals.deadline},
+                                                                {"memory", &totals.memory},
+                                                                {"bad_verdict", &totals.bad_verdict},
+                                                                {"no_instance", &totals.no_instance}};
+  for (const auto& [word, place] : places) {
+    if (word == kind) return place;
+  }
+  return nullptr;
+}
 
 // Why the node is not ready; empty where nothing is seen to be wrong.
 std::vector<std::string> reasons_against(const ApiContext& context) {
@@ -43,8 +53,8 @@ std::vector<std::string> reasons_against(const ApiContext& context) {
 }  // namespace
 
 HttpResponse handle_errors(const ApiContext& context, HttpRequest& request) {
-  const auto page = read_page(request);
-  if (!page) return page.error();
+  const auto limit = read_limit(request);
+  if (!limit) return limit.error();
   const SystemTime now = context.clock.now();
   SystemTime since = now - kDefaultWindow;
   if (const auto text = request.parameter("since")) {
@@ -61,40 +71,38 @@ HttpResponse handle_errors(const ApiContext& context, HttpRequest& request) {
     if (!known && known.error().error.code == ErrorCode::kUnknownModule) return failure_response(known.error());
   }
 
-  Json totals;
-  for (const std::string_view kind : kErrorKinds) totals[kind] = 0;
-  Json list = Json::array();
-  for (const ErrorRow& row : rows) {
-    const std::string label = context.reloader.label_of(row.version_id);
+  ErrorPage answer;
+  answer.module = module;
+  answer.version = version ? std::optional<std::string>(*version) : std::nullopt;
+  answer.window_seconds =
+      std::chrono::floor<std::chrono::seconds>(std::max(now - since, SystemTime::duration(0))).count();
+  for (ErrorRow& row : rows) {
+    std::string label = context.reloader.label_of(row.version_id);
     if (version && label != *version) continue;
-    if (totals.contains(row.kind)) totals[row.kind] = totals[row.kind].get<std::uint64_t>() + row.count;
-    if (list.size() < page->limit) list.push_back(to_document(row, label));
+    if (std::uint64_t* total = total_of(answer.totals, row.kind)) *total += row.count;
+    if (answer.errors.size() < *limit) answer.errors.push_back({std::move(row), std::move(label)});
   }
-  const auto window = std::chrono::floor<std::chrono::seconds>(std::max(now - since, SystemTime::duration(0)));
-  return json_response({{"module", name ? Json(*name) : Json()},
-                        {"version", version ? Json(*version) : Json()},
-                        {"window_seconds", window.count()},
-                        {"totals", std::move(totals)},
-                        {"errors", std::move(list)}});
+  return json_response(to_document(answer));
 }
 
 HttpResponse handle_requests(const ApiContext& context, HttpRequest& request) {
-  const auto page = read_page(request);
-  if (!page) return page.error();
+  const auto limit = read_limit(request);
+  if (!limit) return limit.error();
   std::optional<std::string> verdict;
   if (const auto text = request.parameter("verdict")) {
     verdict = *text;
-    if (std::ranges::find(kVerdicts, *text) == kVerdicts.end()) {
+    if (std::ranges::find(kVerdictWords, *text) == std::end(kVerdictWords)) {
       return error_response({ErrorCode::kBadRequest, fmt::format("\"verdict\" must be one of {}, not \"{}\"",
-                                                                 fmt::join(kVerdicts, ", "), shown(*text))},
-                            {{"field", "verdict"}, {"known", kVerdicts}});
+                                                                 fmt::join(kVerdictWords, ", "), shown(*text))},
+                            {{"field", "verdict"}, {"known", kVerdictWords}});
     }
   }
-  Json list = Json::array();
-  for (const RequestRow& row : context.events.requests(verdict, page->limit)) {
-    list.push_back(to_document(row, context.reloader.label_of(row.version_id)));
+  RequestPage answer;
+  for (RequestRow& row : context.events.requests(verdict, *limit)) {
+    std::string label = context.reloader.label_of(row.version_id);
+    answer.requests.push_back({std::move(row), std::move(label)});
   }
-  return json_response({{"requests", std::move(list)}});
+  return json_response(to_document(answer));
 }
 
 HttpResponse handle_metrics(const ApiContext& context, HttpRequest&) {
@@ -104,10 +112,10 @@ HttpResponse handle_metrics(const ApiContext& context, HttpRequest&) {
   return response;
 }
 
-HttpResponse handle_healthz(const ApiContext&, HttpRequest&) { return json_response({{"status", "ok"}}); }
+HttpResponse handle_healthz(const ApiContext&, HttpRequest&) { return json_response(to_document(Health{"ok"})); }
 
 HttpResponse handle_readyz(const ApiContext& context, HttpRequest&) {
-  if (context.reloader.ready()) return json_response({{"status", "ready"}});
+  if (context.reloader.ready()) return json_response(to_document(Health{"ready"}));
   auto reasons = reasons_against(context);
   if (reasons.empty()) reasons.emplace_back("workers are being brought to what is in force");
   return error_response({ErrorCode::kNotReady, fmt::format("Not ready: {}", fmt::join(reasons, "; "))},

@@ -1,9 +1,9 @@
 // GET /api/v1/wasm/{version,history,modules,versions,versions/{sha256}}
 #include <algorithm>
 
+#include "api_documents.hpp"
 #include "api_form.hpp"
-#include "api_handlers.hpp"
-#include "api_json.hpp"
+#include "api_routes.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -29,32 +29,27 @@ HttpResponse handle_version(const ApiContext& context, HttpRequest& request) {
 HttpResponse handle_history(const ApiContext& context, HttpRequest& request) {
   const auto page = read_page(request);
   if (!page) return page.error();
-  const auto rows = context.reloader.history(name_of(request), *page);
+  auto rows = context.reloader.history(name_of(request), *page);
   if (!rows) return failure_response(rows.error());
-  Json list = Json::array();
-  for (const HistoryRow& row : *rows) list.push_back(to_document(row));
-  // A full page may have older rows behind it; `before` with this id asks for them.
-  const Json next = rows->size() == page->limit ? Json(rows->back().id) : Json();
-  return json_response({{"reloads", std::move(list)}, {"next_before", next}});
+  HistoryPage answer{.reloads = *std::move(rows), .next_before = {}};
+  // A full page may have older rows behind it.
+  if (answer.reloads.size() == page->limit) answer.next_before = answer.reloads.back().id;
+  return json_response(to_document(answer));
 }
 
 HttpResponse handle_modules(const ApiContext& context, HttpRequest&) {
-  Json list = Json::array();
-  for (const VersionView& view : context.reloader.modules()) list.push_back(to_module_document(view));
-  return json_response({{"modules", std::move(list)}});
+  return json_response(to_document(ModuleList{context.reloader.modules()}));
 }
 
 HttpResponse handle_versions(const ApiContext& context, HttpRequest& request) {
-  const auto page = read_page(request);
-  if (!page) return page.error();
-  const auto versions = context.reloader.versions(name_of(request));
+  const auto limit = read_limit(request);
+  if (!limit) return limit.error();
+  auto versions = context.reloader.versions(name_of(request));
   if (!versions) return failure_response(versions.error());
-  Json list = Json::array();
-  for (const KnownVersion& version : *versions) {
-    if (list.size() == page->limit) break;
-    list.push_back(to_document(version));
-  }
-  return json_response({{"versions", std::move(list)}, {"total", versions->size()}});
+  VersionPage answer{.versions = *std::move(versions), .total = 0};
+  answer.total = answer.versions.size();
+  if (answer.versions.size() > *limit) answer.versions.resize(*limit);
+  return json_response(to_document(answer));
 }
 
 HttpResponse handle_module_bytes(const ApiContext& context, HttpRequest& request) {

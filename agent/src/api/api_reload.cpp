@@ -1,9 +1,9 @@
 // POST /api/v1/wasm/{reload,load,validate,rollback}, DELETE /api/v1/wasm/modules/{name}
 #include <fmt/format.h>
 
+#include "api_documents.hpp"
 #include "api_form.hpp"
-#include "api_handlers.hpp"
-#include "api_json.hpp"
+#include "api_routes.hpp"
 #include "secbeat/engine/module_info.hpp"
 
 namespace secbeat::agent {
@@ -57,12 +57,12 @@ OrRefusal<void> check_parts(const Config& config, const Upload& upload) {
   return upload.config ? check_configuration(*upload.config) : OrRefusal<void>{};
 }
 
-OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request, std::span<const std::string_view> fields) {
+OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request) {
   if (request.body.empty()) {
     return refuse(ErrorCode::kMissingFile,
                   "The request has no body; send the module as the field \"file\" of multipart/form-data");
   }
-  auto form = read_multipart(request, fields);
+  auto form = read_multipart(request, names_of(request.route->fields));
   if (!form) return std::unexpected(form.error());
   std::string().swap(request.body);  // the form has the bytes; a large module need not be held twice
   auto texts = read_texts(*form, "expected_version");
@@ -99,7 +99,7 @@ HttpResponse answer_upload(const ApiContext& context, const Upload& upload) {
 }
 
 HttpResponse handle_upload(const ApiContext& context, HttpRequest& request, UploadKind kind) {
-  auto upload = read_upload(context.config, request, kUploadFields);
+  auto upload = read_upload(context.config, request);
   if (!upload) return upload.error();
   upload->kind = kind;
   return answer_upload(context, *upload);
@@ -116,14 +116,14 @@ HttpResponse handle_load(const ApiContext& context, HttpRequest& request) {
 }
 
 HttpResponse handle_validate(const ApiContext& context, HttpRequest& request) {
-  auto upload = read_upload(context.config, request, kValidateFields);
+  auto upload = read_upload(context.config, request);
   if (!upload) return upload.error();
   upload->mode = Mode::kDryRun;
   return answer_upload(context, *upload);
 }
 
 HttpResponse handle_rollback(const ApiContext& context, HttpRequest& request) {
-  auto form = read_any_form(request, kRollbackFields);
+  auto form = read_any_form(request, names_of(request.route->fields));
   if (!form) return form.error();
   auto texts = read_texts(*form, "to_version");
   if (!texts) return texts.error();
@@ -138,7 +138,10 @@ HttpResponse handle_rollback(const ApiContext& context, HttpRequest& request) {
 }
 
 HttpResponse handle_remove(const ApiContext& context, HttpRequest& request) {
-  Form query(request.query.begin(), request.query.end());
+  Form query;
+  for (const std::string_view name : names_of(request.route->query)) {
+    if (const auto value = request.parameter(name)) query.emplace(name, *value);
+  }
   auto texts = read_texts(query, "expected_version");
   if (!texts) return texts.error();
   Removal removal;

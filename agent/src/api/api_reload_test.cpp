@@ -185,23 +185,6 @@ TEST_F(ApiReload, ListsWorkersThatDidNotFollow) {
                                                   R"("code":"memory_limit"}])"));
 }
 
-TEST_F(ApiReload, AnswersEveryCodeOfTheTableWithItsStatus) {
-  constexpr ErrorCode kAll[] = {
-#define SECBEAT_X(enumerator, word, http_status) ErrorCode::enumerator,
-      SECBEAT_ERROR_CODES(SECBEAT_X)
-#undef SECBEAT_X
-  };
-  ErrorCode code = ErrorCode::kInternal;
-  reloader_.on_reload = [&](const Upload&) { return std::unexpected(failure_of(code, "x")); };
-  start();
-  for (const ErrorCode each : kAll) {
-    code = each;
-    const Answer answer = upload("/api/v1/wasm/reload", {{"file", "bytes"}});
-    EXPECT_EQ(answer.status, http_status_of(each));
-    EXPECT_EQ(answer.json()["code"], word_of(each));
-  }
-}
-
 TEST_F(ApiReload, AnExceptionIsAnInternalErrorAndNoMore) {
   reloader_.on_reload = [](const Upload&) -> Outcome<ReloadResult> { throw std::runtime_error("secret detail"); };
   spdlog_off();

@@ -5,7 +5,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cassert>
 #include <charconv>
+#include <set>
 
 #include "api_form.hpp"
 #include "multipart.hpp"
@@ -16,34 +18,9 @@ namespace {
 // A body of a few short fields; also what is read and thrown away with a GET.
 constexpr std::size_t kSmallBody = std::size_t{64} * 1024;
 
-constexpr std::array<std::string_view, 1> kName = {"name"};
-constexpr std::array<std::string_view, 2> kRemove = {"expected_version", "reason"};
-constexpr std::array<std::string_view, 3> kHistory = {"name", "limit", "before"};
-constexpr std::array<std::string_view, 2> kVersions = {"name", "limit"};
-constexpr std::array<std::string_view, 4> kErrors = {"name", "version", "since", "limit"};
-constexpr std::array<std::string_view, 2> kRequests = {"verdict", "limit"};
-
-constexpr Route kRoutes[] = {
-    {"POST", "/api/v1/wasm/reload", handle_reload, Lane::kWork, BodyKind::kUpload},
-    {"POST", "/api/v1/wasm/load", handle_load, Lane::kWork, BodyKind::kUpload},
-    {"POST", "/api/v1/wasm/validate", handle_validate, Lane::kWork, BodyKind::kUpload},
-    {"POST", "/api/v1/wasm/rollback", handle_rollback, Lane::kRollback, BodyKind::kFields},
-    {"GET", "/api/v1/wasm/version", handle_version, Lane::kInline, BodyKind::kNone, kName},
-    {"GET", "/api/v1/wasm/history", handle_history, Lane::kInline, BodyKind::kNone, kHistory},
-    {"GET", "/api/v1/wasm/errors", handle_errors, Lane::kInline, BodyKind::kNone, kErrors},
-    {"GET", "/api/v1/wasm/modules", handle_modules},
-    {"DELETE", "/api/v1/wasm/modules/{}", handle_remove, Lane::kWork, BodyKind::kNone, kRemove},
-    {"GET", "/api/v1/wasm/versions", handle_versions, Lane::kInline, BodyKind::kNone, kVersions},
-    {"GET", "/api/v1/wasm/versions/{}", handle_module_bytes},
-    {"GET", "/api/v1/requests", handle_requests, Lane::kInline, BodyKind::kNone, kRequests},
-    {"GET", "/metrics", handle_metrics},
-    {"GET", "/healthz", handle_healthz},
-    {"GET", "/readyz", handle_readyz},
-};
-
 bool matches(std::string_view pattern, std::string_view path) {
-  if (!pattern.ends_with("{}")) return path == pattern;
-  pattern.remove_suffix(2);
+  if (!pattern.ends_with("}")) return path == pattern;
+  pattern.remove_suffix(pattern.size() - pattern.rfind('{'));
   if (!path.starts_with(pattern)) return false;
   path.remove_prefix(pattern.size());
   return !path.empty() && path.find('/') == std::string_view::npos;
@@ -91,11 +68,49 @@ OrRefusal<void> check_media_type(const Route& route, const HttpRequest& request)
   return {};
 }
 
+// What every route of this kind can answer.
+void add_common(const Route& route, std::set<ErrorCode>& codes) {
+  codes.insert({ErrorCode::kUnknownField, ErrorCode::kTooLarge, ErrorCode::kShuttingDown});
+  if (!route.query.empty()) codes.insert(ErrorCode::kBadRequest);
+  if (!route.in_path.empty()) codes.insert(ErrorCode::kNotFound);
+  if (route.method != "GET") codes.insert(ErrorCode::kForbidden);
+  if (route.lane != Lane::kInline) codes.insert(ErrorCode::kBusy);
+  if (route.body == BodyKind::kNone) return;
+  codes.insert({ErrorCode::kBadRequest, ErrorCode::kBadMultipart, ErrorCode::kUnsupportedMediaType});
+  codes.insert(route.body == BodyKind::kUpload ? ErrorCode::kMissingFile : ErrorCode::kBadJson);
+}
+
+// The answer as the route's documentation has it. A code that is not in it is a fault of the table or of the handler;
+// an error of the node itself is still told, as one.
+HttpResponse as_documented(const Route& route, HttpResponse response) {
+  if (!response.code) return response;
+  const std::vector<ErrorCode> known = codes_of(route);
+  if (std::ranges::find(known, *response.code) != known.end()) return response;
+  if (response.status == 500) {
+    return error_response({ErrorCode::kInternal, Json::parse(response.body).value("error", std::string())});
+  }
+  spdlog::error("api: {} answers {}, which is not documented", route.operation, word_of(*response.code));
+  assert(!"a route answers what its table entry does not name");
+  return response;
+}
+
 }  // namespace
+
+std::vector<ErrorCode> codes_of(const Route& route) {
+  std::set<ErrorCode> codes(route.errors.begin(), route.errors.end());
+  add_common(route, codes);
+  return {codes.begin(), codes.end()};
+}
+
+std::vector<std::string_view> names_of(std::span<const Input> inputs) {
+  std::vector<std::string_view> names;
+  for (const Input& input : inputs) names.push_back(input.name);
+  return names;
+}
 
 OrRefusal<const Route*> find_route(std::string_view method, std::string_view path) {
   std::vector<std::string_view> allowed;
-  for (const Route& route : kRoutes) {
+  for (const Route& route : all_routes()) {
     if (!matches(route.path, path)) continue;
     if (serves(route, method)) return &route;
     allowed.push_back(route.method);
@@ -116,11 +131,11 @@ std::size_t body_limit(const Route& route, const Config& config) {
   return route.body == BodyKind::kUpload ? config.max_module_bytes + kMaxConfigBytes + kSmallBody : kSmallBody;
 }
 
-OrRefusal<void> check_head(const Route& route, const HttpRequest& request, const Config& config) {
+static OrRefusal<void> refuse_by_head(const Route& route, const HttpRequest& request, const Config& config) {
   if (is_from_another_site(request)) {
     return refuse(ErrorCode::kForbidden, "A page of another site sent this request; changes come from programs only");
   }
-  if (auto query = check_query(request, route.query); !query) return query;
+  if (auto query = check_query(request, names_of(route.query)); !query) return query;
   if (auto type = check_media_type(route, request); !type) return type;
   if (const auto text = request.header("content-length")) {
     std::uint64_t size = 0;
@@ -130,6 +145,12 @@ OrRefusal<void> check_head(const Route& route, const HttpRequest& request, const
     }
   }
   return {};
+}
+
+OrRefusal<void> check_head(const Route& route, const HttpRequest& request, const Config& config) {
+  auto checked = refuse_by_head(route, request, config);
+  if (!checked) return std::unexpected(as_documented(route, std::move(checked.error())));
+  return checked;
 }
 
 HttpResponse too_large(std::optional<std::uint64_t> size, const Route& route, const Config& config) {
@@ -150,7 +171,7 @@ bool announces_body(const HttpRequest& request) {
 
 HttpResponse answer(const Route& route, const ApiContext& context, HttpRequest& request) noexcept {
   try {
-    return route.handler(context, request);
+    return as_documented(route, route.handler(context, request));
   } catch (const std::exception& error) {
     spdlog::error("api: {} failed: {}", route.path, error.what());
   } catch (...) {

@@ -159,6 +159,7 @@ MHD_Result MhdServer::begin(MHD_Connection* connection, std::unique_ptr<Exchange
     exchange.response = std::move(head.error());
   } else {
     exchange.route = *route;
+    exchange.request.route = *route;
   }
   if (!exchange.response || !announces_body(exchange.request)) return MHD_YES;  // answered when it is complete
   exchange.response->headers.emplace_back("Connection", "close");

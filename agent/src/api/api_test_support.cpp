@@ -126,6 +126,8 @@ Outcome<VersionView> FakeReloader::version(const std::optional<std::string>& nam
 }
 
 Outcome<std::vector<HistoryRow>> FakeReloader::history(const std::optional<std::string>& name, Page page) const {
+  may_throw();
+  if (read_failure) return std::unexpected(*read_failure);
   const std::scoped_lock lock(mutex_);
   last_page_ = page;
   std::vector<HistoryRow> rows;
@@ -138,6 +140,7 @@ Outcome<std::vector<HistoryRow>> FakeReloader::history(const std::optional<std::
 }
 
 Outcome<std::vector<KnownVersion>> FakeReloader::versions(const std::optional<std::string>& name) const {
+  if (read_failure) return std::unexpected(*read_failure);
   std::vector<KnownVersion> rows;
   std::ranges::copy_if(version_list, std::back_inserter(rows),
                        [&](const KnownVersion& row) { return !name || row.name == *name; });
@@ -145,6 +148,7 @@ Outcome<std::vector<KnownVersion>> FakeReloader::versions(const std::optional<st
 }
 
 Outcome<std::string> FakeReloader::module_bytes(std::string_view sha256) const {
+  if (read_failure) return std::unexpected(*read_failure);
   const auto found = bytes_by_sha256.find(sha256);
   if (found != bytes_by_sha256.end()) return found->second;
   Failure failure;
@@ -153,6 +157,7 @@ Outcome<std::string> FakeReloader::module_bytes(std::string_view sha256) const {
 }
 
 std::string FakeReloader::label_of(std::uint64_t version_id) const {
+  may_throw();
   const auto found = labels.find(version_id);
   return found == labels.end() ? std::string() : found->second;
 }
@@ -237,6 +242,11 @@ Answer ApiTest::upload(const std::string& path, const std::vector<Field>& fields
 
 Answer ApiTest::request(const std::string& method, const std::string& path) const {
   return perform({method, url_of(*server_, path), std::nullopt, {}});
+}
+
+Answer ApiTest::request_with(const std::string& method, const std::string& path,
+                             const std::vector<std::string>& headers, const std::optional<std::string>& body) const {
+  return perform({method, url_of(*server_, path), body, headers});
 }
 
 }  // namespace secbeat::agent

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,8 @@ class FakeReloader final : public Reloader {
   control::InForce document;
   std::map<std::uint64_t, std::string> labels;
   bool is_ready = true;
+  std::optional<Failure> read_failure;  // of history, versions and bytes
+  bool throws = false;                  // in every question
 
   // What came last.
   [[nodiscard]] std::optional<Upload> last_upload() const;
@@ -64,17 +67,21 @@ class FakeReloader final : public Reloader {
     return on_remove ? on_remove(removal) : RemovalResult{};
   }
   Outcome<VersionView> version(const std::optional<std::string>& name) const override;
-  [[nodiscard]] std::vector<VersionView> modules() const override { return module_list; }
+  [[nodiscard]] std::vector<VersionView> modules() const override { return may_throw(), module_list; }
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;
   Outcome<std::vector<KnownVersion>> versions(const std::optional<std::string>& name) const override;
   Outcome<std::string> module_bytes(std::string_view sha256) const override;
-  [[nodiscard]] std::vector<ReloadTotals> totals() const override { return total_rows; }
-  [[nodiscard]] control::InForce in_force() const override { return document; }
+  [[nodiscard]] std::vector<ReloadTotals> totals() const override { return may_throw(), total_rows; }
+  [[nodiscard]] control::InForce in_force() const override { return may_throw(), document; }
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
-  [[nodiscard]] bool ready() const override { return is_ready; }
+  [[nodiscard]] bool ready() const override { return may_throw(), is_ready; }
   void shut_down() override {}
 
  private:
+  void may_throw() const {
+    if (throws) throw std::runtime_error("provoked");
+  }
+
   mutable std::mutex mutex_;
   std::optional<Upload> last_upload_;      // guarded by mutex_
   std::optional<Rollback> last_rollback_;  // guarded by mutex_
@@ -134,6 +141,8 @@ class ApiTest : public ::testing::Test {
   Answer post(const std::string& path, const std::string& body, const std::vector<std::string>& headers) const;
   Answer upload(const std::string& path, const std::vector<Field>& fields) const;
   Answer request(const std::string& method, const std::string& path) const;
+  Answer request_with(const std::string& method, const std::string& path, const std::vector<std::string>& headers,
+                      const std::optional<std::string>& body) const;
 
   std::filesystem::path folder_;
   Config config_;

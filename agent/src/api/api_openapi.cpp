@@ -1,0 +1,162 @@
+// GET /openapi.json: the table of routes and the descriptions of documents as OpenAPI 3.1.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+#include "api_documents.hpp"
+#include "api_routes.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+constexpr std::string_view kDescription =
+    "What a node of SecBeat does and shows. Every answer has X-Request-Id. Besides the answers below: an unknown path "
+    "is a "
+    "404 `not_found`, a wrong method a 405 `method_not_allowed` with Allow, both as Error; a request that is no HTTP "
+    "is "
+    "refused by the HTTP library, with a status of 4xx or 5xx and a body that is not JSON.";
+
+Json content(std::string_view media, Json schema) { return {{std::string(media), {{"schema", std::move(schema)}}}}; }
+
+Json reference(const DocumentType& type) { return {{"$ref", fmt::format("#/components/schemas/{}", type.name)}}; }
+
+Json headers(std::span<const ErrorCode> codes) {
+  Json json{{"X-Request-Id", {{"$ref", "#/components/headers/X-Request-Id"}}}};
+  const auto asks_to_wait = [](ErrorCode code) {
+    return code == ErrorCode::kReloadInProgress || code == ErrorCode::kRateLimited || code == ErrorCode::kBusy;
+  };
+  if (std::ranges::any_of(codes, asks_to_wait)) json["Retry-After"] = {{"$ref", "#/components/headers/Retry-After"}};
+  return json;
+}
+
+Json success(const Route& route) {
+  Json schema;
+  if (route.answers.empty()) {
+    schema = route.media == "application/json" ? Json{{"type", "object"}} : Json::object();
+  } else if (route.answers.size() == 1) {
+    schema = reference(*route.answers.front());
+  } else {
+    for (const DocumentType* type : route.answers) schema["anyOf"].push_back(reference(*type));
+  }
+  return {{"description", route.answers.empty() ? route.summary : route.answers.front()->about},
+          {"headers", headers({})},
+          {"content", content(route.media, std::move(schema))}};
+}
+
+Json failure(const std::vector<ErrorCode>& codes) {
+  Json words = Json::array();
+  for (const ErrorCode code : codes) words.push_back(word_of(code));
+  Json schema{{"allOf", {reference(documents::kError)}}, {"properties", {{"code", {{"enum", words}}}}}};
+  return {{"description", fmt::format("{}", fmt::join(words.get<std::vector<std::string>>(), ", "))},
+          {"headers", headers(codes)},
+          {"content", content("application/json", std::move(schema))}};
+}
+
+Json responses(const Route& route) {
+  std::map<int, std::vector<ErrorCode>> by_status;
+  for (const ErrorCode code : codes_of(route)) by_status[http_status_of(code)].push_back(code);
+  Json json{{"200", success(route)}};
+  for (const auto& [status, codes] : by_status) json[std::to_string(status)] = failure(codes);
+  return json;
+}
+
+Json parameters(const Route& route) {
+  Json list = Json::array();
+  for (const Input& input : route.in_path) {
+    list.push_back({{"name", input.name}, {"in", "path"}, {"required", true}, {"schema", json_of(input.schema)}});
+  }
+  for (const Input& input : route.query) {
+    list.push_back({{"name", input.name}, {"in", "query"}, {"schema", json_of(input.schema)}});
+  }
+  return list;
+}
+
+// In JSON a field that is null is one that is not given.
+enum class Nulls : std::uint8_t { kRefused, kAllowed };
+
+Json fields(const Route& route, Nulls nulls) {
+  Json properties;
+  for (const Input& input : route.fields) {
+    properties[std::string(input.name)] = json_of(nulls == Nulls::kAllowed ? input.schema.or_null() : input.schema);
+  }
+  return {{"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
+}
+
+Json body(const Route& route) {
+  Json json = content("multipart/form-data", fields(route, Nulls::kRefused));
+  if (route.body == BodyKind::kFields) {
+    json.update(content("application/x-www-form-urlencoded", fields(route, Nulls::kRefused)));
+    json.update(content("application/json", fields(route, Nulls::kAllowed)));
+  }
+  return {{"required", route.body == BodyKind::kUpload}, {"content", std::move(json)}};
+}
+
+Json operation(const Route& route) {
+  Json json{{"operationId", route.operation}, {"summary", route.summary}};
+  if (Json list = parameters(route); !list.empty()) json["parameters"] = std::move(list);
+  if (route.body != BodyKind::kNone) json["requestBody"] = body(route);
+  json["responses"] = responses(route);
+  return json;
+}
+
+// The same without bodies.
+Json head_of(Json operation) {
+  operation["operationId"] = operation["operationId"].get<std::string>() + "Head";
+  for (auto& [status, response] : operation["responses"].items()) response.erase("content");
+  return operation;
+}
+
+// The type and those that its members refer to.
+void add_schema(Json& schemas, const DocumentType& type) {
+  const std::string name(type.name);
+  if (schemas.contains(name)) return;
+  schemas[name] = json_of(type);
+  for (const Member& member : type.members) {
+    if (member.schema.document != nullptr) add_schema(schemas, *member.schema.document);
+  }
+}
+
+Json components() {
+  Json schemas;
+  add_schema(schemas, documents::kError);
+  for (const Route& route : all_routes()) {
+    for (const DocumentType* type : route.answers) add_schema(schemas, *type);
+  }
+  schemas[std::string(documents::kError.name)]["properties"]["success"]["const"] = false;
+  return {{"schemas", std::move(schemas)},
+          {"headers",
+           {{"X-Request-Id",
+             {{"description", "The client's own, or a new one; the log and the history have the same"},
+              {"required", true},
+              {"schema", {{"type", "string"}}}}},
+            {"Retry-After", {{"description", "Seconds"}, {"schema", {{"type", "integer"}, {"minimum", 0}}}}}}}};
+}
+
+}  // namespace
+
+Json openapi_document() {
+  Json paths;
+  for (const Route& route : all_routes()) {
+    std::string method(route.method);
+    std::ranges::transform(method, method.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    Json& path = paths[std::string(route.path)];
+    path[method] = operation(route);
+    if (route.method == "GET") path["head"] = head_of(path[method]);
+  }
+  return {{"openapi", "3.1.0"},
+          {"info", {{"title", "SecBeat node"}, {"version", SECBEAT_VERSION}, {"description", kDescription}}},
+          {"servers", {{{"url", "/"}}}},
+          {"paths", std::move(paths)},
+          {"components", components()}};
+}
+
+HttpResponse handle_openapi(const ApiContext&, HttpRequest&) {
+  static const std::string document = openapi_document().dump() + "\n";
+  HttpResponse response;
+  response.body = document;
+  return response;
+}
+
+}  // namespace secbeat::agent

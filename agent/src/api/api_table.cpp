@@ -1,0 +1,253 @@
+// The routes of the API: see api_routes.hpp.
+#include <limits>
+
+#include "api_documents.hpp"
+#include "api_routes.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+using enum ErrorCode;
+using Answers = const DocumentType* const;
+
+constexpr std::string_view kBooleans[] = {"true", "false"};
+constexpr std::int64_t kMaxId = std::numeric_limits<std::int64_t>::max();
+
+// -- inputs ------------------------------------------------------------------------------------------------------
+
+constexpr Schema kModuleName = text("The module").matching("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$");
+constexpr Schema kLabel = text("The label of a version").within(1, 128);
+constexpr Input kName{"name", kModuleName};
+constexpr Input kLimit{"limit", count("Rows of a page").within(1, 1000).by_default("50")};
+constexpr Input kBefore{"before", count("`next_before` of the page before").within(1, kMaxId)};
+constexpr Input kExpectedVersion{"expected_version", text("Only if this version is serving").within(1, 128)};
+constexpr Input kReason{"reason",
+                        text("Why, for the history: up to 1000 bytes, no control characters").within(1, 1000)};
+constexpr Input kFile{"file", bytes("The module; without it only the configuration changes")};
+constexpr Input kConfigText{"config", text("The module's configuration, JSON; default: the one in force is kept")};
+constexpr Input kForce{
+    "force",
+    one_of(kBooleans, "Passes the gates that judge behaviour, never those that judge validity").by_default("false")};
+constexpr Input kDryRun{"dry_run", one_of(kBooleans, "Everything but the swap").by_default("false")};
+
+constexpr Input kReloadFields[] = {kFile, kName, kConfigText, kExpectedVersion, kReason, kDryRun, kForce};
+constexpr Input kValidateFields[] = {kFile, kName, kConfigText, kExpectedVersion, kReason, kForce};
+constexpr Input kRollbackFields[] = {kName, {"to_version", kLabel}, kReason};
+constexpr Input kRemoveQuery[] = {kExpectedVersion, kReason};
+constexpr Input kNameQuery[] = {kName};
+constexpr Input kListQuery[] = {kName, kLimit, kBefore};
+constexpr Input kVersionsQuery[] = {kName, kLimit};
+constexpr Input kErrorsQuery[] = {
+    kName,
+    {"version", text("Only errors of this version")},
+    {"since", text("A time such as 2025-11-24T01:00:03Z, or seconds back").by_default("300")},
+    kLimit};
+constexpr Input kRequestsQuery[] = {{"verdict", one_of(kVerdictWords)}, kLimit};
+constexpr Input kSha256InPath[] = {{"sha256", sha256("Of the module's bytes")}};
+
+// -- answers -----------------------------------------------------------------------------------------------------
+
+constexpr Answers kReloadAnswers[] = {&documents::kReload, &documents::kValidation};
+constexpr Answers kValidateAnswers[] = {&documents::kValidation};
+constexpr Answers kRollbackAnswers[] = {&documents::kRollback};
+constexpr Answers kRemoveAnswers[] = {&documents::kRemoval};
+constexpr Answers kVersionAnswers[] = {&documents::kVersion};
+constexpr Answers kModulesAnswers[] = {&documents::kModules};
+constexpr Answers kHistoryAnswers[] = {&documents::kHistory};
+constexpr Answers kVersionsAnswers[] = {&documents::kVersions};
+constexpr Answers kErrorsAnswers[] = {&documents::kErrors};
+constexpr Answers kRequestsAnswers[] = {&documents::kRequests};
+constexpr Answers kHealthAnswers[] = {&documents::kHealth};
+
+// -- errors ------------------------------------------------------------------------------------------------------
+
+constexpr ErrorCode kValidateErrors[] = {kBadConfigJson,
+                                         kUnknownModule,
+                                         kVersionConflict,
+                                         kReloadInProgress,
+                                         kCancelled,
+                                         kInvalidWasm,
+                                         kMissingExport,
+                                         kForbiddenImport,
+                                         kInvalidAction,
+                                         kSampleTrapped,
+                                         kSampleTimeout,
+                                         kConfigureFailed,
+                                         kMemoryLimit,
+                                         kCompileTimeout,
+                                         kCompileFailed,
+                                         kInternal,
+                                         kIo};
+constexpr ErrorCode kReloadErrors[] = {kBadConfigJson,
+                                       kHotReloadDisabled,
+                                       kUnknownModule,
+                                       kVersionConflict,
+                                       kReloadInProgress,
+                                       kCancelled,
+                                       kInvalidWasm,
+                                       kMissingExport,
+                                       kForbiddenImport,
+                                       kInvalidAction,
+                                       kSampleTrapped,
+                                       kSampleTimeout,
+                                       kConfigureFailed,
+                                       kMemoryLimit,
+                                       kCompileTimeout,
+                                       kCompileFailed,
+                                       kRateLimited,
+                                       kInternal,
+                                       kIo,
+                                       kNoWorker,
+                                       kWorkersDisagree};
+constexpr ErrorCode kRollbackErrors[] = {
+    kUnknownModule,  kUnknownVersion, kNoPreviousVersion, kConfigureFailed, kMemoryLimit, kInternal, kIo,
+    kWorkersDisagree};
+constexpr ErrorCode kRemoveErrors[] = {kHotReloadDisabled, kUnknownModule, kVersionConflict, kReloadInProgress,
+                                       kConfigureFailed,   kMemoryLimit,   kInternal,        kIo,
+                                       kWorkersDisagree};
+constexpr ErrorCode kUnknownModuleErrors[] = {kUnknownModule, kInternal};
+constexpr ErrorCode kLedgerErrors[] = {kUnknownModule, kInternal, kIo};
+constexpr ErrorCode kBytesErrors[] = {kBadRequest, kUnknownVersion, kInternal, kIo};
+constexpr ErrorCode kOwnErrors[] = {kInternal};
+constexpr ErrorCode kReadyErrors[] = {kInternal, kNotReady};
+
+// -- routes ------------------------------------------------------------------------------------------------------
+
+constexpr Route kRoutes[] = {
+    {.method = "POST",
+     .path = "/api/v1/wasm/reload",
+     .handler = handle_reload,
+     .operation = "reload",
+     .summary = "Replace a module or its configuration",
+     .lane = Lane::kWork,
+     .body = BodyKind::kUpload,
+     .fields = kReloadFields,
+     .answers = kReloadAnswers,
+     .errors = kReloadErrors},
+    {.method = "POST",
+     .path = "/api/v1/wasm/load",
+     .handler = handle_load,
+     .operation = "load",
+     .summary = "The same as reload, under the name that a first load goes by",
+     .lane = Lane::kWork,
+     .body = BodyKind::kUpload,
+     .fields = kReloadFields,
+     .answers = kReloadAnswers,
+     .errors = kReloadErrors},
+    {.method = "POST",
+     .path = "/api/v1/wasm/validate",
+     .handler = handle_validate,
+     .operation = "validate",
+     .summary = "Every check of a reload, and no swap",
+     .lane = Lane::kWork,
+     .body = BodyKind::kUpload,
+     .fields = kValidateFields,
+     .answers = kValidateAnswers,
+     .errors = kValidateErrors},
+    {.method = "POST",
+     .path = "/api/v1/wasm/rollback",
+     .handler = handle_rollback,
+     .operation = "rollback",
+     .summary = "Bring back a version that is kept, or a module that was removed",
+     .lane = Lane::kRollback,
+     .body = BodyKind::kFields,
+     .fields = kRollbackFields,
+     .answers = kRollbackAnswers,
+     .errors = kRollbackErrors},
+    {.method = "DELETE",
+     .path = "/api/v1/wasm/modules/{name}",
+     .handler = handle_remove,
+     .operation = "remove",
+     .summary = "Take a module out of the chain",
+     .lane = Lane::kWork,
+     .query = kRemoveQuery,
+     .in_path = kNameQuery,
+     .answers = kRemoveAnswers,
+     .errors = kRemoveErrors},
+    {.method = "GET",
+     .path = "/api/v1/wasm/version",
+     .handler = handle_version,
+     .operation = "version",
+     .summary = "The version of a module that serves",
+     .query = kNameQuery,
+     .answers = kVersionAnswers,
+     .errors = kUnknownModuleErrors},
+    {.method = "GET",
+     .path = "/api/v1/wasm/modules",
+     .handler = handle_modules,
+     .operation = "modules",
+     .summary = "The chain, in the order in which requests meet it",
+     .answers = kModulesAnswers,
+     .errors = kOwnErrors},
+    {.method = "GET",
+     .path = "/api/v1/wasm/history",
+     .handler = handle_history,
+     .operation = "history",
+     .summary = "Attempts to change what is in force, newest first",
+     .query = kListQuery,
+     .answers = kHistoryAnswers,
+     .errors = kLedgerErrors},
+    {.method = "GET",
+     .path = "/api/v1/wasm/errors",
+     .handler = handle_errors,
+     .operation = "errors",
+     .summary = "Errors of modules, those seen last first",
+     .query = kErrorsQuery,
+     .answers = kErrorsAnswers,
+     .errors = kUnknownModuleErrors},
+    {.method = "GET",
+     .path = "/api/v1/wasm/versions",
+     .handler = handle_versions,
+     .operation = "versions",
+     .summary = "Versions that the node remembers, newest first",
+     .query = kVersionsQuery,
+     .answers = kVersionsAnswers,
+     .errors = kLedgerErrors},
+    {.method = "GET",
+     .path = "/api/v1/wasm/versions/{sha256}",
+     .handler = handle_module_bytes,
+     .operation = "moduleBytes",
+     .summary = "The bytes of a module",
+     .in_path = kSha256InPath,
+     .media = "application/wasm",
+     .errors = kBytesErrors},
+    {.method = "GET",
+     .path = "/api/v1/requests",
+     .handler = handle_requests,
+     .operation = "requests",
+     .summary = "The newest requests that were not simply let through",
+     .query = kRequestsQuery,
+     .answers = kRequestsAnswers,
+     .errors = kOwnErrors},
+    {.method = "GET",
+     .path = "/metrics",
+     .handler = handle_metrics,
+     .operation = "metrics",
+     .summary = "Metrics in Prometheus' text format",
+     .media = "text/plain",
+     .errors = kOwnErrors},
+    {.method = "GET",
+     .path = "/healthz",
+     .handler = handle_healthz,
+     .operation = "healthz",
+     .summary = "Whether the agent lives",
+     .answers = kHealthAnswers},
+    {.method = "GET",
+     .path = "/readyz",
+     .handler = handle_readyz,
+     .operation = "readyz",
+     .summary = "Whether every worker serves what is in force",
+     .answers = kHealthAnswers,
+     .errors = kReadyErrors},
+    {.method = "GET",
+     .path = "/openapi.json",
+     .handler = handle_openapi,
+     .operation = "openapi",
+     .summary = "This document"},
+};
+
+}  // namespace
+
+std::span<const Route> all_routes() { return kRoutes; }
+
+}  // namespace secbeat::agent
