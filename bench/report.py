@@ -1,13 +1,38 @@
 """What every benchmark shares: the machine's description, statistics, and its own part of docs/benchmarks.md."""
 
+import argparse
+import contextlib
 import os
 import re
+import signal
 import statistics
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
+
+
+def options_of(document, **defaults):
+    """--build, and a number for each of `defaults`; the run's docstring is its --help. SIGTERM ends a run cleanly."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default=str(ROOT / "build" / "release"))
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    options = parser.parse_args()
+    options.build = Path(options.build).resolve()
+    return options
+
+
+@contextlib.contextmanager
+def benchmark_folder():
+    """A folder in memory that nginx' workers can read, so that no disk is measured by accident."""
+    with tempfile.TemporaryDirectory(prefix="secbeat-bench-", dir="/dev/shm") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
 
 
 def percentile(values, percent):

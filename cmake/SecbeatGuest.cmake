@@ -1,7 +1,8 @@
 # A rule module guests/<name>.wasm of C++ for wasm32, freestanding:
 #
-#   secbeat_add_guest(name SOURCES file.cpp … [DEFINES NAME="value" …] [LINK_OPTIONS -Wl,… …])
+#   secbeat_add_guest(name SOURCES file.cpp … [DEFINES NAME="value" …] [LINK_OPTIONS -Wl,… …] [GROUP target])
 #
+# It is built with secbeat_guests, which every build makes, or with GROUP only.
 # The only place that knows the flags. -Oz -flto -msimd128 makes the smallest modules, which stage fastest in
 # the node; docs/abi.md has the figures, also of what it costs a call. --stack-first: a stack that overflows
 # leaves the memory and traps, instead of writing over the data. Globals with constructors are errors: they
@@ -21,7 +22,10 @@ if(SECBEAT_GUESTS)
 endif()
 
 function(secbeat_add_guest name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEFINES;LINK_OPTIONS" ${ARGN})
+  cmake_parse_arguments(ARG "" "GROUP" "SOURCES;DEFINES;LINK_OPTIONS" ${ARGN})
+  if(NOT ARG_GROUP)
+    set(ARG_GROUP secbeat_guests)
+  endif()
   if(NOT SECBEAT_GUESTS)
     return()
   endif()
@@ -49,5 +53,5 @@ function(secbeat_add_guest name)
     COMMAND ${SECBEAT_GUEST_CXX} ${SECBEAT_GUEST_LINK_FLAGS} ${ARG_LINK_OPTIONS} ${objects} -o ${output}
     DEPENDS ${objects} COMMENT "Guest ${name}.wasm" VERBATIM)
   add_custom_target(guest_${name} DEPENDS ${output})
-  add_dependencies(secbeat_guests guest_${name})
+  add_dependencies(${ARG_GROUP} guest_${name})
 endfunction()

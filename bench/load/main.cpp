@@ -1,7 +1,9 @@
 // secbeat-load: an open-loop HTTP/1.1 client for loss and latency.
 //
 // Requests are due at fixed times and latency counts from the due time, so that a stalled server is not hidden by
-// a waiting client. Nothing is retried: every failure is counted by kind. Each answer can be written as a line
+// a waiting client. At rate 0 the loop is closed instead: every connection always has a request under way, which
+// is how the CPU time of a request is measured at saturation. Nothing is retried: every failure is counted by kind.
+// Each answer can be written as a line
 // (--records) with the times on CLOCK_MONOTONIC and the receipt that names the version which decided.
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -100,17 +102,12 @@ class Load {
 
   void run() {
     const auto start = Clock::now();
-    const auto end = start + std::chrono::duration<double>(options_.seconds);
-    const auto interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / options_.rate));
-    auto next_due = start;
-    while (!stop_requested && next_due < end) {
-      const auto now = Clock::now();
-      while (next_due <= now && next_due < end) {
-        backlog_.push_back(next_due);
-        next_due += interval;
-      }
-      send_due();
-      wait(next_due);
+    const auto end =
+        start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options_.seconds));
+    if (options_.rate > 0) {
+      send_at_rate(start, end);
+    } else {
+      keep_busy(end);
     }
     const auto patience = Clock::now() + std::chrono::seconds(5);
     while ((busy() > 0 || !backlog_.empty()) && Clock::now() < patience) {
@@ -156,6 +153,30 @@ class Load {
   [[nodiscard]] std::size_t busy() const {
     return static_cast<std::size_t>(
         std::count_if(connections_.begin(), connections_.end(), [](const auto& c) { return c.busy; }));
+  }
+
+  void send_at_rate(Clock::time_point start, Clock::time_point end) {
+    const auto interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / options_.rate));
+    auto next_due = start;
+    while (!stop_requested && next_due < end) {
+      const auto now = Clock::now();
+      while (next_due <= now && next_due < end) {
+        backlog_.push_back(next_due);
+        next_due += interval;
+      }
+      send_due();
+      wait(next_due);
+    }
+  }
+
+  void keep_busy(Clock::time_point end) {
+    while (!stop_requested && Clock::now() < end) {
+      for (std::size_t under_way = busy(); under_way < connections_.size(); ++under_way) {
+        backlog_.push_back(Clock::now());
+      }
+      send_due();
+      wait(end);
+    }
   }
 
   bool connect(Connection& connection) {
@@ -301,7 +322,9 @@ int main(int argc, char** argv) {
   Options options;
   app.add_option("--host", options.host, "IPv4 address; only loopback is sensible")->capture_default_str();
   app.add_option("--port", options.port, "Port")->capture_default_str();
-  app.add_option("--rate", options.rate, "Requests a second")->check(CLI::Range(1.0, 100000.0))->capture_default_str();
+  app.add_option("--rate", options.rate, "Requests a second; 0: as many as the connections carry")
+      ->check(CLI::Range(0.0, 100000.0))
+      ->capture_default_str();
   app.add_option("--connections", options.connections, "Kept connections")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""CPU time that nginx spends on one request, with and without SecBeat.
+
+    bench/cpu_per_request/run.py [--build build/release] [--rounds 9] [--seconds 2]
+
+Five nginx of one configuration, one worker each: plain, plain again (how much the measurement sees where there is no
+difference), with the module loaded and `secbeat off`, on with a rule that does nothing, on with bad-bot-blocker. In
+each round each of them is loaded in turn, closed loop, with GET and then with POST; CPU time is that of all its
+processes (schedstat), divided by the answers. Writes its part of docs/benchmarks.md.
+"""
+
+import contextlib
+import statistics
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parents[2] / "tests")]
+
+from measure import cpu_ns, load, proxy, tree, upstream  # noqa: E402
+from report import benchmark_folder, machine, options_of, write_part  # noqa: E402
+from support.node import Node  # noqa: E402
+from support.processes import free_port, wait_for  # noqa: E402
+
+CONNECTIONS = 16
+VARIANTS = {
+    "plain": "plain nginx",
+    "again": "plain nginx, a second one",
+    "off": "module loaded, `secbeat off`",
+    "empty": "`secbeat on`, a rule that does nothing",
+    "bot": "`secbeat on`, bad-bot-blocker",
+}
+GUESTS = {"off": "allow_all", "empty": "allow_all", "bot": "bad-bot-blocker"}
+
+
+def start_variant(stack, build, folder, name, upstream_port):
+    """(port, pids of its nginx)"""
+    home, port = folder / name, free_port()
+    home.mkdir()
+    home.chmod(0o755)
+    main = http = ""
+    if name in GUESTS:
+        node = Node(build, home, upstream_port, module=build / "guests" / f"{GUESTS[name]}.wasm",
+                    tables={"proxy": {"nginx": "external"}}).start(wait=False)
+        stack.callback(node.clean_up)
+        wait_for("the state directory", lambda: (node.state / "in_force.json").exists(), log=node.log)
+        main = f"load_module {build}/nginx/ngx_http_secbeat_module.so;"
+        http = f"secbeat_state {node.state}; secbeat {'off' if name == 'off' else 'on'};"
+    nginx = proxy(home, name, port, upstream_port, main=main, http=http)
+    stack.callback(nginx.stop)
+    if name in GUESTS:
+        wait_for("the node to be ready", node.is_ready, log=node.log)
+    return port, tree(nginx.process.pid)
+
+
+def cpu_us(build, port, pids, seconds, post_percent):
+    before = cpu_ns(pids)
+    result = load(build, port, seconds, rate=0, connections=CONNECTIONS, post_percent=post_percent)
+    if result["failed"] or result["closed_by_server"]:
+        raise RuntimeError(f"the load lost requests: {result['failures']}")
+    return (cpu_ns(pids) - before) / result["answers"] / 1000
+
+
+def table(samples):
+    plain = samples["plain"]
+    lines = ["| | CPU per request, µs: median (minimum) | beyond plain, µs: median of the rounds | ratio to plain (all rounds) |",
+             "|---|---|---|---|"]
+    for name, title in VARIANTS.items():
+        mine = samples[name]
+        ratios = [a / b for a, b in zip(mine, plain)]
+        more = "" if name == "plain" else f"{statistics.median(a - b for a, b in zip(mine, plain)):.2f}"
+        ratio = "" if name == "plain" else f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        lines.append(f"| {title} | {statistics.median(mine):.2f} ({min(mine):.2f}) | {more} | {ratio} |")
+    return "\n".join(lines)
+
+
+def main():
+    options = options_of(__doc__, rounds=9, seconds=2.0)
+    build, samples = options.build, {kind: {name: [] for name in VARIANTS} for kind in ("GET", "POST")}
+    with contextlib.ExitStack() as stack:
+        folder, upstream_port = stack.enter_context(benchmark_folder()), free_port()
+        stack.callback(upstream(folder, upstream_port).stop)
+        sites = {name: start_variant(stack, build, folder, name, upstream_port) for name in VARIANTS}
+        for port, _ in sites.values():
+            load(build, port, 0.5, rate=0, connections=CONNECTIONS)  # warm
+        for number in range(options.rounds):
+            print(f"round {number + 1} of {options.rounds}", flush=True)
+            for kind, posts in (("GET", 0), ("POST", 100)):
+                order = list(VARIANTS) if number % 2 == 0 else list(reversed(VARIANTS))
+                for name in order:
+                    samples[kind][name].append(cpu_us(build, *sites[name], options.seconds, posts))
+    text = f"""## CPU time of a request
+
+One worker each, {CONNECTIONS} connections, closed loop; {options.rounds} rounds of {options.seconds:g} s for each, in turn and in alternating order. {machine()}.
+Neither rule asks for bodies.
+
+GET of 787 bytes:
+
+{table(samples["GET"])}
+
+POST with 2,039 bytes of JSON:
+
+{table(samples["POST"])}
+
+Repeat it: `bench/cpu_per_request/run.py`.
+"""
+    write_part("cpu_per_request", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Where the time of a reload goes, for modules from 10 KB to 4 MB, on an idle node and under load.
+
+    bench/reload_stages/run.py [--build build/release] [--uploads 20] [--large 3]
+
+Each upload has other bytes than any before it, so each is validated, compiled, rehearsed, staged in two workers and
+swapped. Then as many rollbacks, which compile nothing. Under load:
+open loop, 2,000 requests a second. Writes its part of docs/benchmarks.md.
+"""
+
+import contextlib
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent), str(Path(__file__).resolve().parents[2] / "tests")]
+
+from measure import upstream  # noqa: E402
+from report import benchmark_folder, machine, options_of, percentile, write_part  # noqa: E402
+from support.node import Load, Node  # noqa: E402
+from support.processes import free_port  # noqa: E402
+from support.soak import distinct  # noqa: E402
+
+SIZES = ["bad-bot-blocker", "sized_10k", "sized_90k", "sized_500k", "sized_4m"]
+STAGES = ["receive_ms", "validate_ms", "compile_ms", "rehearse_ms", "stage_ms", "swap_ms", "total_ms"]
+
+
+def timed(call, expected):
+    began = time.monotonic()
+    answer = call()
+    client_ms = (time.monotonic() - began) * 1000
+    if answer.status != 200 or answer.json.get("message", expected) != expected:
+        raise RuntimeError(f"expected {expected}: {answer}")
+    return {"client_ms": client_ms, **answer.json.get("stages", {})}
+
+
+def measure(node, guest, count, numbers):
+    """`count` uploads and as many rollbacks."""
+    module, uploads, rollbacks = node.guest(guest).read_bytes(), [], []
+    for _ in range(count):
+        uploads.append(timed(lambda: node.upload(distinct(module, next(numbers)), name="bench"), "Module reloaded"))
+        time.sleep(0.05)
+    current = node.version("bench")
+    pair = [current["previous_version"], current["version"]]
+    for number in range(count):
+        rollbacks.append(timed(lambda: node.rollback(name="bench", to_version=pair[number % 2]), None))
+        time.sleep(0.05)
+    return len(module), uploads, rollbacks
+
+
+def rows(results):
+    lines = [f"| module | uploads | {' | '.join(stage.removesuffix('_ms') for stage in STAGES)} | upload to answer, client: median, p95 | rollback, client: median, p95 |",
+             "|---" * (len(STAGES) + 4) + "|"]
+    for guest, (size, uploads, rollbacks) in results.items():
+        cells = [f"{statistics.median(upload[stage] for upload in uploads):.1f}" for stage in STAGES]
+        ends = [f"{percentile(times, 50):.1f}, {percentile(times, 95):.1f}"
+                for times in ([upload["client_ms"] for upload in uploads], [back["client_ms"] for back in rollbacks])]
+        lines.append(f"| {guest}, {size:,} bytes | {len(uploads)} | {' | '.join(cells + ends)} |")
+    return "\n".join(lines)
+
+
+def main():
+    options = options_of(__doc__, uploads=20, large=3)
+    subprocess.run(["cmake", "--build", str(options.build), "--target", "secbeat_sized_guests"], check=True, stdout=sys.stderr)
+    idle, loaded, numbers = {}, {}, iter(range(1 << 30))
+    with contextlib.ExitStack() as stack:
+        folder, upstream_port = stack.enter_context(benchmark_folder()), free_port()
+        stack.callback(upstream(folder, upstream_port).stop)
+        for guest in SIZES:
+            home = folder / guest
+            home.mkdir(mode=0o755)
+            count = options.large if guest.endswith("4m") else options.uploads
+            node = Node(options.build, home, upstream_port, module=options.build / "guests" / "allow_all.wasm",
+                        tables={"waf.wasm": {"deadline_ms": 1000}}).start()
+            stack.callback(node.clean_up)
+            print(f"{guest}: idle", flush=True)
+            idle[guest] = measure(node, guest, count, numbers)
+            print(f"{guest}: 2,000 requests a second", flush=True)
+            with Load(node, rate=2000, connections=32, seconds=600) as load:
+                loaded[guest] = measure(node, guest, count, numbers)
+            if load.result["failed"] or load.result["closed_by_server"]:
+                raise RuntimeError(f"the load lost requests: {load.result['failures']}")
+            if node.stop() != 0:
+                raise RuntimeError("the node did not stop cleanly")
+    text = f"""## A reload by stage
+
+Milliseconds, medians; two workers. The sized modules are of thousands of small functions, all code; each
+upload has other bytes than any before it. {machine()}.
+
+On an idle node:
+
+{rows(idle)}
+
+Under 2,000 requests a second, open loop, a quarter of them POST, none lost:
+
+{rows(loaded)}
+
+Repeat it: `bench/reload_stages/run.py`.
+"""
+    write_part("reload_stages", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
