@@ -329,7 +329,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   app.add_option("--seconds", options.seconds, "How long; SIGTERM ends it earlier")
-      ->check(CLI::Range(0.1, 3600.0))
+      ->check(CLI::Range(0.1, 86400.0))
       ->capture_default_str();
   app.add_option("--post-percent", options.post_percent, "Share of POST")
       ->check(CLI::Range(0, 100))
