@@ -42,7 +42,7 @@ def start_variant(stack, build, folder, name, upstream_port):
         node = Node(build, home, upstream_port, module=build / "guests" / f"{GUESTS[name]}.wasm",
                     tables={"proxy": {"nginx": "external"}}).start(wait=False)
         stack.callback(node.clean_up)
-        wait_for("the state directory", lambda: (node.state / "in_force.json").exists(), log=node.log)
+        wait_for("the state directory", lambda: (node.state / "agent.sock").exists(), log=node.log)
         main = f"load_module {build}/nginx/ngx_http_secbeat_module.so;"
         http = f"secbeat_state {node.state}; secbeat {'off' if name == 'off' else 'on'};"
     nginx = proxy(home, name, port, upstream_port, main=main, http=http)
