@@ -37,7 +37,7 @@ def upstream(folder, port):
   server {{ listen 127.0.0.1:{port}; location / {{ return 200 "{'u' * 1024}"; }} }}""").start(port)
 
 
-def proxy(folder, name, port, upstream_port, workers=1, main="", http=""):
+def proxy(folder, name, port, upstream_port, workers=1, main="", http="", server=""):
     """An nginx in front of the upstream; the same configuration for everything that is compared."""
     return Nginx(folder, name, f"""
   {KEEPALIVE}
@@ -46,6 +46,7 @@ def proxy(folder, name, port, upstream_port, workers=1, main="", http=""):
   upstream site {{ server 127.0.0.1:{upstream_port}; keepalive 64; keepalive_requests 10000000; }}
   server {{
     listen 127.0.0.1:{port};
+    {server}
     location / {{ proxy_pass http://site; proxy_http_version 1.1; proxy_set_header Connection ""; }}
   }}""", main=f"{main}\nworker_processes {workers}; worker_shutdown_timeout 10s;").start(port)
 
