@@ -197,11 +197,11 @@ TEST_F(ScoreboardTest, SeriesAreFoundTakenAndTakenOverOnceUnwanted) {
   ASSERT_EQ(second, &slot.series[1]);
   second->verdicts[1].store(3);
   second->sum_ns.store(3);
-  EXPECT_EQ(Scoreboard::series_for(slot, 99, keep), nullptr);
+  EXPECT_EQ(Scoreboard::series_for(slot, kMaxSeries + 1, keep), nullptr);
   keep.erase(keep.begin() + 1);
-  EXPECT_EQ(Scoreboard::series_for(slot, 99, keep), second);
+  EXPECT_EQ(Scoreboard::series_for(slot, kMaxSeries + 1, keep), second);
   EXPECT_EQ(second->verdicts[1].load() + second->sum_ns.load(), 0U);
-  EXPECT_EQ(second->version_id.load(), 99U);
+  EXPECT_EQ(second->version_id.load(), kMaxSeries + 1);
 }
 
 TEST(ProcessStat, ReadsTheStartTimeBehindAnyName) {

@@ -13,9 +13,9 @@ class Builder {
  public:
   Builder(const LoadContext& context, BuiltChain& built, std::span<const Chain* const> existing)
       : context_(context), built_(built), chain_(*built.chain), existing_(existing) {
-    chain_.append_ids(keep_, needed_);
+    chain_.append_ids(keep_);
     for (const Chain* chain : existing_) {
-      if (chain->counters == chain_.counters) chain->append_ids(keep_, needed_);
+      if (chain->counters == chain_.counters) chain->append_ids(keep_);
     }
   }
 
@@ -42,7 +42,7 @@ class Builder {
 
  private:
   Candidate candidate(const control::Slot& slot, const control::Version& version, std::vector<LoadFailure>& failures) {
-    return {version, load(slot, version, failures), &chain_.counters->series_for(version.id, keep_, needed_)};
+    return {version, load(slot, version, failures), &chain_.counters->series_for(version.id, keep_)};
   }
 
   std::shared_ptr<LoadedVersion> load(const control::Slot& slot, const control::Version& version,
@@ -61,7 +61,6 @@ class Builder {
   Chain& chain_;
   std::span<const Chain* const> existing_;
   std::vector<std::uint64_t> keep_;
-  std::vector<std::uint64_t> needed_;
 };
 
 }  // namespace
@@ -102,13 +101,9 @@ void Chain::maintain(const LoadContext& context) const {
   for (const auto& loaded : kept) static_cast<void>(loaded->maintain(context, Readiness::kAsIs));
 }
 
-void Chain::append_ids(std::vector<std::uint64_t>& all, std::vector<std::uint64_t>& in_service) const {
+void Chain::append_ids(std::vector<std::uint64_t>& ids) const {
   for (const control::Slot& slot : document.slots) {
-    for (const control::Version& version : slot.versions) all.push_back(version.id);
-    if (slot.current == 0) continue;
-    for (const std::uint64_t id : {slot.current, slot.previous}) {
-      if (id != 0) in_service.push_back(id);
-    }
+    for (const control::Version& version : slot.versions) ids.push_back(version.id);
   }
 }
 

@@ -58,8 +58,8 @@ class Chain {
   void prepare(const LoadContext& context) const;
   // Helper thread, in service: brings the instances of every version into their state of readiness.
   void maintain(const LoadContext& context) const;
-  // Ids of all versions of the document, and of those that requests meet.
-  void append_ids(std::vector<std::uint64_t>& all, std::vector<std::uint64_t>& in_service) const;
+  // Ids of all versions of the document.
+  void append_ids(std::vector<std::uint64_t>& ids) const;
 };
 
 struct LoadFailure {

@@ -73,11 +73,9 @@ bool Counters::are_in(const std::filesystem::path& path) const noexcept {
   return file_.has_value() && file_at(path) == file_;
 }
 
-control::Series& Counters::series_for(std::uint64_t version_id, const std::vector<std::uint64_t>& keep,
-                                      const std::vector<std::uint64_t>& needed) noexcept {
+control::Series& Counters::series_for(std::uint64_t version_id, const std::vector<std::uint64_t>& keep) noexcept {
   control::Series* series = control::Scoreboard::series_for(*slot_, version_id, keep);
-  if (series == nullptr) series = control::Scoreboard::series_for(*slot_, version_id, needed);
-  return series != nullptr ? *series : unread_;
+  return series != nullptr ? *series : slot_->others;
 }
 
 void Counters::take_over(const Counters& other, const std::vector<std::uint64_t>& keep) noexcept {
@@ -87,8 +85,9 @@ void Counters::take_over(const Counters& other, const std::vector<std::uint64_t>
   for (const control::Series& from : other.slot_->series) {
     const std::uint64_t id = from.version_id.load(std::memory_order_relaxed);
     if (id == 0) continue;
-    if (control::Series* to = control::Scoreboard::series_for(*slot_, id, keep)) add(*to, from);
+    add(series_for(id, keep), from);
   }
+  add(slot_->others, other.slot_->others);
 }
 
 }  // namespace secbeat::worker

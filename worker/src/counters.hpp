@@ -39,9 +39,9 @@ class Counters {
   [[nodiscard]] bool are_in(const std::filesystem::path& path) const noexcept;
 
   // Where a version is counted. Versions in `keep` keep their numbers; where there are more than the scoreboard
-  // has room for, those in `needed` do, and the rest is counted together in a place that nobody reads.
-  control::Series& series_for(std::uint64_t version_id, const std::vector<std::uint64_t>& keep,
-                              const std::vector<std::uint64_t>& needed) noexcept;
+  // has series, those that come last are counted together, in the slot's `others`. Nothing is counted twice or lost: a
+  // version that finds a series later begins there at 0.
+  control::Series& series_for(std::uint64_t version_id, const std::vector<std::uint64_t>& keep) noexcept;
 
   // Adds what `other` has counted, so that sums go on when counting moves here.
   void take_over(const Counters& other, const std::vector<std::uint64_t>& keep) noexcept;
@@ -62,7 +62,6 @@ class Counters {
   control::WorkerSlot* slot_ = nullptr;
   std::uint32_t slot_index_ = kNoSlot;
   std::optional<FileId> file_;
-  control::Series unread_{};  // of versions that found no room
 };
 
 }  // namespace secbeat::worker

@@ -111,8 +111,7 @@ void HelperThread::move_to_present_scoreboard() {
   auto counters = Counters::open(context_.paths.scoreboard(), identity_.pid, identity_.parent_pid);
   if (!counters) return;
   std::vector<std::uint64_t> ids;
-  std::vector<std::uint64_t> in_service;
-  serving_->append_ids(ids, in_service);
+  serving_->append_ids(ids);
   (*counters)->take_over(*serving_->counters, ids);
   const std::array<const Chain*, 1> existing{serving_.get()};
   hand_over(build_chain(context_, serving_->document, std::move(*counters), existing).chain, Acknowledge::kNobody);

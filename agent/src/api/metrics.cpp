@@ -53,24 +53,35 @@ void add_stages(std::vector<MetricFamily>& families, const ApiContext& context) 
   families.push_back(std::move(family));
 }
 
-void add_series(std::vector<MetricFamily>& families, const ApiContext& context, const control::InForce& in_force) {
+struct SeriesFamilies {
   MetricFamily requests = counter_family("secbeat_requests_total", "Inspections by module, version and verdict.");
   MetricFamily times{"secbeat_inspection_seconds", "Time of one inspection.", MetricType::Histogram, {}};
   MetricFamily errors = counter_family("secbeat_wasm_errors_total", "Inspections that failed, by kind of error.");
+
+  void add(const Labels& labels, const SeriesSum& sum) {
+    for (std::size_t i = 0; i < kVerdictLabels.size(); ++i) {
+      add_counter(requests, with(labels, "verdict", kVerdictLabels[i]), static_cast<double>(sum.verdicts[i]));
+    }
+    for (std::size_t i = 0; i < kErrorLabels.size(); ++i) {
+      add_counter(errors, with(labels, "kind", kErrorLabels[i]), static_cast<double>(sum.errors[i]));
+    }
+    times.metric.push_back(inspection_histogram(labels, sum));
+  }
+};
+
+void add_series(std::vector<MetricFamily>& families, const ApiContext& context, const control::InForce& in_force) {
+  const ScoreboardSums sums = sum_series(context.scoreboard);
+  SeriesFamilies series;
   for (const control::Slot& slot : in_force.slots) {
     for (const control::Version& version : slot.versions) {
-      const SeriesSum sum = sum_series(context.scoreboard, version.id);
-      const Labels labels{{"module", slot.name}, {"version", version.label}};
-      for (std::size_t i = 0; i < kVerdictLabels.size(); ++i) {
-        add_counter(requests, with(labels, "verdict", kVerdictLabels[i]), static_cast<double>(sum.verdicts[i]));
-      }
-      for (std::size_t i = 0; i < kErrorLabels.size(); ++i) {
-        add_counter(errors, with(labels, "kind", kErrorLabels[i]), static_cast<double>(sum.errors[i]));
-      }
-      times.metric.push_back(inspection_histogram(labels, sum));
+      const auto found = sums.versions.find(version.id);
+      series.add({{"module", slot.name}, {"version", version.label}},
+                 found == sums.versions.end() ? SeriesSum{} : found->second);
     }
   }
-  families.insert(families.end(), {std::move(requests), std::move(times), std::move(errors)});
+  // No module or version can have this name.
+  if (sums.others != SeriesSum{}) series.add({{"module", "(others)"}, {"version", "(others)"}}, sums.others);
+  families.insert(families.end(), {std::move(series.requests), std::move(series.times), std::move(series.errors)});
 }
 
 void add_versions(std::vector<MetricFamily>& families, const control::InForce& in_force) {

@@ -12,6 +12,13 @@ void add(std::array<std::uint64_t, N>& sum, const control::Counter (&counters)[N
   for (std::size_t i = 0; i < N; ++i) sum[i] += counters[i].load(std::memory_order_relaxed);
 }
 
+void add(SeriesSum& sum, const control::Series& series) {
+  add(sum.verdicts, series.verdicts);
+  add(sum.errors, series.errors);
+  add(sum.buckets, series.buckets);
+  sum.sum_ns += series.sum_ns.load(std::memory_order_relaxed);
+}
+
 }  // namespace
 
 prometheus::MetricFamily counter_family(const char* name, const char* help) {
@@ -41,18 +48,16 @@ Labels with(Labels labels, const char* name, const char* value) {
   return labels;
 }
 
-SeriesSum sum_series(const control::Scoreboard& scoreboard, std::uint64_t version_id) {
-  SeriesSum sum;
+ScoreboardSums sum_series(const control::Scoreboard& scoreboard) {
+  ScoreboardSums sums;
   for (const control::WorkerSlot& slot : scoreboard.layout().workers) {
     for (const control::Series& series : slot.series) {
-      if (series.version_id.load(std::memory_order_acquire) != version_id) continue;
-      add(sum.verdicts, series.verdicts);
-      add(sum.errors, series.errors);
-      add(sum.buckets, series.buckets);
-      sum.sum_ns += series.sum_ns.load(std::memory_order_relaxed);
+      const std::uint64_t id = series.version_id.load(std::memory_order_acquire);
+      if (id != 0) add(sums.versions[id], series);
     }
+    add(sums.others, slot.others);
   }
-  return sum;
+  return sums;
 }
 
 prometheus::ClientMetric inspection_histogram(const Labels& labels, const SeriesSum& sum) {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,16 @@ struct SeriesSum {
   std::array<std::uint64_t, control::kErrorKinds> errors{};
   std::array<std::uint64_t, control::kInspectionBuckets> buckets{};
   std::uint64_t sum_ns = 0;
+
+  bool operator==(const SeriesSum&) const = default;
 };
 
 // Over all slots, those of dead workers included.
-SeriesSum sum_series(const control::Scoreboard& scoreboard, std::uint64_t version_id);
+struct ScoreboardSums {
+  std::map<std::uint64_t, SeriesSum> versions;  // by id
+  SeriesSum others;                             // of versions for which workers had no series, together
+};
+ScoreboardSums sum_series(const control::Scoreboard& scoreboard);
 prometheus::ClientMetric inspection_histogram(const Labels& labels, const SeriesSum& sum);
 
 }  // namespace secbeat::agent

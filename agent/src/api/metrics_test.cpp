@@ -81,6 +81,15 @@ TEST_F(MetricsTest, SumsOverWorkersByVersion) {
   EXPECT_THAT(text, HasSubstr("\nsecbeat_inspection_seconds_bucket" + labels + ",le=\"+Inf\"} 214\n"));
 }
 
+TEST_F(MetricsTest, ShowsVersionsForWhichWorkersHadNoSeriesTogether) {
+  start();
+  EXPECT_THAT(scrape(), Not(HasSubstr("(others)")));
+  scoreboard_->layout().workers[0].others.verdicts[1] = 3;
+  scoreboard_->layout().workers[5].others.verdicts[1] = 4;
+  EXPECT_THAT(scrape(),
+              HasSubstr("\nsecbeat_requests_total{module=\"(others)\",version=\"(others)\",verdict=\"block\"} 7\n"));
+}
+
 TEST_F(MetricsTest, ShowsWhatIsInForceAndWhoServesIt) {
   start();
   scoreboard_->layout().workers[1].events_dropped = 3;

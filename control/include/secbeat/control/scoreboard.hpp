@@ -23,7 +23,8 @@
 namespace secbeat::control {
 
 inline constexpr std::size_t kMaxWorkers = 128;
-inline constexpr std::size_t kMaxSeries = 32;  // (module, version) pairs that one worker counts
+// Versions that one worker counts apart: 16 modules with the versions that their windows keep, by default up to 7.
+inline constexpr std::size_t kMaxSeries = 128;
 inline constexpr std::size_t kVerdicts = 4;
 inline constexpr std::size_t kErrorKinds = 5;  // trap, deadline, memory, bad_verdict, no_instance
 // Upper bounds of the inspection time histogram in ns; one more bucket is open.
@@ -53,6 +54,7 @@ struct alignas(64) WorkerSlot {
   Counter details_dropped;  // verdict details that pointed outside the guest's memory, or trapped
   Counter respawns;         // times that the slot was claimed
   Series series[kMaxSeries];
+  Series others;  // of versions that found no series, together; its version_id stays 0
 };
 
 // One entry of the rate limiter's table (rate_limiter.hpp).
@@ -76,7 +78,7 @@ struct ScoreboardLayout {
   alignas(64) RateEntry rates[kRateEntries];
 };
 inline constexpr std::uint64_t kScoreboardMagic = 0x0064726f42544253;  // "SBTBord" in memory: a file of ours
-inline constexpr std::uint32_t kScoreboardLayoutVersion = 1;
+inline constexpr std::uint32_t kScoreboardLayoutVersion = 2;
 
 // The mapping. Thread safety: constant after opening.
 class Scoreboard {
