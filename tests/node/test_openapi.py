@@ -1,7 +1,7 @@
 """/openapi.json against the running node, both ways. Every other test holds the answers that it sees against the document
 as well (support/contract.py)."""
 
-import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from support.contract import Contract
 from support.node import http_request
-from support.processes import wait_for
+from support.processes import PATIENCE, wait_for
 
 # What a client can provoke in a reload without breaking the node: field values, and the code that comes.
 REFUSED_UPLOADS = {
@@ -69,6 +69,23 @@ def test_each_documented_refusal_of_a_reload_comes(node):
         answer = node.upload(**{"name": "bad-bot-blocker", **fields})
         assert answer.json["code"] == code, answer
     assert node.version()["version"] == "1.0.0"
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), [
+    (b"GET /healthz HTTP/1.1\r\n\r\n", 400),  # no Host
+    (b"GET  HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    (b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n", 400),
+    (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 40_000 + b"\r\n\r\n", 431),
+    (b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n", 505),
+])
+def test_what_is_not_http_is_refused_as_documented_and_ends_its_connection(node, request_bytes, status):
+    with socket.create_connection(("127.0.0.1", node.api_port), timeout=PATIENCE) as connection:
+        connection.sendall(request_bytes)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
+    assert b"X-Request-Id" not in answer
+    assert node.get("/healthz").status == 200
 
 
 def test_the_contract_notices_what_is_not_documented(node):

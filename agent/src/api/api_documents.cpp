@@ -31,6 +31,8 @@ constexpr std::string_view kHealthWords[] = {"ok", "ready"};
 constexpr Schema kLabel = text("The label of a version");
 constexpr Schema kDowntime = count("Whole milliseconds in which a worker could not begin an inspection, at most");
 constexpr Schema kPause = count("The longest of all workers' pauses for the swap");
+constexpr Schema kId = count("The cursor of `before`");
+constexpr Schema kNextBefore = count("`before` of the next page; null: this is the last").or_null();
 constexpr Schema kGeneration = count("Counts the changes of what is in force");
 
 // -- parts of documents ----------------------------------------------------------------------------------------
@@ -179,7 +181,7 @@ constexpr Member kHistoryRowMembers[] = {
     {"duration_ms", count(), member<&HistoryRow::duration_ms>},
     {"requests_during_reload", count(), member<&HistoryRow::requests_during_reload>},
     {"success", flag(), member<&HistoryRow::success>},
-    {"id", count("The cursor of `before`"), member<&HistoryRow::id>},
+    {"id", kId, member<&HistoryRow::id>},
     {"name", text("The module").or_null(), text_or_null<&HistoryRow::name>},
     {"kind", one_of(kKindWords), member<&HistoryRow::kind>},
     {"from_version", kLabel.or_null(), text_or_null<&HistoryRow::from_version>},
@@ -198,8 +200,7 @@ constexpr DocumentType kHistoryRow{"HistoryRow", "One attempt to change what is 
 
 constexpr Member kHistoryMembers[] = {
     {"reloads", document(kHistoryRow, "Newest first").list(), member<&HistoryPage::reloads>},
-    {"next_before", count("`before` of the next page; null: this is the last").or_null(),
-     member<&HistoryPage::next_before>},
+    {"next_before", kNextBefore, member<&HistoryPage::next_before>},
 };
 
 constexpr Member kKnownVersionMembers[] = {
@@ -210,12 +211,14 @@ constexpr Member kKnownVersionMembers[] = {
     {"size_bytes", count(), member<&KnownVersion::size_bytes>},
     {"created_at", time(), member<&KnownVersion::created_at>},
     {"state", one_of(kStateWords), member<&KnownVersion::state>},
+    {"id", kId, member<&KnownVersion::id>},
 };
 constexpr DocumentType kKnownVersion{"KnownVersion", "A version that the node remembers", kKnownVersionMembers};
 
 constexpr Member kVersionsMembers[] = {
     {"versions", document(kKnownVersion, "Newest first").list(), member<&VersionPage::versions>},
     {"total", count("Versions there are, on all pages"), member<&VersionPage::total>},
+    {"next_before", kNextBefore, member<&VersionPage::next_before>},
 };
 
 // -- single requests ---------------------------------------------------------------------------------------------
@@ -244,11 +247,14 @@ constexpr Member kRequestMembers[] = {
     {"version", kLabel.or_null(), text_or_null<&LabelledRequest::version>},
     {"rule", text().or_null(), row_text_or_null<&RequestRow::rule>},
     {"message", text().or_null(), row_text_or_null<&RequestRow::message>},
+    {"id", kId, decided<&RequestRow::id>},
 };
 constexpr DocumentType kRequest{"Request", "A request that was not simply let through", kRequestMembers};
 
 constexpr Member kRequestsMembers[] = {
-    {"requests", document(kRequest, "Newest first").list(), member<&RequestPage::requests>}};
+    {"requests", document(kRequest, "Newest first").list(), member<&RequestPage::requests>},
+    {"next_before", kNextBefore, member<&RequestPage::next_before>},
+};
 
 constexpr Member kErrorSampleMembers[] = {
     {"method", text(), failed<&ErrorRow::method>},
@@ -262,7 +268,7 @@ constexpr Member kModuleErrorMembers[] = {
     {"version", kLabel.or_null(), text_or_null<&LabelledError::version>},
     {"kind", one_of(kErrorKindWords), failed<&ErrorRow::kind>},
     {"message", text(), failed<&ErrorRow::message>},
-    {"count", count(), failed<&ErrorRow::count>},
+    {"count", count("Since first_seen"), failed<&ErrorRow::count>},
     {"first_seen", time(), failed<&ErrorRow::first_seen>},
     {"last_seen", time(), failed<&ErrorRow::last_seen>},
     {"sample", document(kErrorSample),
@@ -278,7 +284,7 @@ constexpr Member kErrorTotalsMembers[] = {
     {"bad_verdict", count(), member<&ErrorTotals::bad_verdict>},
     {"no_instance", count(), member<&ErrorTotals::no_instance>},
 };
-constexpr DocumentType kErrorTotals{"ErrorTotals", "Errors by kind", kErrorTotalsMembers};
+constexpr DocumentType kErrorTotals{"ErrorTotals", "Errors within the window, by kind", kErrorTotalsMembers};
 
 constexpr Member kErrorsMembers[] = {
     {"module", text("As asked for").or_null(), member<&ErrorPage::module>},

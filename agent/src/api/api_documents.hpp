@@ -29,6 +29,7 @@ struct ModuleList {
 struct VersionPage {
   std::vector<KnownVersion> versions;
   std::uint64_t total = 0;
+  std::optional<std::int64_t> next_before;
 };
 struct ErrorTotals {
   std::uint64_t trap = 0;
@@ -54,6 +55,7 @@ struct LabelledRequest {
 };
 struct RequestPage {
   std::vector<LabelledRequest> requests;
+  std::optional<std::int64_t> next_before;
 };
 struct Health {
   std::string status;

@@ -79,15 +79,15 @@ HttpResponse handle_errors(const ApiContext& context, HttpRequest& request) {
   for (ErrorRow& row : rows) {
     std::string label = context.reloader.label_of(row.version_id);
     if (version && label != *version) continue;
-    if (std::uint64_t* total = total_of(answer.totals, row.kind)) *total += row.count;
+    if (std::uint64_t* total = total_of(answer.totals, row.kind)) *total += row.in_window;
     if (answer.errors.size() < *limit) answer.errors.push_back({std::move(row), std::move(label)});
   }
   return json_response(to_document(answer));
 }
 
 HttpResponse handle_requests(const ApiContext& context, HttpRequest& request) {
-  const auto limit = read_limit(request);
-  if (!limit) return limit.error();
+  const auto page = read_page(request);
+  if (!page) return page.error();
   std::optional<std::string> verdict;
   if (const auto text = request.parameter("verdict")) {
     verdict = *text;
@@ -98,10 +98,11 @@ HttpResponse handle_requests(const ApiContext& context, HttpRequest& request) {
     }
   }
   RequestPage answer;
-  for (RequestRow& row : context.events.requests(verdict, *limit)) {
+  for (RequestRow& row : context.events.requests(verdict, page->limit, page->before)) {
     std::string label = context.reloader.label_of(row.version_id);
     answer.requests.push_back({std::move(row), std::move(label)});
   }
+  if (answer.requests.size() == page->limit) answer.next_before = answer.requests.back().row.id;
   return json_response(to_document(answer));
 }
 

@@ -42,13 +42,12 @@ HttpResponse handle_modules(const ApiContext& context, HttpRequest&) {
 }
 
 HttpResponse handle_versions(const ApiContext& context, HttpRequest& request) {
-  const auto limit = read_limit(request);
-  if (!limit) return limit.error();
-  auto versions = context.reloader.versions(name_of(request));
-  if (!versions) return failure_response(versions.error());
-  VersionPage answer{.versions = *std::move(versions), .total = 0};
-  answer.total = answer.versions.size();
-  if (answer.versions.size() > *limit) answer.versions.resize(*limit);
+  const auto page = read_page(request);
+  if (!page) return page.error();
+  auto known = context.reloader.versions(name_of(request), *page);
+  if (!known) return failure_response(known.error());
+  VersionPage answer{.versions = std::move(known->versions), .total = known->total, .next_before = {}};
+  if (answer.versions.size() == page->limit) answer.next_before = answer.versions.back().id;
   return json_response(to_document(answer));
 }
 

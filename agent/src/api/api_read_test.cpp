@@ -107,7 +107,8 @@ TEST_F(ApiTest, ParametersAreChecked) {
       {"/api/v1/wasm/errors?since=yesterday", "bad_request"},
       {"/api/v1/wasm/errors?limit=-1", "bad_request"},
       {"/api/v1/requests?verdict=allow", "bad_request"},
-      {"/api/v1/requests?before=1", "unknown_field"},
+      {"/api/v1/requests?before=now", "bad_request"},
+      {"/api/v1/wasm/errors?before=1", "unknown_field"},
       {"/api/v1/wasm/versions/abc", "bad_request"},
       {"/healthz?x", "unknown_field"},
   };
@@ -140,12 +141,14 @@ TEST_F(ApiTest, VersionsAreListedAndTheirBytesGiven) {
   const std::string sha256(64, 'e');
   const std::string bytes("\0asm\1\0\0\0", 8);
   reloader_.bytes_by_sha256[sha256] = bytes;
-  reloader_.version_list = {{"waf", "v2", sha256, "", 8, "2025-11-24T01:00:03Z", "serving"},
-                            {"waf", "v1", sha256, "", 8, "2025-11-24T01:00:00Z", "kept"}};
+  reloader_.version_list = {{2, "waf", "v2", sha256, "", 8, "2025-11-24T01:00:03Z", "serving"},
+                            {1, "waf", "v1", sha256, "", 8, "2025-11-24T01:00:00Z", "kept"}};
   start();
   const Json list = get("/api/v1/wasm/versions?name=waf&limit=1").json();
   EXPECT_EQ(list["versions"].size(), 1U);
   EXPECT_EQ(list["total"], 2);
+  EXPECT_EQ(list["next_before"], 2);
+  EXPECT_EQ(get("/api/v1/wasm/versions?before=2").json()["versions"][0]["version"], "v1");
   EXPECT_EQ(list["versions"][0]["state"], "serving");
   EXPECT_EQ(list["versions"][0]["config_sha256"], Json());
 
@@ -210,7 +213,8 @@ TEST_F(ApiTest, RequestsAreShownNewestFirstByVerdict) {
   EXPECT_EQ(all["requests"][0]["rule"], Json());
   std::vector<std::string> keys;
   for (const auto& [key, value] : all["requests"][0].items()) keys.push_back(key);
-  EXPECT_THAT(keys, ElementsAre("time", "method", "uri", "source", "verdict", "module", "version", "rule", "message"));
+  EXPECT_THAT(keys,
+              ElementsAre("time", "method", "uri", "source", "verdict", "module", "version", "rule", "message", "id"));
   const Json blocked = get("/api/v1/requests?verdict=block&limit=5").json();
   ASSERT_EQ(blocked["requests"].size(), 1U);
   EXPECT_EQ(blocked["requests"][0]["version"], "v1");

@@ -36,13 +36,12 @@ constexpr Input kRollbackFields[] = {kName, {"to_version", kLabel}, kReason};
 constexpr Input kRemoveQuery[] = {kExpectedVersion, kReason};
 constexpr Input kNameQuery[] = {kName};
 constexpr Input kListQuery[] = {kName, kLimit, kBefore};
-constexpr Input kVersionsQuery[] = {kName, kLimit};
 constexpr Input kErrorsQuery[] = {
     kName,
     {"version", text("Only errors of this version")},
     {"since", text("A time such as 2025-11-24T01:00:03Z, or seconds back").by_default("300")},
     kLimit};
-constexpr Input kRequestsQuery[] = {{"verdict", one_of(kVerdictWords)}, kLimit};
+constexpr Input kRequestsQuery[] = {{"verdict", one_of(kVerdictWords)}, kLimit, kBefore};
 constexpr Input kSha256InPath[] = {{"sha256", sha256("Of the module's bytes")}};
 
 // -- answers -----------------------------------------------------------------------------------------------------
@@ -200,7 +199,7 @@ constexpr Route kRoutes[] = {
      .handler = handle_versions,
      .operation = "versions",
      .summary = "Versions that the node remembers, newest first",
-     .query = kVersionsQuery,
+     .query = kListQuery,
      .answers = kVersionsAnswers,
      .errors = kLedgerErrors},
     {.method = "GET",

@@ -139,12 +139,15 @@ Outcome<std::vector<HistoryRow>> FakeReloader::history(const std::optional<std::
   return rows;
 }
 
-Outcome<std::vector<KnownVersion>> FakeReloader::versions(const std::optional<std::string>& name) const {
+Outcome<KnownVersions> FakeReloader::versions(const std::optional<std::string>& name, Page page) const {
   if (read_failure) return std::unexpected(*read_failure);
-  std::vector<KnownVersion> rows;
-  std::ranges::copy_if(version_list, std::back_inserter(rows),
-                       [&](const KnownVersion& row) { return !name || row.name == *name; });
-  return rows;
+  KnownVersions known;
+  for (const KnownVersion& row : version_list) {
+    if (name && row.name != *name) continue;
+    ++known.total;
+    if ((!page.before || row.id < *page.before) && known.versions.size() < page.limit) known.versions.push_back(row);
+  }
+  return known;
 }
 
 Outcome<std::string> FakeReloader::module_bytes(std::string_view sha256) const {

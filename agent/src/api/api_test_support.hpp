@@ -69,7 +69,7 @@ class FakeReloader final : public Reloader {
   Outcome<VersionView> version(const std::optional<std::string>& name) const override;
   [[nodiscard]] std::vector<VersionView> modules() const override { return may_throw(), module_list; }
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;
-  Outcome<std::vector<KnownVersion>> versions(const std::optional<std::string>& name) const override;
+  Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const override;
   Outcome<std::string> module_bytes(std::string_view sha256) const override;
   [[nodiscard]] std::vector<ReloadTotals> totals() const override { return may_throw(), total_rows; }
   [[nodiscard]] control::InForce in_force() const override { return may_throw(), document; }

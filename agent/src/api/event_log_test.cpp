@@ -38,6 +38,40 @@ TEST(EventLog, OrdersByTimeWhatWorkersSendInBatches) {
   EXPECT_EQ(all[0].uri + all[1].uri + all[2].uri + all[3].uri, "6543");
 }
 
+TEST(EventLog, PagesThroughRequestsWithoutGapsOrRepetitions) {
+  EventLog log;
+  for (const std::int64_t time : {1, 4, 5, 2, 3, 6}) {
+    log.add(event(time, time == 2 ? "log" : "block", std::to_string(time)));
+  }
+  std::string seen;
+  std::optional<std::int64_t> before;
+  for (auto page = log.requests("block", 2); !page.empty(); page = log.requests("block", 2, before)) {
+    for (const RequestRow& row : page) seen += row.uri;
+    before = page.back().id;
+    log.add(event(7, "block", "newer rows do not disturb it"));
+  }
+  EXPECT_EQ(seen, "65431");
+  EXPECT_TRUE(log.requests(std::nullopt, 10, 4711).empty()) << "a row that has left";
+}
+
+TEST(EventLog, CountsWhatHappenedWithinTheWindow) {
+  EventLog log;
+  const auto seconds = [](std::int64_t s) { return s * 1000; };
+  for (int i = 0; i < 5; ++i) log.add(event(seconds(1000 + i), "trap", "/"));
+  for (int i = 0; i < 3; ++i) log.add(event(seconds(1100 + i), "trap", "/"));
+  const auto in_window = [&](std::int64_t since) {
+    return log.errors(std::nullopt, std::nullopt, at(seconds(since)), 1).front().in_window;
+  };
+  EXPECT_EQ(in_window(0), 8U);
+  EXPECT_EQ(in_window(1050), 3U);
+  EXPECT_EQ(in_window(1102), 3U) << "to the length of a bucket";
+  EXPECT_EQ(log.errors(std::nullopt, std::nullopt, at(seconds(1050)), 1).front().count, 8U);
+  // Many buckets later the oldest ones have become one, and nothing is lost.
+  for (int i = 0; i < 200; ++i) log.add(event(seconds(2000 + i * 10), "trap", "/"));
+  EXPECT_EQ(in_window(0), 208U);
+  EXPECT_EQ(in_window(3900), 10U);
+}
+
 TEST(EventLog, ForgetsTheOldestRequestAboveItsBound) {
   EventLog log;
   for (std::size_t i = 0; i <= EventLog::kMaxRequests; ++i) {

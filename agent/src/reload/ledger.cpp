@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "ledger_sql.hpp"
 
@@ -258,19 +259,29 @@ Result<VersionRow> Ledger::version(std::uint64_t id) const {
   return *std::move(found);
 }
 
-Result<std::vector<VersionRow>> Ledger::versions(const std::optional<std::string>& name, std::uint32_t limit) const {
+Result<std::vector<VersionRow>> Ledger::versions(const std::optional<std::string>& name, Page page) const {
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {
     std::vector<VersionRow> versions;
-    SQLite::Statement rows = sql::statement(
-        database_,
-        fmt::format(
-            "SELECT {} FROM versions WHERE generation > 0 AND (?1 IS NULL OR name = ?1) ORDER BY id DESC LIMIT ?2",
-            kVersionColumns)
-            .c_str(),
-        name, limit);
+    SQLite::Statement rows =
+        sql::statement(database_,
+                       fmt::format("SELECT {} FROM versions WHERE generation > 0 AND "
+                                   "(?1 IS NULL OR name = ?1) AND id < ?2 ORDER BY id DESC LIMIT ?3",
+                                   kVersionColumns)
+                           .c_str(),
+                       name, page.before.value_or(std::numeric_limits<std::int64_t>::max()), page.limit);
     while (rows.executeStep()) versions.push_back(version_row(rows));
     return versions;
+  });
+}
+
+Result<std::uint64_t> Ledger::count_versions(const std::optional<std::string>& name) const {
+  const std::lock_guard lock(mutex_);
+  return sql::guarded([&]() -> std::uint64_t {
+    SQLite::Statement row = sql::statement(
+        database_, "SELECT count(*) FROM versions WHERE generation > 0 AND (?1 IS NULL OR name = ?1)", name);
+    row.executeStep();
+    return static_cast<std::uint64_t>(row.getColumn(0).getInt64());
   });
 }
 

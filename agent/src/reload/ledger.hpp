@@ -104,7 +104,8 @@ class Ledger {
   [[nodiscard]] std::uint64_t previous_id(std::uint64_t id) const noexcept;  // 0 where it is not known
   [[nodiscard]] Result<VersionRow> version(std::uint64_t id) const;          // kUnknownVersion
   [[nodiscard]] Result<std::vector<VersionRow>> versions(const std::optional<std::string>& name,
-                                                         std::uint32_t limit) const;  // newest first
+                                                         Page page) const;  // newest first
+  [[nodiscard]] Result<std::uint64_t> count_versions(const std::optional<std::string>& name) const;
   [[nodiscard]] Result<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const;
   [[nodiscard]] Result<std::vector<ReloadTotals>> totals() const;
 

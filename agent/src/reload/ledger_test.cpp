@@ -124,7 +124,8 @@ TEST_F(LedgerTest, AWithdrawnIntentIsAFailureAndItsLabelIsUsedUp) {
   EXPECT_EQ(row.code, "workers_disagree");
   EXPECT_EQ(row.error, "one did not");
   EXPECT_EQ(ledger_->families("waf").value().at("").given, 2U);
-  EXPECT_EQ(ledger_->versions(std::nullopt, 10).value().size(), 1U) << "it never came into force";
+  EXPECT_EQ(ledger_->versions(std::nullopt, {.limit = 10, .before = std::nullopt}).value().size(), 1U)
+      << "it never came into force";
 }
 
 TEST_F(LedgerTest, NumbersNeverComeAgain) {
@@ -255,7 +256,7 @@ TEST_F(LedgerTest, OldRowsLeaveAndTotalsAndLabelsStay) {
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows.back().version, "v3");
   EXPECT_EQ(ledger_->totals().value().front().finished, 5U);
-  EXPECT_EQ(ledger_->versions("waf", 10).value().size(), 2U);
+  EXPECT_EQ(ledger_->versions("waf", {.limit = 10, .before = std::nullopt}).value().size(), 2U);
   EXPECT_TRUE(label_used(ledger_->families("waf").value(), "v1"));
 }
 

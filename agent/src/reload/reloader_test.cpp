@@ -215,7 +215,7 @@ TEST_F(ReloaderTest, AnUnknownModuleIsToldWithThoseThereAre) {
   EXPECT_EQ(view.error().error.code, ErrorCode::kUnknownModule);
   EXPECT_EQ(view.error().names, std::vector<std::string>{"waf"});
   EXPECT_EQ(reloader_->history("wav", {}).error().error.code, ErrorCode::kUnknownModule);
-  EXPECT_EQ(reloader_->versions("wav").error().error.code, ErrorCode::kUnknownModule);
+  EXPECT_EQ(reloader_->versions("wav", {}).error().error.code, ErrorCode::kUnknownModule);
   EXPECT_EQ(configure("{}", "wav").error().error.code, ErrorCode::kUnknownModule);
 }
 
@@ -266,7 +266,7 @@ TEST_F(ReloaderTest, OnlyTheVersionsOfTheWindowKeepTheirFiles) {
   for (const char* salt : {"2", "3", "4", "5"}) ASSERT_TRUE(upload({.salt = salt}));
   EXPECT_EQ(reloader_->version(std::nullopt)->kept, (std::vector<std::string>{"v4", "v3"}));
   std::string states;
-  const auto versions = reloader_->versions(std::nullopt).value();
+  const auto versions = reloader_->versions(std::nullopt, {}).value().versions;
   for (const KnownVersion& version : versions) states += version.version + " " + version.state + "; ";
   EXPECT_EQ(states, "v5 serving; v4 previous; v3 kept; v2 stored; v1 removed; ")
       << "what the generation before named goes with the next one";
@@ -276,6 +276,19 @@ TEST_F(ReloaderTest, OnlyTheVersionsOfTheWindowKeepTheirFiles) {
   reopen();
   EXPECT_EQ(files_in("modules"), 3U);
   EXPECT_EQ(files_in("artifacts"), 3U);
+}
+
+TEST_F(ReloaderTest, VersionsComeInPages) {
+  for (const char* salt : {"2", "3", "4", "5"}) ASSERT_TRUE(upload({.salt = salt}));
+  std::string labels;
+  Page page{.limit = 2, .before = std::nullopt};
+  for (auto known = reloader_->versions("waf", page).value(); !known.versions.empty();
+       known = reloader_->versions("waf", page).value()) {
+    EXPECT_EQ(known.total, 5U);
+    for (const KnownVersion& version : known.versions) labels += version.version;
+    page.before = known.versions.back().id;
+  }
+  EXPECT_EQ(labels, "v5v4v3v2v1");
 }
 
 TEST_F(ReloaderTest, VersionsAreKnownByTheirNumberAlsoWhenTheyHaveLeft) {

@@ -118,25 +118,29 @@ Outcome<std::vector<HistoryRow>> ReloaderImpl::history(const std::optional<std::
   return *std::move(rows);
 }
 
-Outcome<std::vector<KnownVersion>> ReloaderImpl::versions(const std::optional<std::string>& name) const {
+Outcome<KnownVersions> ReloaderImpl::versions(const std::optional<std::string>& name, Page page) const {
   const control::InForce now = in_force();
-  auto rows = ledger_->versions(name, kMaxPage);
+  page.limit = std::clamp(page.limit, std::uint32_t{1}, kMaxPage);
+  auto rows = ledger_->versions(name, page);
   if (!rows) return from(rows.error());
-  if (rows->empty() && name) {
-    if (auto known = find_module(now, config_names_, name); !known) return std::unexpected(known.error());
+  const auto total = ledger_->count_versions(name);
+  if (!total) return from(total.error());
+  if (*total == 0 && name) {
+    if (auto module = find_module(now, config_names_, name); !module) return std::unexpected(module.error());
   }
-  std::vector<KnownVersion> versions;
+  KnownVersions known{.versions = {}, .total = *total};
   for (VersionRow& row : *rows) {
     std::string state = state_of(row, now, store_);
-    versions.push_back({.name = std::move(row.name),
-                        .version = std::move(row.label),
-                        .sha256 = std::move(row.sha256),
-                        .config_sha256 = std::move(row.config_sha256),
-                        .size_bytes = row.size_bytes,
-                        .created_at = std::move(row.created_at),
-                        .state = std::move(state)});
+    known.versions.push_back({.id = static_cast<std::int64_t>(row.id),
+                              .name = std::move(row.name),
+                              .version = std::move(row.label),
+                              .sha256 = std::move(row.sha256),
+                              .config_sha256 = std::move(row.config_sha256),
+                              .size_bytes = row.size_bytes,
+                              .created_at = std::move(row.created_at),
+                              .state = std::move(state)});
   }
-  return versions;
+  return known;
 }
 
 Outcome<std::string> ReloaderImpl::module_bytes(std::string_view sha256) const {

@@ -145,7 +145,8 @@ struct VersionView {
   std::vector<WorkerVersion> workers;
 };
 
-struct KnownVersion {  // GET /wasm/versions
+struct KnownVersion {   // GET /wasm/versions
+  std::int64_t id = 0;  // of the version, unique for ever on this node
   std::string name;
   std::string version;
   std::string sha256;
@@ -153,6 +154,11 @@ struct KnownVersion {  // GET /wasm/versions
   std::uint64_t size_bytes = 0;
   std::string created_at;
   std::string state;  // "serving", "previous", "kept" (loaded), "stored" (bytes only), "removed"
+};
+
+struct KnownVersions {
+  std::vector<KnownVersion> versions;  // of the page, newest first
+  std::uint64_t total = 0;             // on all pages
 };
 
 struct HistoryRow {
@@ -204,7 +210,7 @@ class Reloader {
   virtual Outcome<VersionView> version(const std::optional<std::string>& name) const = 0;
   [[nodiscard]] virtual std::vector<VersionView> modules() const = 0;  // in the order of the chain
   virtual Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const = 0;
-  virtual Outcome<std::vector<KnownVersion>> versions(const std::optional<std::string>& name) const = 0;
+  virtual Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const = 0;
   virtual Outcome<std::string> module_bytes(std::string_view sha256) const = 0;
   [[nodiscard]] virtual std::vector<ReloadTotals> totals() const = 0;
 
