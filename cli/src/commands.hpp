@@ -12,6 +12,7 @@ namespace secbeat::cli {
 using Run = std::function<int()>;
 
 void add_node_command(CLI::App& app, Run& run);      // node_command.cpp
+void add_archive_command(CLI::App& app, Run& run);   // archive_commands.cpp
 void add_compile_command(CLI::App& app, Run& run);   // compile_command.cpp
 void add_validate_command(CLI::App& app, Run& run);  // compile_command.cpp
 void add_reload_command(CLI::App& app, Run& run);    // change_commands.cpp

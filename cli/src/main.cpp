@@ -39,6 +39,7 @@ int run_main(int argc, char** argv) {
   secbeat::cli::add_rollback_command(app, run);
   secbeat::cli::add_remove_command(app, run);
   secbeat::cli::add_validate_command(app, run);
+  secbeat::cli::add_archive_command(app, run);
   secbeat::cli::add_compile_command(app, run);
   try {
     app.parse(argc, argv);

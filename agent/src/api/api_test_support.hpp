@@ -75,6 +75,8 @@ class FakeReloader final : public Reloader {
   [[nodiscard]] control::InForce in_force() const override { return may_throw(), document; }
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
   [[nodiscard]] bool ready() const override { return may_throw(), is_ready; }
+  [[nodiscard]] std::vector<std::string> configured_names() const override { return {}; }
+  void set_keeper(VersionKeeper*) override {}
   void shut_down() override {}
 
  private:

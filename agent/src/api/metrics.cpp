@@ -128,6 +128,18 @@ void add_node(std::vector<MetricFamily>& families, const ApiContext& context) {
   families.insert(families.end(), {std::move(events), std::move(unread), std::move(restarts), std::move(build)});
 }
 
+void add_archive(std::vector<MetricFamily>& families, const ApiContext& context) {
+  if (context.archive == nullptr) return;
+  const ArchiveStatus status = context.archive->status();
+  MetricFamily pending = gauge_family("secbeat_archive_pending", "Versions that wait to be archived.");
+  add_gauge(pending, {}, static_cast<double>(status.pending));
+  MetricFamily stored = counter_family("secbeat_archive_stored_total", "Versions that were archived, again included.");
+  add_counter(stored, {}, static_cast<double>(status.archived));
+  MetricFamily failed = counter_family("secbeat_archive_failures_total", "Attempts to archive a version that failed.");
+  add_counter(failed, {}, static_cast<double>(status.failures));
+  families.insert(families.end(), {std::move(pending), std::move(stored), std::move(failed)});
+}
+
 }  // namespace
 
 std::string render_metrics(const ApiContext& context) {
@@ -139,6 +151,7 @@ std::string render_metrics(const ApiContext& context) {
   add_versions(families, in_force);
   add_workers(families, context, in_force);
   add_node(families, context);
+  add_archive(families, context);
   add_process(families);
   // A family without a sample would be a HELP and a TYPE of nothing.
   std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });

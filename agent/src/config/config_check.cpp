@@ -120,6 +120,20 @@ void check_folder(const Draft& draft, Faults& faults, std::string_view key, cons
   }
 }
 
+// What is meant to outlive the data directory does not lie in it.
+void finish_archive(Draft& draft, Faults& faults) {
+  Config& config = draft.config;
+  if (config.archive_dir.empty()) return;
+  config.archive_dir = absolute_from(draft.base, config.archive_dir);
+  for (const auto& [folder, key] : {std::pair(config.data_dir, "data_dir"), std::pair(config.state_dir, "state_dir")}) {
+    const std::filesystem::path rest = config.archive_dir.lexically_relative(folder);
+    if (folder.empty() || rest.empty() || *rest.begin() == "..") continue;
+    faults.add(line_of(draft, "archive.url"), "archive.url",
+               fmt::format("{} lies in node.{} and would be lost with it: give a folder of its own",
+                           config.archive_dir.string(), key));
+  }
+}
+
 void finish_node(Draft& draft, Faults& faults) {
   Config& config = draft.config;
   if (config.node_name.empty()) {
@@ -137,6 +151,7 @@ void finish_node(Draft& draft, Faults& faults) {
   if (config.data_dir == config.state_dir && !config.data_dir.empty()) {
     faults.add(line_of(draft, "node.state_dir"), "node.state_dir", "the same folder as node.data_dir");
   }
+  finish_archive(draft, faults);
   check_folder(draft, faults, "node.data_dir", config.data_dir);
   check_folder(draft, faults, "node.state_dir", config.state_dir);
   const std::string socket = control::StatePaths{config.state_dir}.socket().string();

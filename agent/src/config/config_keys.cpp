@@ -93,6 +93,13 @@ Told store_word(std::string& to, const Scalar& value, std::initializer_list<std:
   return ok();
 }
 
+Told store_archive(std::filesystem::path& to, const std::string& url) {
+  auto folder = archive_folder(url);
+  if (!folder) return fault(std::move(folder.error().message));
+  to = *std::move(folder);
+  return ok();
+}
+
 using D = Draft;
 using N = std::string_view;
 using S = Scalar;
@@ -138,7 +145,15 @@ constexpr auto kKeys = std::to_array<Key>({
     {"waf.wasm.modules[].on_error", kString, 0, 0, [](D& d, N, const S& v) { return store_on_error(d.further.back().on_error, v); }},
     {"waf.wasm.modules[].isolation", kString, 0, 0, [](D&, N, const S& v) { return check_isolation(v); }},
 
-    {"waf.wasm.reload.auto_reload_on_file_change", kBool, 0, 0, [](D&, N, const S& v) { return flag(v) ? later("watch on files: upload over the API") : ok(); }},
+    {"waf.wasm.reload.auto_reload_on_file_change", kBool, 0, 0, [](D& d, N, const S& v) { d.config.auto_reload_on_file_change = flag(v); return ok(); }},
+    {"waf.wasm.reload.file_watch", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string word;
+       Told told = store_word(word, v, {"auto", "poll"});
+       d.config.file_watch = word == "poll" ? FileWatch::kPoll : FileWatch::kAuto;
+       return told;
+     }},
+    {"waf.wasm.reload.file_poll_ms", kInteger, 100, 60000, [](D& d, N, const S& v) { d.config.file_poll = std::chrono::milliseconds(whole(v)); return ok(); }},
+    {"waf.wasm.reload.file_settle_ms", kInteger, 50, 60000, [](D& d, N, const S& v) { d.config.file_settle = std::chrono::milliseconds(whole(v)); return ok(); }},
     {"waf.wasm.reload.max_reload_frequency_seconds", kInteger, 0, kSecondsOfADay, [](D& d, N, const S& v) { d.config.max_reload_frequency = std::chrono::seconds(whole(v)); return ok(); }},
     {"waf.wasm.reload.compile_timeout_seconds", kInteger, 1, 600, [](D& d, N, const S& v) { d.config.compile_timeout = std::chrono::seconds(whole(v)); return ok(); }},
     {"waf.wasm.reload.compile_memory_mib", kInteger, 64, 65536, [](D& d, N, const S& v) { d.config.compile_memory_bytes = whole_as<std::size_t>(v) << 20U; return ok(); }},
@@ -209,7 +224,7 @@ constexpr auto kKeys = std::to_array<Key>({
     {"nats.tls_certificate", kString, 0, 0, fleet_later},
     {"nats.tls_key", kString, 0, 0, fleet_later},
 
-    {"archive.url", kString, 0, 0, [](D&, N, const S&) { return later("archive"); }},
+    {"archive.url", kString, 0, 0, [](D& d, N, const S& v) { return store_archive(d.config.archive_dir, text(v)); }},
     // clang-format on
 });
 

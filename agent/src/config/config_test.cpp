@@ -222,18 +222,52 @@ TEST(Config, AcceptsKeysOfLaterFeaturesWithANotice) {
   const auto config = parse(std::string(kLeast) + R"(
 [waf.wasm.watch]
 seconds = 60
-[waf.wasm.reload]
-auto_reload_on_file_change = true
 [nats]
 url = "nats://127.0.0.1:4222"
-[archive]
-url = "archive"
 )");
   ASSERT_TRUE(config) << config.error().message;
-  for (const char* key :
-       {"waf.wasm.watch.seconds", "waf.wasm.reload.auto_reload_on_file_change", "nats.url", "archive.url"}) {
+  for (const char* key : {"waf.wasm.watch.seconds", "nats.url"}) {
     EXPECT_THAT(config->notices, Contains(AllOf(HasSubstr(key), HasSubstr("accepted, without effect"))));
   }
+}
+
+TEST(Config, ReadsHowFilesAreWatched) {
+  const auto config = parse(std::string(kLeast) + R"(
+[waf.wasm.reload]
+auto_reload_on_file_change = true
+file_watch = "poll"
+file_poll_ms = 250
+file_settle_ms = 50
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->auto_reload_on_file_change);
+  EXPECT_EQ(config->file_watch, FileWatch::kPoll);
+  EXPECT_EQ(config->file_poll, std::chrono::milliseconds(250));
+  EXPECT_EQ(config->file_settle, std::chrono::milliseconds(50));
+  EXPECT_THAT(error_of(std::string(kLeast) + "[waf.wasm.reload]\nfile_watch = \"fanotify\"\n"),
+              HasSubstr(":6: waf.wasm.reload.file_watch: expected one of auto, poll"));
+}
+
+TEST(Config, TakesAnArchiveAsAPathOrAFileUrl) {
+  const auto folder = [](const std::string& url) {
+    const auto config = parse(std::string(kLeast) + "[node]\ndata_dir = \"/data\"\n[archive]\nurl = \"" + url + "\"\n");
+    return config ? config->archive_dir.string() : config.error().message;
+  };
+  EXPECT_EQ(folder("archive"), "/etc/secbeat/archive");
+  EXPECT_EQ(folder("/srv/archive/"), "/srv/archive");
+  EXPECT_EQ(folder("file:///srv/the%20archive"), "/srv/the archive");
+  EXPECT_EQ(folder("file://localhost/srv/archive"), "/srv/archive");
+  EXPECT_THAT(folder("s3://bucket/prefix"),
+              HasSubstr(":8: archive.url: this version archives into folders only, not into S3 buckets"));
+  for (const char* url : {"file://host/srv", "file://", "file:///a%2", "file:///a%zz"}) {
+    EXPECT_THAT(folder(url), HasSubstr("expected \"file:///folder\"")) << url;
+  }
+  EXPECT_THAT(folder("https://example.org/a"), HasSubstr("expected a folder"));
+  for (const char* url : {"", "file:///a%00b", "a;b"}) EXPECT_THAT(folder(url), HasSubstr("expected a path")) << url;
+  for (const char* url : {"/data", "/data/archive", "file:///data"}) {
+    EXPECT_THAT(folder(url), HasSubstr("lies in node.data_dir and would be lost with it")) << url;
+  }
+  EXPECT_EQ(folder("/data2"), "/data2");
 }
 
 TEST(Config, SaysLoudlyThatTheApiIsOpen) {

@@ -28,7 +28,9 @@
 #include "node_folders.hpp"
 #include "node_lock.hpp"
 #include "secbeat/agent/api_server.hpp"
+#include "secbeat/agent/archive.hpp"
 #include "secbeat/agent/event_log.hpp"
+#include "secbeat/agent/file_watcher.hpp"
 #include "secbeat/agent/reloader.hpp"
 #include "secbeat/agent/supervisor.hpp"
 #include "secbeat/agent/worker_hub.hpp"
@@ -120,6 +122,7 @@ class Node {
 
  private:
   Result<void> open_state();
+  void start_archive();
   Result<void> start_nginx();
   bool wait_for_workers(const Signals& signals);
   void say_ready() const;
@@ -130,7 +133,9 @@ class Node {
   std::vector<FolderLock> locks_;
   std::unique_ptr<control::Scoreboard> scoreboard_;
   std::unique_ptr<WorkerHub> hub_;
+  std::unique_ptr<Archive> archive_;  // null: none
   std::unique_ptr<Reloader> reloader_;
+  std::unique_ptr<FileWatcher> files_;  // null: files are not watched
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ApiServer> api_;
   int early_signal_ = 0;  // that came while the node began
@@ -155,10 +160,20 @@ Result<void> Node::open_state() {
                               [this](std::int32_t, const control::Event& event) { events_.add(event); });
   if (!hub) return std::unexpected(hub.error());
   hub_ = std::move(*hub);
+  // Before they are loaded: what changes from here on is seen.
+  if (config_.auto_reload_on_file_change) files_ = FileWatcher::create(config_, clock_);
   auto reloader = open_reloader(config_, *scoreboard_, *hub_, clock_);
   if (!reloader) return std::unexpected(reloader.error());
   reloader_ = std::move(*reloader);
+  start_archive();
   return check_reach(config_, *identity);
+}
+
+void Node::start_archive() {
+  if (config_.archive_dir.empty()) return;
+  archive_ = Archive::start(config_);
+  reloader_->set_keeper(archive_.get());
+  archive_->catch_up(*reloader_);
 }
 
 Result<void> Node::start_nginx() {
@@ -176,9 +191,13 @@ Result<void> Node::begin(const Signals& signals) {
   if (supervisor_ && !wait_for_workers(signals) && early_signal_ == 0) {
     spdlog::warn("not all of nginx' workers answer yet; its log is {}", nginx_paths(config_).error_log.string());
   }
-  auto api = ApiServer::start({config_, *reloader_, *hub_, *scoreboard_, events_, supervisor_.get(), clock_});
+  auto api =
+      ApiServer::start({config_, *reloader_, *hub_, *scoreboard_, events_, supervisor_.get(), clock_, archive_.get()});
   if (!api) return std::unexpected(api.error());
   api_ = std::move(*api);
+  if (files_) {
+    if (auto watched = files_->start(*reloader_); !watched) return watched;
+  }
   say_ready();
   notify("READY=1\nSTATUS=Serving");
   return {};
@@ -230,7 +249,9 @@ void Node::serve(const Signals& signals) {
 void Node::end_agent_only() {
   notify("STOPPING=1");
   if (reloader_) reloader_->shut_down();  // first: a compile under way is cancelled, and its caller is told
+  if (files_) files_->stop();
   if (api_) api_->stop();
+  if (archive_) archive_->stop();
 }
 
 void Node::end() {

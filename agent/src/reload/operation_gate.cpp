@@ -19,6 +19,19 @@ Result<OperationGate::Turn> OperationGate::enter_upload() {
   return Turn(*this, holder_);
 }
 
+Result<OperationGate::Turn> OperationGate::enter_in_turn() {
+  std::unique_lock lock(mutex_);
+  ++waiting_in_turn_;
+  changed_.wait(lock, [&] { return closing_ || (holder_ == nullptr && waiting_rollbacks_ == 0); });
+  --waiting_in_turn_;
+  if (closing_) {
+    changed_.notify_all();
+    return ending();
+  }
+  holder_ = std::make_shared<CancelToken>();
+  return Turn(*this, holder_);
+}
+
 Result<OperationGate::Turn> OperationGate::enter_rollback() {
   std::unique_lock lock(mutex_);
   if (closing_) return ending();
@@ -46,7 +59,7 @@ void OperationGate::shut_down() {
   closing_ = true;
   if (holder_ != nullptr) holder_->cancel();
   changed_.notify_all();
-  changed_.wait(lock, [&] { return holder_ == nullptr && waiting_rollbacks_ == 0; });
+  changed_.wait(lock, [&] { return holder_ == nullptr && waiting_rollbacks_ == 0 && waiting_in_turn_ == 0; });
 }
 
 bool OperationGate::closing() const {

@@ -1,5 +1,6 @@
-// One operation at a time changes what is in force. An upload that finds the place taken is turned away; a rollback
-// cancels the upload that holds it and waits until it is free, which takes no longer than a commit.
+// One operation at a time changes what is in force. An upload that finds the place taken is turned away; a changed
+// file waits; a rollback cancels the upload that holds it and waits until it is free, which takes no longer than a
+// commit.
 //
 // Thread safety: every method may be called from any thread.
 #pragma once
@@ -38,6 +39,8 @@ class OperationGate {
 
   // kReloadInProgress, kShuttingDown.
   Result<Turn> enter_upload();
+  // Waits until the place is free, and lets rollbacks in first. kShuttingDown.
+  Result<Turn> enter_in_turn();
   // kShuttingDown.
   Result<Turn> enter_rollback();
   // Cancels the upload under way and returns when nothing runs any more; nothing enters afterwards.
@@ -51,6 +54,7 @@ class OperationGate {
   std::condition_variable changed_;
   std::shared_ptr<CancelToken> holder_;  // guarded by mutex_; null: free
   std::uint32_t waiting_rollbacks_ = 0;  // guarded by mutex_; uploads stand back for them
+  std::uint32_t waiting_in_turn_ = 0;    // guarded by mutex_
   bool closing_ = false;                 // guarded by mutex_
 };
 

@@ -45,6 +45,40 @@ TEST(OperationGate, ARollbackCancelsTheUploadAndWaitsUntilItHasLeft) {
   EXPECT_TRUE(gate.enter_upload());
 }
 
+TEST(OperationGate, WhoWaitsInTurnComesAfterTheUploadAndTheRollback) {
+  OperationGate gate;
+  std::optional<Result<OperationGate::Turn>> upload(gate.enter_upload());
+  std::atomic<bool> rolled_back = false;
+  std::thread rollback([&] {
+    const auto turn = gate.enter_rollback();
+    ASSERT_TRUE(turn);
+    rolled_back = true;
+  });
+  wait_until_cancelled((*upload)->cancel());  // the rollback waits
+  std::thread in_turn([&] {
+    const auto turn = gate.enter_in_turn();
+    ASSERT_TRUE(turn);
+    EXPECT_TRUE(rolled_back);
+    EXPECT_EQ(gate.enter_upload().error().code, ErrorCode::kReloadInProgress);
+  });
+  upload.reset();
+  rollback.join();
+  in_turn.join();
+  EXPECT_TRUE(gate.enter_upload());
+}
+
+TEST(OperationGate, TheEndSendsAwayWhoWaitsInTurn) {
+  OperationGate gate;
+  std::optional<Result<OperationGate::Turn>> upload(gate.enter_upload());
+  std::thread in_turn([&] { EXPECT_EQ(gate.enter_in_turn().error().code, ErrorCode::kShuttingDown); });
+  std::thread ending([&] { gate.shut_down(); });
+  wait_until_cancelled((*upload)->cancel());
+  in_turn.join();
+  upload.reset();
+  ending.join();
+  EXPECT_EQ(gate.enter_in_turn().error().code, ErrorCode::kShuttingDown);
+}
+
 TEST(OperationGate, RollbacksTakeTurns) {
   OperationGate gate;
   std::atomic<int> inside = 0;

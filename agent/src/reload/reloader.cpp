@@ -14,6 +14,7 @@ namespace {
 constexpr std::uint64_t kNsPerMs = 1000000;
 
 std::string kind_of(const Upload& upload) {
+  if (upload.kind == UploadKind::kFileChange) return "file_change";
   if (!upload.file) return "config";
   return upload.kind == UploadKind::kLoad ? "load" : "reload";
 }
@@ -50,7 +51,8 @@ Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   if (upload.mode == Mode::kApply) {
     if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));
   }
-  auto turn = enter(*name);
+  if (upload.problem) return std::unexpected(fail_attempt(attempt, about(*name, *upload.problem)));
+  auto turn = enter(*name, upload.kind == UploadKind::kFileChange ? Patient::kYes : Patient::kNo);
   if (!turn) return std::unexpected(turn.error());
   auto done = run(upload, info, attempt, turn->cancel());
   collect_garbage();
@@ -79,13 +81,16 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
     return std::unexpected(fail_attempt(attempt, *std::move(lost)));
   }
   auto candidate = candidate_of(upload, info, attempt.name, current);
-  if (!candidate) return std::unexpected(about(attempt.name, candidate.error()));
+  if (!candidate) {
+    if (upload.kind != UploadKind::kFileChange) return std::unexpected(about(attempt.name, candidate.error()));
+    return std::unexpected(fail_attempt(attempt, about(attempt.name, candidate.error())));
+  }
   attempt.sha256 = candidate->sha256;
   attempt.config_sha256 = candidate->config_sha256;
 
   const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
   const bool same = same_bytes && current->config_sha256 == candidate->config_sha256;
-  if (same_bytes) attempt.kind = "config";
+  if (same_bytes && upload.kind != UploadKind::kFileChange) attempt.kind = "config";
   if (upload.mode == Mode::kDryRun) return try_out(*candidate, attempt, before, cancel);
   // Where a worker does not serve it (its artifact was damaged, say), the same upload brings it there.
   const WorkerCount at = workers_at(before.generation);
@@ -104,7 +109,10 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
                               kMaxModules),
                   names_in(before));
   }
-  return apply(*candidate, attempt, before, cancel);
+  auto applied = apply(*candidate, attempt, before, cancel);
+  // The limit is on uploads: a file that is saved does not hold them up.
+  if (applied && upload.kind != UploadKind::kFileChange) last_reload_[attempt.name] = clock_.steady();
+  return applied;
 }
 
 Result<Candidate> ReloaderImpl::candidate_of(const Upload& upload, const Result<engine::ModuleInfo>& info,
@@ -135,7 +143,8 @@ Result<Candidate> ReloaderImpl::candidate_of(const Upload& upload, const Result<
 
 std::optional<Failure> ReloaderImpl::judged_by_gates(const Upload& upload, const Attempt& attempt) const {
   const auto last = last_reload_.find(attempt.name);
-  if (upload.gates == Gates::kForced || last == last_reload_.end()) return std::nullopt;
+  const bool limited = upload.gates == Gates::kOn && upload.kind != UploadKind::kFileChange;
+  if (!limited || last == last_reload_.end()) return std::nullopt;
   const auto left =
       std::chrono::ceil<std::chrono::seconds>(last->second + config_.max_reload_frequency - clock_.steady());
   if (left.count() <= 0) return std::nullopt;
@@ -178,7 +187,6 @@ Outcome<ReloadResult> ReloaderImpl::apply(const Candidate& candidate, Attempt& a
   auto applied = bring_into_force(before, prepared->next, std::move(prepared->intent), attempt, &cancel);
   if (!applied) return std::unexpected(applied.error());
 
-  last_reload_[attempt.name] = clock_.steady();
   ReloadResult result = result_of(candidate, attempt, prepared->next, attempt.attempted);
   result.downtime_ms = applied->max_pause_ns / kNsPerMs;
   result.max_pause_us = applied->max_pause_ns / 1000;

@@ -36,6 +36,8 @@ struct EngineParts {
 Result<std::unique_ptr<Reloader>> open_reloader_with(const Config& config, control::Scoreboard& scoreboard,
                                                      WorkerHub& hub, const Clock& clock, EngineParts parts);
 
+enum class Patient : std::uint8_t { kYes, kNo };  // waits for its turn, or is turned away
+
 // One attempt to change what is in force, from its first byte to its answer.
 struct Attempt {
   std::string name;
@@ -73,6 +75,8 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] control::InForce in_force() const override;
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
   [[nodiscard]] bool ready() const override;
+  [[nodiscard]] std::vector<std::string> configured_names() const override { return config_names_; }
+  void set_keeper(VersionKeeper* keeper) override { keeper_ = keeper; }
   void shut_down() override { gate_.shut_down(); }
 
  private:
@@ -116,7 +120,7 @@ class ReloaderImpl final : public Reloader {
   // Why nothing but a rollback may change what is in force; recorded.
   std::optional<Failure> forbidden(Attempt& attempt);
   // The turn of an operation that stands back for others.
-  Outcome<OperationGate::Turn> enter(const std::string& name);
+  Outcome<OperationGate::Turn> enter(const std::string& name, Patient patient);
   [[nodiscard]] std::optional<Failure> conflict(const std::string& name,
                                                 const std::optional<std::string>& expected_version) const;
   Result<Checked> check(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
@@ -138,6 +142,7 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] std::string now_text() const { return rfc3339(clock_.now()); }
   [[nodiscard]] Line line() const;
   void remember(const control::InForce& in_force);
+  void tell_keeper(const control::InForce& next, const Intent& intent);
   void collect_garbage();
   [[nodiscard]] std::string serving_label(std::string_view name) const;
 
@@ -171,6 +176,7 @@ class ReloaderImpl final : public Reloader {
   ReloadPipeline pipeline_;
   Committer committer_;
   std::map<std::string, SteadyTime, std::less<>> last_reload_;
+  VersionKeeper* keeper_ = nullptr;  // constant once operations come
 
   OperationGate gate_;
 

@@ -12,7 +12,7 @@ Outcome<RemovalResult> ReloaderImpl::remove(const Removal& removal) {
   attempt.name = removal.name;
   if (auto slot = find_in_chain(in_force(), config_names_, removal.name); !slot) return std::unexpected(slot.error());
   if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));
-  auto turn = enter(removal.name);
+  auto turn = enter(removal.name, Patient::kNo);
   if (!turn) return std::unexpected(turn.error());
   const control::InForce before = in_force();
   auto slot = find_in_chain(before, config_names_, removal.name);

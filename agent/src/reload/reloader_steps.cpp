@@ -44,8 +44,8 @@ std::optional<Failure> ReloaderImpl::forbidden(Attempt& attempt) {
   return fail_attempt(attempt, about(attempt.name, {ErrorCode::kHotReloadDisabled, "Hot reload is disabled"}));
 }
 
-Outcome<OperationGate::Turn> ReloaderImpl::enter(const std::string& name) {
-  auto turn = gate_.enter_upload();
+Outcome<OperationGate::Turn> ReloaderImpl::enter(const std::string& name, Patient patient) {
+  auto turn = patient == Patient::kYes ? gate_.enter_in_turn() : gate_.enter_upload();
   if (turn) return *std::move(turn);
   Failure failure = about(name, turn.error());
   if (failure.error.code == ErrorCode::kReloadInProgress) failure.retry_after_seconds = kRetryAfterSeconds;
@@ -182,6 +182,7 @@ Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InF
     return std::unexpected(std::move(lost.failure));
   }
   remember(next);
+  tell_keeper(next, intent);
   Applied applied{swapped->workers, swapped->max_pause_ns, requests, {}};
   if (auto noted = ledger_->succeed(swapped->rows.front(), finish_of(attempt, requests)); !noted) {
     // The intent is on the disk and agrees with the in-force file: the next start completes it.
@@ -262,8 +263,32 @@ void ReloaderImpl::remember(const control::InForce& in_force) {
   in_force_ = in_force;
 }
 
+void ReloaderImpl::tell_keeper(const control::InForce& next, const Intent& intent) {
+  const control::Slot* slot = next.find(intent.row.name);
+  const control::Version* version = slot == nullptr ? nullptr : slot->find(intent.version_id);
+  if (keeper_ == nullptr || version == nullptr) return;
+  const auto known = intent.new_version ? Result<VersionRow>(*intent.new_version) : ledger_->version(version->id);
+  const HistoryRow& row = intent.row;
+  keeper_->came_into_force({.module = slot->name,
+                            .label = version->label,
+                            .sha256 = version->sha256,
+                            .size_bytes = version->size_bytes,
+                            .config_sha256 = version->config_sha256,
+                            .created_at = known ? known->created_at : version->loaded_at,
+                            .times = {{.since = row.timestamp,
+                                       .generation = next.generation,
+                                       .kind = row.kind,
+                                       .reason = row.reason,
+                                       .by = row.by,
+                                       .request_id = row.request_id}}});
+}
+
 void ReloaderImpl::collect_garbage() {
   std::vector<control::InForce> documents{in_force()};
+  if (keeper_ != nullptr) {
+    control::Slot& wanted = documents.emplace_back().slots.emplace_back();
+    wanted.versions = keeper_->wanted();
+  }
   {
     // A worker that starts at this moment may have read the document before.
     const std::lock_guard lock(mutex_);

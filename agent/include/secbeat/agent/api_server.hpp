@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "secbeat/agent/archive.hpp"
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/reloader.hpp"
@@ -26,6 +27,7 @@ struct ApiContext {
   EventLog& events;
   const Supervisor* supervisor;
   const Clock& clock;
+  const Archive* archive = nullptr;  // null: there is none
 };
 
 class ApiServer {

@@ -17,7 +17,8 @@
 namespace secbeat::agent {
 
 enum class Nginx : std::uint8_t { kManaged, kExternal };
-enum class Rehearse : std::uint8_t { kYes, kNo };  // validate_before_reload
+enum class FileWatch : std::uint8_t { kAuto, kPoll };  // auto: inotify as well
+enum class Rehearse : std::uint8_t { kYes, kNo };      // validate_before_reload
 
 struct ModuleConfig {
   std::string name;                 // empty: the embedded name, else the file's stem
@@ -47,6 +48,10 @@ struct Config {
   control::BodyOverLimit body_over_limit = control::BodyOverLimit::kInspect;
 
   // [waf.wasm.reload]
+  bool auto_reload_on_file_change = false;
+  FileWatch file_watch = FileWatch::kAuto;
+  std::chrono::milliseconds file_poll{1000};
+  std::chrono::milliseconds file_settle{300};
   std::chrono::seconds max_reload_frequency{10};
   std::chrono::seconds compile_timeout{30};
   std::size_t compile_memory_bytes = std::size_t{2} << 30U;
@@ -75,6 +80,8 @@ struct Config {
   std::filesystem::path state_dir;
   std::string log_level = "info";  // "debug", "info", "warn", "error"
 
+  std::filesystem::path archive_dir;  // [archive] url; empty: no archive
+
   std::vector<std::string> notices;  // keys that are accepted and do nothing yet: told at start
 };
 
@@ -83,5 +90,9 @@ struct Config {
 Result<Config> load_config(const std::filesystem::path& file);
 // The same for text; `file` only names it and anchors relative paths.
 Result<Config> parse_config(std::string_view text, const std::filesystem::path& file);
+
+// The folder of an archive's url: a path, or "file:///path" with percent-encoding. kConfig says what is wrong with
+// others.
+Result<std::filesystem::path> archive_folder(std::string_view url);
 
 }  // namespace secbeat::agent

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "secbeat/agent/config.hpp"
+#include "secbeat/agent/version_keeper.hpp"
 #include "secbeat/agent/worker_hub.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/base/error.hpp"
@@ -35,10 +36,11 @@ using Outcome = std::expected<T, Failure>;
 
 enum class Mode : std::uint8_t { kApply, kDryRun };
 enum class Gates : std::uint8_t { kOn, kForced };
-enum class UploadKind : std::uint8_t { kReload, kLoad };
+// A file change waits for its turn, where the others are turned away, and the frequency limit is not for it.
+enum class UploadKind : std::uint8_t { kReload, kLoad, kFileChange };
 
 struct Origin {
-  std::string by;  // "api", "start", "cli"; later the key's name
+  std::string by;  // "api", "start", "file", "cli"; later the key's name
   std::string request_id;
 };
 
@@ -53,6 +55,8 @@ struct Upload {
   std::string reason;
   Origin origin;
   SteadyTime received;  // when the request's first byte of body came: receive_ms counts from here
+  // Of a file change: why the file cannot be taken, as far as its reader has seen. The attempt fails for this reason.
+  std::optional<Error> problem = {};
 };
 
 struct Stages {
@@ -165,7 +169,7 @@ struct HistoryRow {
   std::int64_t id = 0;
   std::string timestamp;
   std::string name;
-  std::string kind;     // load, reload, config, rollback, …
+  std::string kind;     // load, reload, config, file_change, rollback, …
   std::string version;  // what stayed or came serving
   std::string from_version;
   std::string attempted_version;
@@ -220,6 +224,12 @@ class Reloader {
   [[nodiscard]] virtual std::string label_of(std::uint64_t version_id) const = 0;
   // All live workers serve what is in force, and there is something in force (not after the last module was removed).
   [[nodiscard]] virtual bool ready() const = 0;
+
+  // What the modules of config.modules are called, in order.
+  [[nodiscard]] virtual std::vector<std::string> configured_names() const = 0;
+  // Is told of versions that come into force from now on, and outlives the reloader; null: nobody.
+  // REQUIRES: nothing is under way.
+  virtual void set_keeper(VersionKeeper* keeper) = 0;
 
   // Ends a compile that is under way; later calls answer kShuttingDown.
   virtual void shut_down() = 0;
