@@ -185,3 +185,26 @@ def test_listening_beyond_loopback_is_refused(make_node):
     done = node.cli("node", "--config", str(node.config), "--check")
     assert done.returncode == 2
     assert "insecure" in done.stderr
+
+
+def test_sigterm_during_the_first_compile_ends_it_promptly(make_node):
+    node = make_node("loops_in_configure", start=False, tables={"waf.wasm": {"configure_deadline_ms": 60000, "config": "endless.json"},
+                                                                "waf.wasm.reload": {"compile_timeout_seconds": 600}})
+    (node.folder / "endless.json").write_text("{}")
+    node.start(wait=False)
+    child = wait_for("a compile child", node.compile_child, log=node.log)
+    assert node.stop() == 0
+    assert not is_alive(child)
+    assert "the node ends before it has started" in node.log.read_text()
+
+
+def test_an_artifact_that_has_gone_is_made_again_for_workers_that_start(node):
+    artifacts = node.data / "artifacts"
+    names = {path.name for path in artifacts.iterdir()}
+    for path in artifacts.iterdir():
+        path.unlink()
+    os.kill(node.worker_pids()[0], signal.SIGKILL)
+    wait_for("the artifacts", lambda: {path.name for path in artifacts.iterdir()} == names, log=node.log)
+    wait_for("readiness", lambda: node.is_ready() and len(node.worker_pids()) == 2, log=node.log)
+    assert {worker["version"] for worker in node.version()["workers"]} == {"1.0.0"}
+    assert node.site("/", headers={"User-Agent": "BadBot"}).status == 403

@@ -77,6 +77,7 @@ class FakeReloader final : public Reloader {
   [[nodiscard]] bool ready() const override { return may_throw(), is_ready; }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return {}; }
   void set_keeper(VersionKeeper*) override {}
+  void mend() override {}
   void shut_down() override {}
 
  private:

@@ -20,9 +20,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "cancel_token.hpp"
 #include "config_values.hpp"
 #include "nginx_config.hpp"
 #include "node_folders.hpp"
@@ -35,6 +37,7 @@
 #include "secbeat/agent/supervisor.hpp"
 #include "secbeat/agent/worker_hub.hpp"
 #include "secbeat/base/clock.hpp"
+#include "upkeep.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -119,9 +122,12 @@ class Node {
   void end_agent_only();
   // Takes back what begin() did where it failed half-way.
   void abandon();
+  // A signal came before it had begun.
+  [[nodiscard]] bool ended_early() const { return early_signal_ != 0; }
 
  private:
-  Result<void> open_state();
+  Result<void> open_state(const CancelToken& ending);
+  Result<void> open_unless_ended(const Signals& signals);
   void start_archive();
   Result<void> start_nginx();
   bool wait_for_workers(const Signals& signals);
@@ -138,10 +144,11 @@ class Node {
   std::unique_ptr<FileWatcher> files_;  // null: files are not watched
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ApiServer> api_;
+  std::unique_ptr<Upkeep> upkeep_;
   int early_signal_ = 0;  // that came while the node began
 };
 
-Result<void> Node::open_state() {
+Result<void> Node::open_state(const CancelToken& ending) {
   const control::StatePaths paths{config_.state_dir};
   const auto identity = find_worker_identity(config_);
   if (!identity) return std::unexpected(identity.error());
@@ -162,7 +169,7 @@ Result<void> Node::open_state() {
   hub_ = std::move(*hub);
   // Before they are loaded: what changes from here on is seen.
   if (config_.auto_reload_on_file_change) files_ = FileWatcher::create(config_, clock_);
-  auto reloader = open_reloader(config_, *scoreboard_, *hub_, clock_);
+  auto reloader = open_reloader(config_, *scoreboard_, *hub_, clock_, ending);
   if (!reloader) return std::unexpected(reloader.error());
   reloader_ = std::move(*reloader);
   start_archive();
@@ -186,7 +193,7 @@ Result<void> Node::start_nginx() {
 
 Result<void> Node::begin(const Signals& signals) {
   for (const std::string& notice : config_.notices) spdlog::warn("{}", notice);
-  if (auto opened = open_state(); !opened) return opened;
+  if (auto opened = open_unless_ended(signals); !opened) return opened;
   if (auto started = start_nginx(); !started) return started;
   if (supervisor_ && !wait_for_workers(signals) && early_signal_ == 0) {
     spdlog::warn("not all of nginx' workers answer yet; its log is {}", nginx_paths(config_).error_log.string());
@@ -198,9 +205,24 @@ Result<void> Node::begin(const Signals& signals) {
   if (files_) {
     if (auto watched = files_->start(*reloader_); !watched) return watched;
   }
+  upkeep_ = std::make_unique<Upkeep>(*reloader_);
   say_ready();
   notify("READY=1\nSTATUS=Serving");
   return {};
+}
+
+// Modules are compiled meanwhile, which takes as long as it does: a signal that ends the node ends that.
+Result<void> Node::open_unless_ended(const Signals& signals) {
+  CancelToken ending;
+  const std::jthread watching([&](const std::stop_token& opened) {
+    while (!opened.stop_requested() && early_signal_ == 0) {
+      const int signal = signals.wait(kTick);
+      if (signal == 0 || signal == SIGHUP) continue;  // there is no log to open again yet
+      early_signal_ = signal;
+      ending.cancel();
+    }
+  });
+  return open_state(ending);
 }
 
 // Whether all workers are there and serve what is in force.
@@ -249,6 +271,7 @@ void Node::serve(const Signals& signals) {
 void Node::end_agent_only() {
   notify("STOPPING=1");
   if (reloader_) reloader_->shut_down();  // first: a compile under way is cancelled, and its caller is told
+  upkeep_.reset();
   if (files_) files_->stop();
   if (api_) api_->stop();
   if (archive_) archive_->stop();
@@ -276,6 +299,11 @@ int run_node(const Config& config) {
                config.file.string(), config.data_dir.string(), config.state_dir.string());
   Node node(config);
   if (auto begun = node.begin(signals); !begun) {
+    if (node.ended_early()) {
+      spdlog::info("the node ends before it has started");
+      node.abandon();
+      return 0;
+    }
     spdlog::critical("{}", begun.error().message);
     node.abandon();
     return 1;

@@ -17,12 +17,12 @@ Result<void> check_artifact(std::string_view bytes, std::string_view sha256) {
 }  // namespace
 
 Result<std::unique_ptr<Reloader>> open_reloader(const Config& config, control::Scoreboard& scoreboard, WorkerHub& hub,
-                                                const Clock& clock) {
+                                                const Clock& clock, const CancelToken& ending) {
   CompileChildOptions options;
   options.timeout = config.compile_timeout;
   options.data_bytes = config.compile_memory_bytes;
   return open_reloader_with(config, scoreboard, hub, clock,
-                            {std::make_unique<CompileChild>(std::move(options)), check_artifact});
+                            {std::make_unique<CompileChild>(std::move(options)), check_artifact}, ending);
 }
 
 }  // namespace secbeat::agent

@@ -5,6 +5,7 @@
 //   reloader_remove.cpp    remove()
 //   reloader_steps.cpp     what they share: check, prepare, bring into force, record
 //   reloader_open.cpp      what happens at start
+//   reloader_mend.cpp      artifacts that have gone from the disk
 //   reloader_views.cpp     questions
 #pragma once
 
@@ -34,7 +35,8 @@ struct EngineParts {
 };
 
 Result<std::unique_ptr<Reloader>> open_reloader_with(const Config& config, control::Scoreboard& scoreboard,
-                                                     WorkerHub& hub, const Clock& clock, EngineParts parts);
+                                                     WorkerHub& hub, const Clock& clock, EngineParts parts,
+                                                     const CancelToken& ending);
 
 enum class Patient : std::uint8_t { kYes, kNo };  // waits for its turn, or is turned away
 
@@ -61,7 +63,8 @@ class ReloaderImpl final : public Reloader {
   ReloaderImpl(const Config& config, control::Scoreboard& scoreboard, WorkerHub& hub, const Clock& clock,
                EngineParts parts, std::unique_ptr<Ledger> ledger, VersionStore store);
   // Repairs, loads what the configuration file names and is not there; called once, before anything else.
-  Result<void> start();
+  // kShuttingDown once `ending` is cancelled.
+  Result<void> start(const CancelToken& ending);
 
   Outcome<ReloadResult> reload(const Upload& upload) override;
   Outcome<RollbackResult> rollback(const Rollback& rollback) override;
@@ -76,6 +79,7 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
   [[nodiscard]] bool ready() const override;
   [[nodiscard]] std::vector<std::string> configured_names() const override { return config_names_; }
+  void mend() override;
   void set_keeper(VersionKeeper* keeper) override { keeper_ = keeper; }
   void shut_down() override { gate_.shut_down(); }
 
@@ -149,11 +153,16 @@ class ReloaderImpl final : public Reloader {
   // reloader_open.cpp
   Result<void> repair(const control::InForce& found);
   [[nodiscard]] Numbers numbers_in_use() const;
-  Result<control::InForce> with_usable_artifacts(control::InForce document);
-  Result<control::Version> recompiled(const control::Slot& slot, control::Version version);
-  Result<std::vector<Intent>> load_missing(const std::vector<InitialModule>& modules, control::InForce& document);
+  Result<control::InForce> with_usable_artifacts(control::InForce document, const CancelToken& ending);
+  Result<control::Version> recompiled(const control::Slot& slot, control::Version version, const CancelToken& cancel);
+  Result<std::vector<Intent>> load_missing(const std::vector<InitialModule>& modules, control::InForce& document,
+                                           const CancelToken& ending);
   Result<void> put_in_force(const control::InForce& found, control::InForce document, std::vector<Intent>& intents);
   void tell_differences(const std::vector<InitialModule>& modules, const control::InForce& found) const;
+
+  // reloader_mend.cpp
+  [[nodiscard]] bool needs_mending(const control::InForce& document) const;
+  control::InForce mended(control::InForce document, const CancelToken& cancel);
 
   // reloader_views.cpp
   [[nodiscard]] VersionView view_of(const control::Slot& slot, const control::InForce& document,

@@ -27,9 +27,11 @@ void sort_chain(control::InForce& document, const std::vector<std::string>& conf
   document.slots = std::move(sorted);
 }
 
+Error ended_early() { return {ErrorCode::kShuttingDown, "the node ends before it has started"}; }
+
 }  // namespace
 
-Result<void> ReloaderImpl::start() {
+Result<void> ReloaderImpl::start(const CancelToken& ending) {
   auto read = store_.read_in_force();
   if (!read) return std::unexpected(read.error());
   const control::InForce found = read->value_or(control::InForce{});
@@ -37,7 +39,7 @@ Result<void> ReloaderImpl::start() {
   auto modules = read_initial_modules(config_, found);
   if (!modules) return std::unexpected(modules.error());
   for (const InitialModule& module : *modules) config_names_.push_back(module.name);
-  auto usable = with_usable_artifacts(found);
+  auto usable = with_usable_artifacts(found, ending);
   if (!usable) return std::unexpected(usable.error());
 
   control::InForce document = with_settings(*std::move(usable), config_, config_names_);
@@ -49,7 +51,7 @@ Result<void> ReloaderImpl::start() {
       slot = without_current(slot, config_.keep_previous_versions);
     }
   }
-  auto intents = load_missing(*modules, document);
+  auto intents = load_missing(*modules, document, ending);
   if (!intents) return std::unexpected(intents.error());
   sort_chain(document, config_names_);
   if (auto done = put_in_force(found, document, *intents); !done) return done;
@@ -87,7 +89,7 @@ Numbers ReloaderImpl::numbers_in_use() const {
   return {.version_id = std::min(seen.version_id, kPlausible), .generation = std::min(seen.generation, kPlausible)};
 }
 
-Result<control::InForce> ReloaderImpl::with_usable_artifacts(control::InForce document) {
+Result<control::InForce> ReloaderImpl::with_usable_artifacts(control::InForce document, const CancelToken& ending) {
   for (control::Slot& slot : document.slots) {
     std::vector<control::Version> usable;
     for (const control::Version& version : slot.versions) {
@@ -99,7 +101,8 @@ Result<control::InForce> ReloaderImpl::with_usable_artifacts(control::InForce do
         continue;
       }
       spdlog::warn("{} {} is compiled again: {}", slot.name, version.label, accepted.error().message);
-      auto again = recompiled(slot, version);
+      auto again = recompiled(slot, version, ending);
+      if (ending.cancelled()) return std::unexpected(ended_early());
       if (again) {
         usable.push_back(*std::move(again));
       } else if (version.id == slot.current) {
@@ -117,15 +120,15 @@ Result<control::InForce> ReloaderImpl::with_usable_artifacts(control::InForce do
   return document;
 }
 
-Result<control::Version> ReloaderImpl::recompiled(const control::Slot& slot, control::Version version) {
+Result<control::Version> ReloaderImpl::recompiled(const control::Slot& slot, control::Version version,
+                                                  const CancelToken& cancel) {
   auto bytes = store_.module_bytes(version.sha256);
   if (!bytes) return std::unexpected(bytes.error());
   auto config =
       version.config_sha256.empty() ? Result<std::string>(std::string()) : store_.config_bytes(version.config_sha256);
   if (!config) return std::unexpected(config.error());
   const Candidate candidate = make_candidate(slot.name, *std::move(bytes), *std::move(config), {});
-  const CancelToken never;
-  auto checked = pipeline_.check(candidate, control::InForce{}, never);
+  auto checked = pipeline_.check(candidate, control::InForce{}, cancel);
   if (!checked) return std::unexpected(checked.error());
   auto size = pipeline_.keep(candidate, *checked);
   if (!size) return std::unexpected(size.error());
@@ -137,7 +140,7 @@ Result<control::Version> ReloaderImpl::recompiled(const control::Slot& slot, con
 }
 
 Result<std::vector<Intent>> ReloaderImpl::load_missing(const std::vector<InitialModule>& modules,
-                                                       control::InForce& document) {
+                                                       control::InForce& document, const CancelToken& ending) {
   std::vector<Intent> intents;
   for (const InitialModule& module : modules) {
     if (!module.candidate || document.find(module.name) != nullptr) continue;
@@ -151,8 +154,8 @@ Result<std::vector<Intent>> ReloaderImpl::load_missing(const std::vector<Initial
                     .attempted = {},
                     .sha256 = module.candidate->sha256,
                     .config_sha256 = module.candidate->config_sha256};
-    const CancelToken never;
-    auto checked = check(*module.candidate, attempt, document, never);
+    auto checked = check(*module.candidate, attempt, document, ending);
+    if (ending.cancelled()) return std::unexpected(ended_early());
     auto prepared = checked ? prepare(*module.candidate, *checked, attempt, document)
                             : Result<Prepared>(std::unexpected(checked.error()));
     if (!prepared) {
@@ -223,14 +226,15 @@ void ReloaderImpl::tell_differences(const std::vector<InitialModule>& modules, c
 }
 
 Result<std::unique_ptr<Reloader>> open_reloader_with(const Config& config, control::Scoreboard& scoreboard,
-                                                     WorkerHub& hub, const Clock& clock, EngineParts parts) {
+                                                     WorkerHub& hub, const Clock& clock, EngineParts parts,
+                                                     const CancelToken& ending) {
   auto store = VersionStore::open(config.data_dir);
   if (!store) return std::unexpected(store.error());
   auto ledger = Ledger::open(store->ledger_path());
   if (!ledger) return std::unexpected(ledger.error());
   auto reloader = std::make_unique<ReloaderImpl>(config, scoreboard, hub, clock, std::move(parts), *std::move(ledger),
                                                  *std::move(store));
-  if (auto started = reloader->start(); !started) return std::unexpected(started.error());
+  if (auto started = reloader->start(ending); !started) return std::unexpected(started.error());
   return reloader;
 }
 

@@ -145,7 +145,7 @@ Result<void> NodeTest::open() {
   auto compiler = std::make_unique<FakeCompiler>();
   compiler->work = work_;
   compiler_ = compiler.get();
-  auto opened = open_reloader_with(config_, *scoreboard_, hub_, clock_, {std::move(compiler), accepts_});
+  auto opened = open_reloader_with(config_, *scoreboard_, hub_, clock_, {std::move(compiler), accepts_}, ending_);
   if (!opened) return std::unexpected(opened.error());
   reloader_ = *std::move(opened);
   hub_.start_workers(2);

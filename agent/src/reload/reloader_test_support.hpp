@@ -108,6 +108,7 @@ class NodeTest : public ::testing::Test {
   FakeCompiler* compiler_ = nullptr;  // of the reloader that is open
   FakeCompiler::Work work_;           // for the compiler of the next open()
   std::function<Result<void>(std::string_view, std::string_view)> accepts_;
+  CancelToken ending_;
   std::unique_ptr<Reloader> reloader_;
 };
 

@@ -48,6 +48,7 @@ class RecordingReloader final : public Reloader {
   [[nodiscard]] bool ready() const override { return true; }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return names; }
   void set_keeper(VersionKeeper*) override {}
+  void mend() override {}
   void shut_down() override {}
 
   control::InForce document;

@@ -22,6 +22,8 @@
 
 namespace secbeat::agent {
 
+class CancelToken;
+
 // An error of an operation, with what the API adds to it.
 struct Failure {
   Error error;
@@ -225,6 +227,10 @@ class Reloader {
   // All live workers serve what is in force, and there is something in force (not after the last module was removed).
   [[nodiscard]] virtual bool ready() const = 0;
 
+  // Makes artifacts again that have gone from the disk or are damaged, so that workers that start find them; to be
+  // called from time to time. Waits for its turn; costs next to nothing where nothing is amiss.
+  virtual void mend() = 0;
+
   // What the modules of config.modules are called, in order.
   [[nodiscard]] virtual std::vector<std::string> configured_names() const = 0;
   // Is told of versions that come into force from now on, and outlives the reloader; null: nobody.
@@ -238,7 +244,8 @@ class Reloader {
 // Opens the ledger and the stores under config.data_dir, repairs them from in_force.json, and brings the
 // chain of the TOML into force where nothing is in force yet. Where the TOML names another file than
 // what is in force, the state wins and a notice is logged. `scoreboard`, `hub` and `clock` outlive it.
+// kShuttingDown once `ending` is cancelled, which also ends a compile.
 Result<std::unique_ptr<Reloader>> open_reloader(const Config& config, control::Scoreboard& scoreboard, WorkerHub& hub,
-                                                const Clock& clock);
+                                                const Clock& clock, const CancelToken& ending);
 
 }  // namespace secbeat::agent

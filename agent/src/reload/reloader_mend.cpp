@@ -1,0 +1,65 @@
+// Artifacts that have gone from the disk, or are damaged, while the node runs. Workers that run have them in memory and
+// miss nothing; one that starts would. They are made again from the module's bytes. Where the compiler gives the same
+// artifact the file is all that was missing, and the hub brings the worker there; where it gives another one, the same
+// versions come into force with it, as a new generation.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "reloader_impl.hpp"
+
+namespace secbeat::agent {
+
+bool ReloaderImpl::needs_mending(const control::InForce& document) const {
+  // A damaged file shows only when it is read, which is done where somebody complains.
+  const std::vector<WorkerStatus> workers = hub_.workers();
+  const bool complaint = std::ranges::any_of(
+      workers, [&](const WorkerStatus& worker) { return worker.connected && worker.generation < document.generation; });
+  for (const control::Slot& slot : document.slots) {
+    for (const control::Version& version : slot.versions) {
+      std::error_code error;
+      const bool there = std::filesystem::exists(store_.artifact_path(version.artifact_sha256), error);
+      if (!there || (complaint && !store_.artifact_bytes(version.artifact_sha256))) return true;
+    }
+  }
+  return false;
+}
+
+control::InForce ReloaderImpl::mended(control::InForce document, const CancelToken& cancel) {
+  for (control::Slot& slot : document.slots) {
+    for (control::Version& version : slot.versions) {
+      const auto bytes = store_.artifact_bytes(version.artifact_sha256);
+      if (bytes || cancel.cancelled()) continue;
+      auto again = recompiled(slot, version, cancel);
+      if (again) {
+        spdlog::warn("{} {} was compiled again: {}", slot.name, version.label, bytes.error().message);
+        version = *std::move(again);
+      } else if (!cancel.cancelled()) {
+        spdlog::error("{} {} serves, but not in workers that start: {}, and it cannot be compiled again: {}", slot.name,
+                      version.label, bytes.error().message, again.error().message);
+      }
+    }
+  }
+  return document;
+}
+
+void ReloaderImpl::mend() {
+  if (!needs_mending(in_force())) return;
+  auto turn = gate_.enter_in_turn();
+  if (!turn) return;
+  const control::InForce before = in_force();
+  control::InForce next = mended(before, turn->cancel());
+  if (next == before || turn->cancel().cancelled()) return;
+  const auto numbers = reserve(before);
+  if (!numbers) return spdlog::error("artifacts cannot be mended: {}", numbers.error().message);
+  next.generation = numbers->generation;
+  if (auto staged = committer_.stage(next); !staged) {
+    return spdlog::error("artifacts that were made again are not taken: {}", staged.error().error.message);
+  }
+  auto swapped = committer_.commit(before, next, {});
+  remember(swapped ? next : swapped.error().in_force);
+  if (!swapped)
+    spdlog::error("artifacts that were made again are not taken: {}", swapped.error().failure.error.message);
+}
+
+}  // namespace secbeat::agent

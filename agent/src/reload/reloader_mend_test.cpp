@@ -1,0 +1,110 @@
+// Artifacts that go while the node runs, and a start that is called off.
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include "reloader_test_support.hpp"
+#include "secbeat/base/files.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+using testing::NodeTest;
+namespace fs = std::filesystem;
+
+class MendTest : public NodeTest {
+ protected:
+  void SetUp() override {
+    NodeTest::SetUp();
+    open_or_fail();
+    ASSERT_TRUE(upload({.salt = "second"}));
+    compiler_->jobs.clear();
+  }
+  [[nodiscard]] fs::path artifact(std::size_t version) const {
+    return config_.data_dir / "artifacts" / (on_disk().slots[0].versions[version].artifact_sha256 + ".cwasm");
+  }
+};
+
+TEST_F(MendTest, WhatIsWholeIsLeftAlone) {
+  const control::InForce before = on_disk();
+  reloader_->mend();
+  EXPECT_TRUE(compiler_->jobs.empty());
+  EXPECT_EQ(on_disk(), before);
+}
+
+TEST_F(MendTest, AnArtifactThatHasGoneIsMadeAgain) {
+  const control::InForce before = on_disk();
+  const std::string bytes = read_file(artifact(1), 1000).value();
+  fs::remove(artifact(1));
+  reloader_->mend();
+  EXPECT_EQ(read_file(artifact(1), 1000), bytes);
+  EXPECT_EQ(on_disk(), before) << "the same artifact needs no other generation";
+  EXPECT_EQ(told(), "reload v2 success; load v1 success");
+}
+
+TEST_F(MendTest, ADamagedOneIsMadeAgainWhenAWorkerCannotServe) {
+  const std::string bytes = read_file(artifact(0), 1000).value();
+  write("data/artifacts/" + artifact(0).filename().string(), "damaged");
+  reloader_->mend();
+  EXPECT_TRUE(compiler_->jobs.empty()) << "nobody has complained";
+  hub_.set_target({});
+  hub_.start_workers(2);  // they serve nothing
+  reloader_->mend();
+  EXPECT_EQ(read_file(artifact(0), 1000), bytes);
+}
+
+TEST_F(MendTest, AnotherArtifactForTheSameVersionIsANewGeneration) {
+  const control::InForce before = on_disk();
+  compiler_->work = [](const engine::CompileJob& job, const CancelToken&) {
+    auto report = testing::FakeCompiler::succeed(job);
+    EXPECT_TRUE(write_file_atomically(job.output, "another artifact"));
+    report->artifact_sha256 = sha256_hex("another artifact");
+    return report;
+  };
+  fs::remove(artifact(0));
+  reloader_->mend();
+  EXPECT_GT(on_disk().generation, before.generation);
+  EXPECT_EQ(on_disk().slots[0].current, before.slots[0].current);
+  EXPECT_EQ(read_file(artifact(0), 100), "another artifact");
+  EXPECT_TRUE(reloader_->ready());
+  EXPECT_EQ(serving(), "v2");
+}
+
+TEST_F(MendTest, WhatCannotBeMadeAgainStaysInForce) {
+  spdlog::set_level(spdlog::level::off);
+  const control::InForce before = on_disk();
+  fs::remove(artifact(0));
+  fs::remove(config_.data_dir / "modules" / (before.slots[0].current_version()->sha256 + ".wasm"));
+  reloader_->mend();
+  EXPECT_EQ(on_disk(), before);
+  EXPECT_EQ(serving(), "v2");
+}
+
+class EarlyEndTest : public NodeTest {};
+
+TEST_F(EarlyEndTest, AStartThatIsCalledOffEndsWithItsCompile) {
+  work_ = [this](const engine::CompileJob&, const CancelToken& cancel) -> Result<engine::CompileReport> {
+    ending_.cancel();
+    EXPECT_TRUE(cancel.cancelled());
+    return fail(ErrorCode::kCancelled, "The compile was cancelled");
+  };
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kShuttingDown);
+}
+
+TEST_F(EarlyEndTest, NoVersionIsGivenUpForIt) {
+  open_or_fail();
+  ASSERT_TRUE(upload({.salt = "second"}));
+  const control::InForce before = on_disk();
+  reloader_.reset();
+  fs::remove_all(config_.data_dir / "artifacts");
+  work_ = [this](const engine::CompileJob&, const CancelToken&) -> Result<engine::CompileReport> {
+    ending_.cancel();
+    return fail(ErrorCode::kCancelled, "The compile was cancelled");
+  };
+  EXPECT_FALSE(open());
+  EXPECT_EQ(on_disk(), before);
+}
+
+}  // namespace
+}  // namespace secbeat::agent
