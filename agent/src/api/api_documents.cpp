@@ -22,7 +22,7 @@ using enum Member::Presence;
 
 constexpr std::string_view kErrorKindWords[] = {"trap", "deadline", "memory", "bad_verdict", "no_instance"};
 constexpr std::string_view kStateWords[] = {"serving", "previous", "kept", "stored", "removed"};
-constexpr std::string_view kKindWords[] = {"load", "reload", "config", "rollback", "remove"};
+constexpr std::string_view kKindWords[] = {"load", "reload", "config", "file_change", "rollback", "remove"};
 constexpr std::string_view kReloadMessages[] = {"Module reloaded", "Module loaded successfully", "Module unchanged"};
 constexpr std::string_view kValidationMessages[] = {"Module is valid"};
 constexpr std::string_view kRemovalMessages[] = {"Module removed"};

@@ -214,15 +214,19 @@ Result<void> Node::begin(const Signals& signals) {
 // Modules are compiled meanwhile, which takes as long as it does: a signal that ends the node ends that.
 Result<void> Node::open_unless_ended(const Signals& signals) {
   CancelToken ending;
-  const std::jthread watching([&](const std::stop_token& opened) {
-    while (!opened.stop_requested() && early_signal_ == 0) {
+  std::jthread watching([&](const std::stop_token& done) {
+    while (!done.stop_requested() && early_signal_ == 0) {
       const int signal = signals.wait(kTick);
       if (signal == 0 || signal == SIGHUP) continue;  // there is no log to open again yet
       early_signal_ = signal;
       ending.cancel();
     }
   });
-  return open_state(ending);
+  auto opened = open_state(ending);
+  watching.request_stop();
+  watching.join();
+  if (opened && early_signal_ != 0) return fail(ErrorCode::kShuttingDown, "the node ends before it has started");
+  return opened;
 }
 
 // Whether all workers are there and serve what is in force.
@@ -299,8 +303,8 @@ int run_node(const Config& config) {
                config.file.string(), config.data_dir.string(), config.state_dir.string());
   Node node(config);
   if (auto begun = node.begin(signals); !begun) {
-    if (node.ended_early()) {
-      spdlog::info("the node ends before it has started");
+    if (node.ended_early() && begun.error().code == ErrorCode::kShuttingDown) {
+      spdlog::info("{}", begun.error().message);
       node.abandon();
       return 0;
     }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "lost_rules.hpp"
 #include "module_names.hpp"
 #include "reloader_impl.hpp"
 
@@ -87,6 +88,10 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
   }
   attempt.sha256 = candidate->sha256;
   attempt.config_sha256 = candidate->config_sha256;
+  if (upload.kind == UploadKind::kFileChange && upload.config && current != nullptr) {
+    const auto replaced = store_.config_bytes(current->config_sha256);  // there may be none
+    if (replaced) attempt.reason += told_as_lost(lost_rules(*replaced, *upload.config));
+  }
 
   const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
   const bool same = same_bytes && current->config_sha256 == candidate->config_sha256;

@@ -46,6 +46,17 @@ TEST_F(ReloaderConfigTest, TheSameBytesWithAnotherConfigurationAreAConfiguration
   EXPECT_EQ(told(), "config v2 success; load v1 success");
 }
 
+TEST_F(ReloaderConfigTest, AChangedFileTellsWhichRulesAreGone) {
+  ASSERT_TRUE(configure(R"({"rules":[{"id":"kept"},{"id":"added-over-the-api"}]})"));
+  Upload change;
+  change.kind = UploadKind::kFileChange;
+  change.name = "waf";
+  change.config = R"({"rules":[{"id":"kept"}]})";
+  change.reason = "File changed: waf-config.json";
+  ASSERT_TRUE(reloader_->reload(change));
+  EXPECT_EQ(history()[0].reason, "File changed: waf-config.json; rules that are gone: added-over-the-api");
+}
+
 TEST_F(ReloaderConfigTest, AModuleWithoutConfigureTakesNone) {
   ASSERT_TRUE(upload({.salt = "second"}));
   const auto alone = configure("{}", "waf");
