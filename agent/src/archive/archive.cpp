@@ -216,7 +216,7 @@ class ArchiveImpl final : public Archive {
 
 void ArchiveImpl::catch_up(const Reloader& reloader) {
   constexpr std::uint32_t kRows = 1000;
-  const auto versions = reloader.versions(std::nullopt);
+  const auto versions = reloader.versions(std::nullopt, Page{kRows, std::nullopt});
   const auto history = reloader.history(std::nullopt, Page{kRows, std::nullopt});
   if (!versions || !history) {
     spdlog::error("the archive cannot be caught up: {}", (versions ? history.error() : versions.error()).error.message);
@@ -233,7 +233,7 @@ void ArchiveImpl::catch_up(const Reloader& reloader) {
                                                       .by = row.by,
                                                       .request_id = row.request_id});
   }
-  for (auto version = versions->rbegin(); version != versions->rend(); ++version) {
+  for (auto version = versions->versions.rbegin(); version != versions->versions.rend(); ++version) {
     ForceRecord record{.module = version->name,
                        .label = version->version,
                        .sha256 = version->sha256,

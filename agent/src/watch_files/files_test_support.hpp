@@ -40,7 +40,7 @@ class RecordingReloader final : public Reloader {
   Outcome<VersionView> version(const std::optional<std::string>& name) const override;
   [[nodiscard]] std::vector<VersionView> modules() const override { return {}; }
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>&, Page) const override { return {}; }
-  Outcome<std::vector<KnownVersion>> versions(const std::optional<std::string>&) const override { return {}; }
+  Outcome<KnownVersions> versions(const std::optional<std::string>&, Page) const override { return {}; }
   Outcome<std::string> module_bytes(std::string_view sha256) const override;
   [[nodiscard]] std::vector<ReloadTotals> totals() const override { return {}; }
   [[nodiscard]] control::InForce in_force() const override { return document; }
