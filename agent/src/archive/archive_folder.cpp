@@ -225,8 +225,11 @@ Result<ArchiveContents> ArchiveFolder::list() const {
     for (const std::string& name : *names) {
       if (name.starts_with(kTemporary)) continue;
       auto manifest = read_manifest(folder_, module, name);
-      if (manifest) contents.manifests.push_back(*std::move(manifest));
-      if (!manifest) contents.problems.push_back({place + "/" + name, manifest.error().message});
+      if (manifest) {
+        contents.manifests.push_back(*std::move(manifest));
+      } else {
+        contents.problems.push_back({place + "/" + name, manifest.error().message});
+      }
     }
   }
   std::ranges::stable_sort(contents.manifests, {}, [](const Manifest& manifest) {
