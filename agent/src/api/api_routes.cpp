@@ -90,7 +90,7 @@ HttpResponse as_documented(const Route& route, HttpResponse response) {
     return error_response({ErrorCode::kInternal, Json::parse(response.body).value("error", std::string())});
   }
   spdlog::error("api: {} answers {}, which is not documented", route.operation, word_of(*response.code));
-  assert(!"a route answers what its table entry does not name");
+  assert(false && "a route answers what its table entry does not name");
   return response;
 }
 

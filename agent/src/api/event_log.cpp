@@ -1,6 +1,8 @@
 #include "secbeat/agent/event_log.hpp"
 
 #include <algorithm>
+#include <tuple>
+#include <utility>
 
 namespace secbeat::agent {
 namespace {
@@ -84,7 +86,7 @@ std::vector<RequestRow> EventLog::requests(const std::optional<std::string>& ver
     rows.assign(requests_.begin(), requests_.end());
   }
   // Each worker sends its events in batches, so they do not arrive in the order in which they happened.
-  std::ranges::stable_sort(rows, std::greater<>(), &RequestRow::time);
+  std::ranges::sort(rows, std::greater<>(), [](const RequestRow& row) { return std::pair(row.time, row.id); });
   if (before) {
     const auto cursor = std::ranges::find(rows, *before, &RequestRow::id);
     rows.erase(rows.begin(), cursor == rows.end() ? cursor : std::next(cursor));
@@ -110,7 +112,7 @@ std::vector<ErrorRow> EventLog::errors(const std::optional<std::string>& module,
       }
     }
   }
-  std::ranges::stable_sort(rows, std::greater<>(), &ErrorRow::last_seen);
+  std::ranges::sort(rows, std::greater<>(), [](const ErrorRow& row) { return std::tie(row.last_seen, row.message); });
   if (rows.size() > limit) rows.resize(limit);
   return rows;
 }

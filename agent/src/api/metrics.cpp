@@ -79,8 +79,9 @@ void add_series(std::vector<MetricFamily>& families, const ApiContext& context, 
                  found == sums.versions.end() ? SeriesSum{} : found->second);
     }
   }
-  // No module or version can have this name.
-  if (sums.others != SeriesSum{}) series.add({{"module", "(others)"}, {"version", "(others)"}}, sums.others);
+  if (sums.others != SeriesSum{}) {
+    series.add({{"module", std::string(kOtherModules)}, {"version", std::string(kOtherModules)}}, sums.others);
+  }
   families.insert(families.end(), {std::move(series.requests), std::move(series.times), std::move(series.errors)});
 }
 

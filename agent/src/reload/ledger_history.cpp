@@ -112,12 +112,14 @@ Result<void> Ledger::record_failure(const HistoryRow& row) {
   });
 }
 
+// Anybody can upload nonsense under a new name: only a name that came into force has a total of its own.
 void Ledger::count(std::int64_t row) {
   sql::run(database_,
-           "INSERT INTO totals SELECT name, 1, state = 'failed', id FROM history WHERE id = ? AND counted "
-           "ON CONFLICT DO UPDATE SET finished = finished + 1, failed = failed + excluded.failed, "
+           "INSERT INTO totals SELECT CASE WHEN EXISTS (SELECT 1 FROM versions v WHERE v.name = h.name AND "
+           "v.generation > 0) THEN h.name ELSE ?2 END, 1, h.state = 'failed', h.id FROM history h WHERE h.id = ?1 AND "
+           "h.counted ON CONFLICT DO UPDATE SET finished = finished + 1, failed = failed + excluded.failed, "
            "last_row = excluded.last_row",
-           row);
+           row, kOtherModules);
 }
 
 void Ledger::prune(std::string_view name) {

@@ -312,6 +312,21 @@ TEST_F(ReloaderTest, TotalsCountAttemptsAndNotTheStart) {
   EXPECT_EQ(totals.failed, 1U);
 }
 
+TEST_F(ReloaderTest, FailuresUnderNamesThatNeverCameIntoForceAreCountedTogether) {
+  for (const char* name : {"a", "b", "c"}) {
+    Upload nonsense;
+    nonsense.file = "text";
+    nonsense.name = name;
+    ASSERT_FALSE(reloader_->reload(nonsense));
+  }
+  ASSERT_TRUE(upload({.name = "a", .salt = "1"}));
+  std::string told;
+  for (const ReloadTotals& total : reloader_->totals()) {
+    told += fmt::format("{} {} {}; ", total.module, total.finished, total.failed);
+  }
+  EXPECT_EQ(told, "(others) 3 3; a 1 0; waf 0 0; ");
+}
+
 TEST_F(ReloaderTest, StagesAndRequestsAreMeasuredFromTheReceipt) {
   control::WorkerSlot& slot = scoreboard_->layout().workers[0];
   compiler_->work = [&](const engine::CompileJob& job, const CancelToken&) {

@@ -156,10 +156,15 @@ Outcome<std::string> ReloaderImpl::module_bytes(std::string_view sha256) const {
 }
 
 std::vector<ReloadTotals> ReloaderImpl::totals() const {
+  const control::InForce now = in_force();
   auto totals = ledger_->totals().value_or(std::vector<ReloadTotals>());
-  for (const std::string& name : names_in(in_force())) {
-    if (std::ranges::find(totals, name, &ReloadTotals::module) == totals.end()) {
-      totals.push_back({.module = name, .finished = 0, .failed = 0, .last_duration_seconds = 0, .last_stages = {}});
+  std::erase_if(totals, [&](const ReloadTotals& total) {
+    return total.module != kOtherModules && now.find(total.module) == nullptr;
+  });
+  for (const control::Slot& slot : now.slots) {
+    if (std::ranges::find(totals, slot.name, &ReloadTotals::module) == totals.end()) {
+      totals.push_back(
+          {.module = slot.name, .finished = 0, .failed = 0, .last_duration_seconds = 0, .last_stages = {}});
     }
   }
   return totals;

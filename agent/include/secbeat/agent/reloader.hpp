@@ -194,7 +194,10 @@ struct Page {
   std::optional<std::int64_t> before;  // rows with a smaller id
 };
 
-// For /metrics: totals by module, from the ledger.
+// Stands for all modules that are not counted apart; no module can have this name.
+inline constexpr std::string_view kOtherModules = "(others)";
+
+// For /metrics: totals by module, from the ledger. Failures under names that never came into force are kOtherModules'.
 struct ReloadTotals {
   std::string module;
   std::uint64_t finished = 0;
@@ -218,6 +221,7 @@ class Reloader {
   virtual Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const = 0;
   virtual Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const = 0;
   virtual Outcome<std::string> module_bytes(std::string_view sha256) const = 0;
+  // Of the modules in the document and of kOtherModules: names that came and went are not listed for ever.
   [[nodiscard]] virtual std::vector<ReloadTotals> totals() const = 0;
 
   // The document as it is in force (a copy), for metrics and events: version ids to labels.
