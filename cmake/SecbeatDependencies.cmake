@@ -21,6 +21,12 @@ pkg_check_modules(microhttpd REQUIRED IMPORTED_TARGET libmicrohttpd)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
 find_package(SQLiteCpp REQUIRED)
 
+# OpenSSL's hashes without its shared library, for what starts often.
+find_library(SECBEAT_LIBCRYPTO_STATIC NAMES libcrypto.a REQUIRED)
+add_library(secbeat_libcrypto_static STATIC IMPORTED)
+set_target_properties(secbeat_libcrypto_static PROPERTIES
+  IMPORTED_LOCATION ${SECBEAT_LIBCRYPTO_STATIC} INTERFACE_LINK_LIBRARIES "Threads::Threads;dl")
+
 # Wasmtime, built once for this user by deps/wasmtime/build.sh.
 foreach(variant compiler runtime)
   execute_process(

@@ -7,7 +7,11 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
+#include <set>
+#include <utility>
+#include <vector>
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; Debian 12's headers do not have it
@@ -26,6 +30,39 @@ Result<void> write_all(int fd, std::string_view bytes, std::string_view what) {
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
+}
+
+Result<void> sync_folder(const std::filesystem::path& folder) {
+  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return std::unexpected(io_error("cannot sync " + folder.string()));
+  return {};
+}
+
+std::filesystem::path folder_of(const std::filesystem::path& file) {
+  return file.has_parent_path() ? file.parent_path() : ".";
+}
+
+enum class Durable : std::uint8_t { kYes, kNo };
+
+Result<void> replace_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode, Durable durable) {
+  const std::filesystem::path folder = folder_of(path);
+  std::string temporary = (folder / (".tmp-" + path.filename().string() + "-XXXXXX")).string();
+  const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd) return std::unexpected(io_error("cannot write in " + folder.string()));
+
+  const auto finish = [&]() -> Result<void> {
+    if (auto written = write_all(fd.get(), bytes, "cannot write " + path.string()); !written) return written;
+    if (::fchmod(fd.get(), mode) != 0 || (durable == Durable::kYes && ::fsync(fd.get()) != 0)) {
+      return std::unexpected(io_error("cannot write " + path.string()));
+    }
+    if (::rename(temporary.c_str(), path.c_str()) != 0) {
+      return std::unexpected(io_error("cannot replace " + path.string()));
+    }
+    return durable == Durable::kYes ? sync_folder(folder) : Result<void>();
+  };
+  auto finished = finish();
+  if (!finished) ::unlink(temporary.c_str());
+  return finished;
 }
 
 }  // namespace
@@ -60,28 +97,32 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
 }
 
 Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  std::string temporary = (folder / (".tmp-" + path.filename().string() + "-XXXXXX")).string();
-  const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!fd) return std::unexpected(io_error("cannot write in " + folder.string()));
+  return replace_file(path, bytes, mode, Durable::kYes);
+}
 
-  const auto finish = [&]() -> Result<void> {
-    if (auto written = write_all(fd.get(), bytes, "cannot write " + path.string()); !written) return written;
-    if (::fchmod(fd.get(), mode) != 0 || ::fsync(fd.get()) != 0) {
-      return std::unexpected(io_error("cannot write " + path.string()));
-    }
-    if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      return std::unexpected(io_error("cannot replace " + path.string()));
-    }
-    const UniqueFd folder_fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!folder_fd || ::fsync(folder_fd.get()) != 0) {
-      return std::unexpected(io_error("cannot sync " + folder.string()));
-    }
-    return {};
-  };
-  auto finished = finish();
-  if (!finished) ::unlink(temporary.c_str());
-  return finished;
+Result<void> write_file_unsynced(const std::filesystem::path& path, std::string_view bytes, mode_t mode) {
+  return replace_file(path, bytes, mode, Durable::kNo);
+}
+
+Result<void> sync_files(std::span<const std::filesystem::path> files) {
+  std::vector<std::pair<UniqueFd, const std::filesystem::path*>> open;
+  std::set<std::filesystem::path> folders;
+  for (const std::filesystem::path& file : files) {
+    UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd && errno == ENOENT) continue;
+    if (!fd) return std::unexpected(io_error("cannot open " + file.string()));
+    // All are on their way before the first is waited for, so that the file system commits them together.
+    ::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    open.emplace_back(std::move(fd), &file);
+    folders.insert(folder_of(file));
+  }
+  for (const auto& [fd, file] : open) {
+    if (::fsync(fd.get()) != 0) return std::unexpected(io_error("cannot sync " + file->string()));
+  }
+  for (const std::filesystem::path& folder : folders) {
+    if (auto synced = sync_folder(folder); !synced) return synced;
+  }
+  return {};
 }
 
 Result<UniqueFd> seal_in_memory(std::string_view name, std::string_view bytes) {

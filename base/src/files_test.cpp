@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <fstream>
 
 namespace secbeat {
@@ -44,6 +45,15 @@ TEST_F(FilesTest, AFileOverTheLimitIsRefusedAndOneAtTheLimitIsNot) {
 TEST_F(FilesTest, AMissingFileOrAFolderIsAnIoErrorThatNamesIt) {
   EXPECT_NE(read_file(folder_ / "none", 5).error().message.find("none"), std::string::npos);
   EXPECT_EQ(read_file(folder_, 5).error().code, ErrorCode::kIo);
+}
+
+TEST_F(FilesTest, AnUnsyncedFileIsWholeForReadersAndCanBeSyncedLater) {
+  ASSERT_TRUE(write_file_unsynced(folder_ / "f", "abc", 0600));
+  EXPECT_EQ(read_file(folder_ / "f", 100).value(), "abc");
+  const std::array<std::filesystem::path, 2> files{folder_ / "f", folder_ / "removed-since"};
+  EXPECT_TRUE(sync_files(files));
+  const std::array<std::filesystem::path, 1> no_file{folder_ / "f" / "below-a-file"};
+  EXPECT_NE(sync_files(no_file).error().message.find("below-a-file"), std::string::npos);
 }
 
 TEST_F(FilesTest, SealedMemoryCannotBeWrittenOrResized) {

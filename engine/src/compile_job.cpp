@@ -111,7 +111,7 @@ Result<void> Job::run() {
     report_.error = std::move(rehearsed.error());
     return {};
   }
-  if (!job_.output.empty()) return write_file_atomically(job_.output, artifact);
+  if (!job_.output.empty()) return write_file_unsynced(job_.output, artifact);
   return {};
 }
 

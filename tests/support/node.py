@@ -175,7 +175,7 @@ class Node:
         """The pid of a compile child of the agent, or None."""
         for pid in processes_of(self.process.pid):
             with contextlib.suppress(OSError):
-                if b"\0compile\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"secbeat-compile\0"):
                     return pid
         return None
 

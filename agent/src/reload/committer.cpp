@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <future>
 
 namespace secbeat::agent {
 namespace {
@@ -55,7 +56,18 @@ std::expected<std::size_t, Failure> Committer::stage(const control::InForce& nex
                                   "There are too many modules and kept versions for one node; lower "
                                   "keep_previous_versions"}));
   }
+  // The disk is waited for while the workers load; where there is no thread to be had, afterwards.
+  std::future<Result<void>> durable;
+  if (!store_.is_durable()) {
+    durable = std::async(std::launch::async | std::launch::deferred, [this] { return store_.make_durable(); });
+  }
   StageOutcome outcome = hub_.stage(next, kStageTimeout);
+  if (durable.valid()) {
+    if (auto synced = durable.get(); !synced) {
+      hub_.abort(next.generation);
+      return std::unexpected(plain(synced.error()));
+    }
+  }
   if (outcome.failures.empty()) return outcome.workers;
   hub_.abort(next.generation);
   return std::unexpected(stage_failure(std::move(outcome)));

@@ -38,8 +38,8 @@ class Committer {
 
   Committer(Ledger& ledger, VersionStore& store, WorkerHub& hub) : ledger_(ledger), store_(store), hub_(hub) {}
 
-  // Every live worker gets `next` ready. kNoWorker never: who needs one asks the count. The workers that could not
-  // are told to forget it, and nothing has changed.
+  // Every live worker gets `next` ready, and the files that it names are durable. kNoWorker never: who needs one asks
+  // the count. The workers that could not are told to forget it, and nothing has changed.
   std::expected<std::size_t, Failure> stage(const control::InForce& next);
   void abort(const control::InForce& next) { hub_.abort(next.generation); }
   // REQUIRES: stage(next) has succeeded; next.generation is a reserved one.

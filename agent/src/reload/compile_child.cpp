@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "secbeat/base/own_programs.hpp"
 
 extern "C" {  // glibc 2.36's header does not say so itself
 #include <sys/pidfd.h>
@@ -28,7 +31,7 @@ using SteadyClock = std::chrono::steady_clock;
 std::size_t mib_rounded_up(std::size_t bytes) { return (bytes + (std::size_t{1} << 20U) - 1) >> 20U; }
 
 std::vector<std::string> arguments(const engine::CompileJob& job, const CompileChildOptions& options) {
-  std::vector<std::string> list{"secbeat", "compile", "--child"};
+  std::vector<std::string> list{std::string(kCompileProgram), "--child", "--for-release", SECBEAT_VERSION};
   const auto add = [&](const char* flag, std::string value) {
     list.emplace_back(flag);
     list.push_back(std::move(value));
@@ -48,6 +51,16 @@ std::vector<std::string> arguments(const engine::CompileJob& job, const CompileC
   add("--file-limit-mib", std::to_string(mib_rounded_up(options.file_bytes)));
   if (job.rehearsal == engine::Rehearsal::kSkip) list.emplace_back("--no-rehearsal");
   return list;
+}
+
+// The name of the program while that is the file that was opened, else its descriptor, which the child still has when
+// it is looked up.
+std::filesystem::path name_of(const UniqueFd& program, const std::filesystem::path& name) {
+  struct stat opened{};
+  struct stat named{};
+  const bool same = ::fstat(program.get(), &opened) == 0 && ::stat(name.c_str(), &named) == 0 &&
+                    opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+  return same ? name : std::filesystem::path(fmt::format("/proc/self/fd/{}", program.get()));
 }
 
 struct Pipe {
@@ -87,14 +100,14 @@ class SpawnPlan {
   SpawnPlan(const SpawnPlan&) = delete;
   SpawnPlan& operator=(const SpawnPlan&) = delete;
 
-  [[nodiscard]] Result<pid_t> spawn(const std::filesystem::path& binary, std::vector<std::string> list) const {
+  [[nodiscard]] Result<pid_t> spawn(const std::filesystem::path& program, std::vector<std::string> list) const {
     std::vector<char*> pointers;
     pointers.reserve(list.size() + 1);
     for (std::string& argument : list) pointers.push_back(argument.data());
     pointers.push_back(nullptr);
     pid_t pid = 0;
-    errno = ::posix_spawn(&pid, binary.c_str(), &actions_, &attributes_, pointers.data(), environ);
-    if (errno != 0) return std::unexpected(io_error("cannot start " + binary.string() + " to compile"));
+    errno = ::posix_spawn(&pid, program.c_str(), &actions_, &attributes_, pointers.data(), environ);
+    if (errno != 0) return std::unexpected(io_error("cannot start " + program.string() + " to compile"));
     return pid;
   }
 
@@ -224,13 +237,20 @@ Error describe_stop(ErrorCode why, const CompileChildOptions& options) {
 
 }  // namespace
 
+Result<std::unique_ptr<CompileChild>> CompileChild::open(CompileChildOptions options) {
+  UniqueFd program(::open(options.program.c_str(), O_PATH | O_CLOEXEC));
+  if (!program) return std::unexpected(io_error("cannot open the compiler " + options.program.string()));
+  return std::unique_ptr<CompileChild>(new CompileChild(std::move(options), std::move(program)));
+}
+
 Result<engine::CompileReport> CompileChild::run(const engine::CompileJob& job, const CancelToken& cancel) {
   const auto deadline = SteadyClock::now() + options_.timeout;
   auto out = make_pipe();
   if (!out) return std::unexpected(out.error());
   auto err = make_pipe();
   if (!err) return std::unexpected(err.error());
-  const auto pid = SpawnPlan(out->write.get(), err->write.get()).spawn(options_.binary, arguments(job, options_));
+  const auto pid = SpawnPlan(out->write.get(), err->write.get())
+                       .spawn(name_of(program_, options_.program), arguments(job, options_));
   if (!pid) return std::unexpected(pid.error());
   out->write.reset();
   err->write.reset();

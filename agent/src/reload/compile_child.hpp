@@ -1,15 +1,17 @@
 // Compiling in a process of its own, because a compile cannot be cancelled and a process can.
 //
-// `secbeat compile … --child` writes its report as JSON to standard output. It is killed at the time limit, when
+// `secbeat-compile --child …` writes its report as JSON to standard output. It is killed at the time limit, when
 // it writes too much, and when the caller cancels; it is always reaped before run() returns.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 
 #include "cancel_token.hpp"
 #include "secbeat/base/error.hpp"
+#include "secbeat/base/unique_fd.hpp"
 #include "secbeat/engine/compile.hpp"
 
 namespace secbeat::agent {
@@ -24,7 +26,7 @@ class Compiler {
 };
 
 struct CompileChildOptions {
-  std::filesystem::path binary = "/proc/self/exe";
+  std::filesystem::path program;  // secbeat-compile
   std::chrono::milliseconds timeout{30000};
   std::size_t data_bytes = std::size_t{2} << 30U;
   std::size_t file_bytes = std::size_t{256} << 20U;  // of the artifact
@@ -36,11 +38,17 @@ class CompileChild final : public Compiler {
   static constexpr std::size_t kMaxReportBytes = std::size_t{8} << 20U;
   static constexpr std::size_t kMaxErrorBytes = 4096;  // the end of standard error, for the message
 
-  explicit CompileChild(CompileChildOptions options) : options_(std::move(options)) {}
+  // kConfig where the program is not there. It is held open: what replaces the file while the agent runs belongs to
+  // the next agent.
+  static Result<std::unique_ptr<CompileChild>> open(CompileChildOptions options);
   Result<engine::CompileReport> run(const engine::CompileJob& job, const CancelToken& cancel) override;
 
  private:
-  CompileChildOptions options_;
+  CompileChild(CompileChildOptions options, UniqueFd program)
+      : options_(std::move(options)), program_(std::move(program)) {}
+
+  const CompileChildOptions options_;
+  const UniqueFd program_;
 };
 
 }  // namespace secbeat::agent

@@ -37,11 +37,16 @@ class CompileChildTest : public ::testing::Test {
     const std::filesystem::path file = folder_ / "compile.sh";
     EXPECT_TRUE(
         write_file_atomically(file, "#!/bin/sh\ncd '" + folder_.string() + "'\necho $$ > pid\n" + script + "\n", 0755));
-    CompileChild child({.binary = file,
-                        .timeout = timeout,
-                        .data_bytes = std::size_t{2} << 30U,
-                        .file_bytes = std::size_t{256} << 20U});
-    return child.run(job_, cancel_);
+    return run_program(file, timeout);
+  }
+
+  Result<engine::CompileReport> run_program(const std::filesystem::path& program, std::chrono::milliseconds timeout) {
+    auto child = CompileChild::open({.program = program,
+                                     .timeout = timeout,
+                                     .data_bytes = std::size_t{2} << 30U,
+                                     .file_bytes = std::size_t{256} << 20U});
+    if (!child) return std::unexpected(child.error());
+    return (*child)->run(job_, cancel_);
   }
 
   // Neither running nor left as a zombie.
@@ -73,7 +78,8 @@ TEST_F(CompileChildTest, TellsTheChildEverythingThatTheJobSays) {
   job_.rehearsal = engine::Rehearsal::kSkip;
   ASSERT_TRUE(run("echo \"$@\" > arguments; cat report.json"));
   EXPECT_EQ(read_file(folder_ / "arguments", 4096).value(),
-            "compile --child --module /m.wasm --config /c.json --output /o.cwasm --max-module-bytes 1000 "
+            "--child --for-release " SECBEAT_VERSION
+            " --module /m.wasm --config /c.json --output /o.cwasm --max-module-bytes 1000 "
             "--deadline-ms 7 --configure-deadline-ms 8 --memory-limit-mib 9 --data-limit-mib 2048 --file-limit-mib "
             "256 --no-rehearsal\n");
   job_ = engine::CompileJob{};
@@ -82,7 +88,8 @@ TEST_F(CompileChildTest, TellsTheChildEverythingThatTheJobSays) {
   ASSERT_TRUE(run("echo \"$@\" > arguments; cat report.json"));
   EXPECT_TRUE(read_file(folder_ / "arguments", 4096)
                   .value()
-                  .starts_with("compile --child --artifact /a.cwasm --artifact-sha256 abc --max-module-bytes"));
+                  .starts_with("--child --for-release " SECBEAT_VERSION
+                               " --artifact /a.cwasm --artifact-sha256 abc --max-module-bytes"));
 }
 
 TEST_F(CompileChildTest, IsKilledAtTheTimeLimit) {
@@ -161,12 +168,22 @@ TEST_F(CompileChildTest, AGrandchildThatHoldsThePipesHoldsNobodyUp) {
   ::kill(pid, SIGKILL);
 }
 
-TEST_F(CompileChildTest, AMissingBinaryIsToldByName) {
-  CompileChild child({.binary = folder_ / "none", .timeout = kAmple, .data_bytes = 1, .file_bytes = 1});
-  const auto done = child.run(job_, cancel_);
+TEST_F(CompileChildTest, AMissingProgramIsToldByName) {
+  const auto done = run_program(folder_ / "none", kAmple);
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ErrorCode::kIo);
   EXPECT_NE(done.error().message.find("none"), std::string::npos);
+}
+
+TEST_F(CompileChildTest, AProgramThatIsReplacedLaterIsStillTheOneThatWasOpened) {
+  const std::filesystem::path file = folder_ / "program";
+  std::filesystem::copy_file("/bin/true", file);
+  auto child = CompileChild::open({.program = file, .timeout = kAmple, .data_bytes = 1, .file_bytes = 1});
+  ASSERT_TRUE(child);
+  ASSERT_TRUE(write_file_atomically(file, "#!/bin/sh\ncat report.json\n", 0755));
+  const auto done = (*child)->run(job_, cancel_);
+  ASSERT_FALSE(done);  // it says nothing, as /bin/true does
+  EXPECT_NE(done.error().message.find("no report"), std::string::npos) << done.error().message;
 }
 
 TEST_F(CompileChildTest, TheChildStartsWithDefaultSignalsAndNothingBlocked) {

@@ -119,6 +119,7 @@ void Ledger::raise_number(const char* key, std::uint64_t at_least) {
 Result<Numbers> Ledger::reserve() {
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {
+    const sql::WithoutSync without_sync(database_);
     SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
     const Numbers numbers{number(kNextVersion), number(kNextGeneration)};
     raise_number(kNextVersion, numbers.version_id + 1);

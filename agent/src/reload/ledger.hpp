@@ -3,7 +3,10 @@
 // An attempt that gets as far as a commit is written twice: as an intent before the in-force file is renamed,
 // and as finished after the workers have acknowledged. An intent that a crash left open is judged by the
 // in-force file, which is the truth: what it says is what workers load. WAL with synchronous=FULL, so that
-// what a method has returned is on the disk.
+// what a method has returned is on the disk. Two methods do not wait for it, because a crash of the machine (that of
+// the agent loses nothing) can take only what the next start finds again: succeed(), which repair() repeats from the
+// intent, and reserve(), whose numbers nobody has seen unless a later intent, which is synced with all before it, has
+// them.
 //
 // Thread safety: every method may be called from any thread; one connection, guarded by a mutex.
 #pragma once

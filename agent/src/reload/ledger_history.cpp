@@ -75,6 +75,7 @@ void Ledger::finish_row(std::int64_t row, const Finish& finish) {
 Result<void> Ledger::succeed(std::int64_t row, const Finish& finish) {
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {
+    const sql::WithoutSync without_sync(database_);
     SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
     finish_row(row, finish);
     sql::run(database_, "UPDATE history SET state = 'success' WHERE id = ?", row);

@@ -36,6 +36,21 @@ SQLite::Statement statement(const SQLite::Database& database, const char* text, 
   return prepared;
 }
 
+// Commits do not wait for the disk while it lives; the next one after it waits for theirs as well.
+// REQUIRES: no transaction is open where it begins and ends.
+class WithoutSync {
+ public:
+  explicit WithoutSync(SQLite::Database& database) : database_(database) {
+    database_.exec("PRAGMA synchronous = NORMAL");
+  }
+  ~WithoutSync() { database_.tryExec("PRAGMA synchronous = FULL"); }
+  WithoutSync(const WithoutSync&) = delete;
+  WithoutSync& operator=(const WithoutSync&) = delete;
+
+ private:
+  SQLite::Database& database_;
+};
+
 // Runs a statement that gives no rows; the number of rows that it changed.
 template <class... Parameters>
 int run(const SQLite::Database& database, const char* text, const Parameters&... parameters) {

@@ -60,7 +60,7 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
   if (known_artifact.empty()) {
     job.module = store_.work_path(kWorkModule);
     job.output = store_.work_path(kWorkArtifact);
-    if (auto put = write_file_atomically(job.module, candidate.bytes, kPrivate); !put) {
+    if (auto put = write_file_unsynced(job.module, candidate.bytes, kPrivate); !put) {
       return std::unexpected(put.error());
     }
   } else {
@@ -69,7 +69,7 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
   }
   if (!candidate.config.empty()) {
     job.config = store_.work_path(kWorkConfig);
-    if (auto put = write_file_atomically(job.config, candidate.config, kPrivate); !put) {
+    if (auto put = write_file_unsynced(job.config, candidate.config, kPrivate); !put) {
       return std::unexpected(put.error());
     }
   }

@@ -1,6 +1,5 @@
 #include "version_store.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -25,23 +24,12 @@ Result<void> make_folder(const fs::path& folder, mode_t mode) {
   return {};
 }
 
-Result<void> sync_folder(const fs::path& folder) {
-  const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return std::unexpected(io_error("cannot sync " + folder.string()));
-  return {};
-}
-
 Result<std::string> read_checked(const fs::path& file, std::string_view sha256, std::size_t limit) {
   auto bytes = read_file(file, limit);
   if (bytes && sha256_hex(*bytes) != sha256) {
     return fail(ErrorCode::kIo, fmt::format("{} is damaged: its content is not what its name says", file.string()));
   }
   return bytes;
-}
-
-Result<void> put(const fs::path& file, std::string_view sha256, std::string_view bytes, std::size_t limit) {
-  if (read_checked(file, sha256, limit)) return {};
-  return write_file_atomically(file, bytes, kReadable);
 }
 
 void remove_all_but(const fs::path& folder, const std::set<std::string>& names) {
@@ -91,6 +79,7 @@ Result<std::optional<control::InForce>> VersionStore::read_in_force() const {
 }
 
 Result<void> VersionStore::write_in_force(const control::InForce& in_force) {
+  if (auto synced = make_durable(); !synced) return synced;
   return write_file_atomically(in_force_path(), control::to_json(in_force), kReadable);
 }
 
@@ -108,6 +97,13 @@ bool VersionStore::has_module(std::string_view sha256) const {
   return fs::exists(module_path(sha256), error);
 }
 
+Result<void> VersionStore::put(const fs::path& file, std::string_view sha256, std::string_view bytes,
+                               std::size_t limit) {
+  unsynced_.push_back(file);  // also where it is there: nobody knows whether it was synced
+  if (read_checked(file, sha256, limit)) return {};
+  return write_file_unsynced(file, bytes, kReadable);
+}
+
 Result<void> VersionStore::put_module(std::string_view sha256, std::string_view bytes) {
   return put(module_path(sha256), sha256, bytes, kMaxModuleBytes);
 }
@@ -122,8 +118,14 @@ Result<std::uint64_t> VersionStore::adopt_artifact(const fs::path& made, std::st
   if (::chmod(made.c_str(), kReadable) != 0 || ::rename(made.c_str(), place.c_str()) != 0) {
     return std::unexpected(io_error("cannot move the artifact to " + place.string()));
   }
-  if (auto synced = sync_folder(place.parent_path()); !synced) return std::unexpected(synced.error());
+  unsynced_.push_back(place);
   return bytes->size();
+}
+
+Result<void> VersionStore::make_durable() {
+  if (auto synced = sync_files(unsynced_); !synced) return synced;
+  unsynced_.clear();
+  return {};
 }
 
 void VersionStore::collect_garbage(std::span<const control::InForce> documents) noexcept {

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/control/in_force.hpp"
@@ -41,6 +42,7 @@ class VersionStore {
 
   // What is in force; empty where there is no such file. kConfig for a file that is none.
   [[nodiscard]] Result<std::optional<control::InForce>> read_in_force() const;
+  // What was put before is durable before the document that names it is there.
   Result<void> write_in_force(const control::InForce& in_force);
 
   // Checked against their name: kIo where the file is missing or is not what it is called.
@@ -49,18 +51,27 @@ class VersionStore {
   [[nodiscard]] Result<std::string> artifact_bytes(std::string_view sha256) const;
   [[nodiscard]] bool has_module(std::string_view sha256) const;
 
+  // Workers find the files at once; a crash of the machine may lose them until make_durable() or write_in_force().
   // Does nothing where the file is there already and holds these bytes.
   Result<void> put_module(std::string_view sha256, std::string_view bytes);
   Result<void> put_config(std::string_view sha256, std::string_view bytes);
   // Moves a finished artifact out of work/ to its name, after checking it; its size.
   Result<std::uint64_t> adopt_artifact(const std::filesystem::path& made, std::string_view sha256);
 
+  // Waits for the disk, so that write_in_force() need not: while workers stage, say.
+  Result<void> make_durable();
+  [[nodiscard]] bool is_durable() const noexcept { return unsynced_.empty(); }
+
   // Removes every file that none of the documents names, and what is in work/. Failures are left for the next time.
   void collect_garbage(std::span<const control::InForce> documents) noexcept;
 
  private:
   explicit VersionStore(std::filesystem::path data_dir) : data_dir_(std::move(data_dir)) {}
+  Result<void> put(const std::filesystem::path& file, std::string_view sha256, std::string_view bytes,
+                   std::size_t limit);
+
   std::filesystem::path data_dir_;
+  std::vector<std::filesystem::path> unsynced_;  // what was put since the last make_durable()
 };
 
 }  // namespace secbeat::agent

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,13 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
 // Replaces `path` so that a reader, also after a crash at any point, sees the old or the new bytes whole:
 // temporary file in the same folder, fsync, rename, fsync of the folder.
 Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode = 0644);
+
+// The same for readers, without the waits for the disk: what a crash of the machine leaves is anybody's guess. For
+// files that are of no use after one, and for those that sync_files() makes durable later.
+Result<void> write_file_unsynced(const std::filesystem::path& path, std::string_view bytes, mode_t mode = 0644);
+
+// Makes files and their names durable; those that are not there are left out. Many together cost little more than one.
+Result<void> sync_files(std::span<const std::filesystem::path> files);
 
 // Anonymous memory with these bytes that nobody can write, shrink or grow any more (memfd with seals).
 // Load executable artifacts from here and not from disk: a file can change or be truncated under a mapping.

@@ -24,7 +24,7 @@ struct CompileJob {
   std::filesystem::path artifact;  // or an artifact made earlier (the bytes have not changed): only rehearse
   std::string artifact_sha256;     // of `artifact`
   std::filesystem::path config;    // empty: none
-  std::filesystem::path output;    // where the artifact goes; written atomically; empty: nowhere
+  std::filesystem::path output;    // where the artifact goes: whole or not at all, and not synced; empty: nowhere
   std::size_t max_module_bytes = std::size_t{4} << 20U;
   Limits limits;
   Rehearsal rehearsal = Rehearsal::kRun;

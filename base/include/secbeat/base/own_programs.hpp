@@ -1,0 +1,20 @@
+// Where the other executables of this installation are.
+//
+// Thread safety: free functions without state.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "secbeat/base/error.hpp"
+
+namespace secbeat {
+
+// The compiler in a process of its own: what the agent and secbeat compile run.
+inline constexpr std::string_view kCompileProgram = "secbeat-compile";
+
+// libexec/<name>, relative to the running executable, in a build folder and installed. kConfig with the places that
+// were looked at.
+Result<std::filesystem::path> find_own_program(std::string_view name);
+
+}  // namespace secbeat

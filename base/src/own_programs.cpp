@@ -1,0 +1,24 @@
+#include "secbeat/base/own_programs.hpp"
+
+#include <unistd.h>
+
+#include <string>
+#include <system_error>
+
+namespace secbeat {
+
+Result<std::filesystem::path> find_own_program(std::string_view name) {
+  std::error_code error;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  if (error) return fail(ErrorCode::kConfig, "/proc is not mounted; it is needed to find " + std::string(name));
+  std::string tried;
+  for (const char* folder : {"../libexec", "../libexec/secbeat", "../lib/secbeat"}) {
+    const auto file = (here / folder / name).lexically_normal();
+    if (std::filesystem::is_regular_file(file, error) && ::access(file.c_str(), X_OK) == 0) return file;
+    tried += (tried.empty() ? "" : ", ") + file.string();
+  }
+  return fail(ErrorCode::kConfig,
+              std::string(name) + " is not there; it belongs to this installation: looked for " + tried);
+}
+
+}  // namespace secbeat
