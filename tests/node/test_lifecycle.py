@@ -127,8 +127,8 @@ def test_a_node_of_a_normal_user(build, folder, upstream):
     home.mkdir()
     os.chown(home, user.pw_uid, user.pw_gid)
     (home / "bad-bot-blocker.wasm").write_bytes((build / "guests" / "bad-bot-blocker.wasm").read_bytes())
-    # The binary and the module are copied to where that user can reach them, as an installation would be.
-    for part in ("bin/secbeat", "nginx/ngx_http_secbeat_module.so"):
+    # Binaries and module are copied to where that user can reach them, as an installation would be.
+    for part in ("bin/secbeat", "libexec/secbeat-compile", "nginx/ngx_http_secbeat_module.so"):
         target = folder / "installed" / part
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes((build / part).read_bytes())
