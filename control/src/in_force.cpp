@@ -24,6 +24,7 @@ constexpr std::uint64_t kMaxBodyBytes = std::uint64_t{1} << 30U;
 constexpr double kMaxRate = 1e9;  // one request a nanosecond
 
 constexpr std::string_view kOnErrorWords[] = {"previous", "open", "closed"};
+constexpr std::string_view kIsolationWords[] = {"instance", "request"};
 constexpr std::string_view kBodyOverLimitWords[] = {"inspect", "block"};
 
 // A label stands in a response header, in log lines and in metrics.
@@ -54,6 +55,7 @@ Json json_of(const Slot& slot) {
   for (const Version& version : slot.versions) versions.push_back(json_of(version));
   return {{"name", slot.name},
           {"on_error", word_of(slot.on_error)},
+          {"isolation", word_of(slot.isolation)},
           {"limits",
            {{"call_budget_ms", slot.limits.call_budget.count()},
             {"configure_budget_ms", slot.limits.configure_budget.count()},
@@ -95,6 +97,11 @@ Slot read_slot(const Json& json, const std::string& place, Faults& faults) {
     reader.fault("name", "expected 1 to 64 of A-Z a-z 0-9 . _ -, a letter or digit first");
   slot.on_error =
       static_cast<OnError>(reader.one_of("on_error", {kOnErrorWords[0], kOnErrorWords[1], kOnErrorWords[2]}));
+  // Documents of format 1 that are older than this key have none.
+  if (reader.has("isolation")) {
+    slot.isolation =
+        static_cast<engine::Isolation>(reader.one_of("isolation", {kIsolationWords[0], kIsolationWords[1]}));
+  }
   slot.limits = read_limits(reader.object("limits"), reader.place_of("limits"), faults);
   for (const Json& item : reader.array("versions", kMaxVersions)) {
     slot.versions.push_back(read_version(item, item_place(reader.place_of("versions"), slot.versions.size()), faults));
@@ -126,6 +133,16 @@ std::optional<OnError> on_error_of(std::string_view word) noexcept {
   const auto* const found = std::find(std::begin(kOnErrorWords), std::end(kOnErrorWords), word);
   if (found == std::end(kOnErrorWords)) return std::nullopt;
   return static_cast<OnError>(found - std::begin(kOnErrorWords));
+}
+
+std::string_view word_of(engine::Isolation isolation) noexcept {
+  return kIsolationWords[static_cast<std::size_t>(isolation)];
+}
+
+std::optional<engine::Isolation> isolation_of(std::string_view word) noexcept {
+  const auto* const found = std::find(std::begin(kIsolationWords), std::end(kIsolationWords), word);
+  if (found == std::end(kIsolationWords)) return std::nullopt;
+  return static_cast<engine::Isolation>(found - std::begin(kIsolationWords));
 }
 
 const Version* Slot::find(std::uint64_t id) const noexcept {

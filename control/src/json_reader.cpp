@@ -139,6 +139,8 @@ std::size_t ObjectReader::one_of(std::string_view key, std::initializer_list<std
   return 0;
 }
 
+bool ObjectReader::has(std::string_view key) const { return value_.is_object() && value_.contains(key); }
+
 const Json& ObjectReader::array(std::string_view key, std::size_t most) {
   const Json& value = member(key);
   if (value.is_array() && value.size() <= most) return value;

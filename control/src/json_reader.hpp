@@ -51,6 +51,8 @@ class ObjectReader {
   std::string optional_sha256(std::string_view key);  // or empty
   // The place in `words` of a text that has to be one of them.
   std::size_t one_of(std::string_view key, std::initializer_list<std::string_view> words);
+  // Whether the member is there; for those that older documents of the same format do not have.
+  [[nodiscard]] bool has(std::string_view key) const;
   // An array of at most `most` values; an empty one after a fault.
   const Json& array(std::string_view key, std::size_t most);
   // An object; an empty one after a fault.

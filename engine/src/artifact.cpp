@@ -20,8 +20,11 @@ Result<std::string> sha256_of_descriptor(int fd, std::size_t size) {
 }  // namespace
 
 Result<std::shared_ptr<const Artifact>> Artifact::load(const Engine& engine, std::string_view bytes,
-                                                       std::string_view sha256) {
+                                                       std::string_view sha256, Isolation isolation) {
   if (bytes.empty()) return fail(ErrorCode::kArtifactRejected, "The artifact is empty");
+  auto handle =
+      isolation == Isolation::kRequest ? engine.impl().pooling() : Result<wasm_engine_t*>(engine.impl().handle.get());
+  if (!handle) return std::unexpected(handle.error());
   auto sealed = seal_in_memory("secbeat-artifact", bytes);
   if (!sealed) return std::unexpected(sealed.error());
   auto checksum = sha256_of_descriptor(sealed->get(), bytes.size());
@@ -35,8 +38,7 @@ Result<std::shared_ptr<const Artifact>> Artifact::load(const Engine& engine, std
   // Wasmtime maps files by name only; this name is the sealed memory.
   const std::string path = fmt::format("/proc/self/fd/{}", sealed->get());
   wasmtime_module_t* raw = nullptr;
-  if (const ErrorHandle error(wasmtime_module_deserialize_file(engine.impl().handle.get(), path.c_str(), &raw));
-      error) {
+  if (const ErrorHandle error(wasmtime_module_deserialize_file(*handle, path.c_str(), &raw)); error) {
     return fail(ErrorCode::kArtifactRejected, "Wasmtime refuses the artifact: " + reason_of(error.get()));
   }
   ModuleHandle module(raw);
@@ -44,7 +46,7 @@ Result<std::shared_ptr<const Artifact>> Artifact::load(const Engine& engine, std
   if (auto imports = check_imports(*module); !imports) return std::unexpected(imports.error());
   auto exports = read_exports(*module);
   if (!exports) return std::unexpected(exports.error());
-  return std::shared_ptr<const Artifact>(new Artifact(std::make_unique<Impl>(std::move(module), *exports)));
+  return std::shared_ptr<const Artifact>(new Artifact(std::make_unique<Impl>(*handle, std::move(module), *exports)));
 }
 
 Artifact::Artifact(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

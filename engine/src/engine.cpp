@@ -1,6 +1,7 @@
 #include "secbeat/engine/engine.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "engine_impl.hpp"
@@ -35,9 +36,32 @@ Result<std::unique_ptr<Engine>> Engine::create() {
   return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(std::move(handle))));
 }
 
+Result<wasm_engine_t*> Engine::Impl::pooling() {
+  const std::lock_guard lock(mutex_);
+  if (pooling_) return pooling_.get();
+  // Wasmtime ends the process where it cannot reserve the pool's addresses.
+  void* const room = ::mmap(nullptr, kPoolAddressBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (room == MAP_FAILED) {
+    return fail(ErrorCode::kMemoryLimit,
+                fmt::format("isolation = \"request\" needs {} GiB of address space, which this process may not have: "
+                            "lift its limit (ulimit -v), or set isolation = \"instance\"",
+                            kPoolAddressBytes >> 30U));
+  }
+  ::munmap(room, kPoolAddressBytes);
+  pooling_.reset(wasm_engine_new_with_config(new_pooling_settings()));
+  if (!pooling_) return fail(ErrorCode::kInternal, "Wasmtime could not make an engine");
+  pooling_now.store(pooling_.get(), std::memory_order_release);
+  return pooling_.get();
+}
+
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
-void Engine::tick() noexcept { wasmtime_engine_increment_epoch(impl_->handle.get()); }
+void Engine::tick() noexcept {
+  wasmtime_engine_increment_epoch(impl_->handle.get());
+  if (wasm_engine_t* const pooling = impl_->pooling_now.load(std::memory_order_acquire); pooling != nullptr) {
+    wasmtime_engine_increment_epoch(pooling);
+  }
+}
 
 }  // namespace secbeat::engine

@@ -1,17 +1,33 @@
 // The insides of Engine and Artifact, for the sources of this component.
 #pragma once
 
+#include <atomic>
+#include <mutex>
+#include <utility>
+
 #include "exports.hpp"
 #include "secbeat/engine/engine.hpp"
 #include "wasmtime_handles.hpp"
 
 namespace secbeat::engine {
 
+// Two of Wasmtime's engines: how instances are allocated is a property of an engine, and artifacts fit both.
 struct Engine::Impl {
-  EngineHandle handle;
+  explicit Impl(EngineHandle made) : handle(std::move(made)) {}
+
+  // The one whose instances come from a pool; made at the first call. kMemoryLimit where there is no room for it.
+  Result<wasm_engine_t*> pooling();
+
+  const EngineHandle handle;
+  std::atomic<wasm_engine_t*> pooling_now{nullptr};  // what tick() sees
+
+ private:
+  std::mutex mutex_;
+  EngineHandle pooling_;  // guarded by mutex_
 };
 
 struct Artifact::Impl {
+  wasm_engine_t* engine = nullptr;  // of `module`
   ModuleHandle module;
   ModuleExports exports;
 };

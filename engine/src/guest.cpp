@@ -34,17 +34,18 @@ CallError no_room(std::size_t length) {
 
 }  // namespace
 
-Result<std::unique_ptr<Guest>> Guest::create(const Engine& engine, const Artifact& artifact, const Limits& limits) {
+std::expected<std::unique_ptr<Guest>, CallError> Guest::create(const Artifact& artifact, const Limits& limits,
+                                                               std::chrono::milliseconds budget) {
   if (auto checked = check_initial_memory(artifact.impl().exports, limits.memory_bytes); !checked) {
-    return std::unexpected(checked.error());
+    return std::unexpected(CallError{CallErrorKind::kMemory, std::move(checked.error().message)});
   }
   std::unique_ptr<Guest> guest(new Guest(artifact, limits));
-  guest->store_.reset(wasmtime_store_new(engine.impl().handle.get(), nullptr, nullptr));
+  guest->store_.reset(wasmtime_store_new(artifact.impl().engine, nullptr, nullptr));
   guest->context_ = wasmtime_store_context(guest->store_.get());
   wasmtime_store_limiter(guest->store_.get(), static_cast<std::int64_t>(limits.memory_bytes), kMaxTableElements,
                          /*instances=*/1, kMaxTables, /*memories=*/1);
   wasmtime_store_epoch_deadline_callback(guest->store_.get(), &Guest::on_epoch, &guest->budget_, nullptr);
-  if (auto made = guest->instantiate(*artifact.impl().module); !made) return std::unexpected(made.error());
+  if (auto made = guest->instantiate(*artifact.impl().module, budget); !made) return std::unexpected(made.error());
   if (auto found = guest->find_exports(); !found) return std::unexpected(found.error());
   return guest;
 }
@@ -74,28 +75,32 @@ void Guest::start_budget(std::chrono::milliseconds limit) noexcept {
   wasmtime_context_set_epoch_deadline(context_, kTicksBeforeFirstLook);
 }
 
-Result<void> Guest::instantiate(const wasmtime_module_t& module) {
-  start_budget(limits_.configure_budget);
+std::expected<void, CallError> Guest::instantiate(const wasmtime_module_t& module, std::chrono::milliseconds budget) {
+  start_budget(budget);
   wasm_trap_t* raw_trap = nullptr;
   const ErrorHandle error(wasmtime_instance_new(context_, &module, nullptr, 0, &instance_, &raw_trap));
   const TrapHandle trap(raw_trap);
   if (trap || budget_.exceeded) {
-    return fail(ErrorCode::kConfigureFailed,
-                "The module does not start: " + classify("its start function", error.get(), trap.get()).message);
+    CallError failed = classify("its start function", error.get(), trap.get());
+    failed.message.insert(0, "The module does not start: ");
+    return std::unexpected(std::move(failed));
   }
   if (error) {
-    // Only the store's limits and the host's memory refuse a checked module.
-    return fail(ErrorCode::kMemoryLimit, "The module does not start: " + reason_of(error.get()));
+    // Only the store's limits, the pool's and the host's memory refuse a checked module.
+    return std::unexpected(CallError{CallErrorKind::kMemory, "The module does not start: " + reason_of(error.get())});
   }
   return {};
 }
 
-Result<void> Guest::find_exports() {
+std::expected<void, CallError> Guest::find_exports() {
+  const auto lost = [](std::string_view name) {
+    return std::unexpected(CallError{CallErrorKind::kTrap, fmt::format("The instance has lost its export {}", name)});
+  };
   wasmtime_extern_t item;
   const std::string_view memory_name(abi::kExportMemory);
   if (!wasmtime_instance_export_get(context_, &instance_, memory_name.data(), memory_name.size(), &item) ||
       item.kind != WASMTIME_EXTERN_MEMORY) {
-    return fail(ErrorCode::kInternal, "The instance has lost its memory");
+    return lost(memory_name);
   }
   memory_ = item.of.memory;
   memory_base_ = reinterpret_cast<std::byte*>(wasmtime_memory_data(context_, &memory_));
@@ -104,7 +109,7 @@ Result<void> Guest::find_exports() {
     const std::string_view name = kGuestFunctions[f].name;
     if (!wasmtime_instance_export_get(context_, &instance_, name.data(), name.size(), &item) ||
         item.kind != WASMTIME_EXTERN_FUNC) {
-      return fail(ErrorCode::kInternal, fmt::format("The instance has lost its export {}", name));
+      return lost(name);
     }
     functions_[f] = item.of.func;
   }

@@ -33,8 +33,9 @@ struct CpuBudget {
 // Thread safety: owned by one thread at a time, as Instance.
 class Guest {
  public:
-  // Instantiates; a start function runs under the budget for configuration.
-  static Result<std::unique_ptr<Guest>> create(const Engine& engine, const Artifact& artifact, const Limits& limits);
+  // Instantiates; a start function runs within `budget`. kMemoryLimit where memory is what is missing.
+  static std::expected<std::unique_ptr<Guest>, CallError> create(const Artifact& artifact, const Limits& limits,
+                                                                 std::chrono::milliseconds budget);
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
 
@@ -64,8 +65,8 @@ class Guest {
   static wasmtime_error_t* on_epoch(wasmtime_context_t* context, void* data, std::uint64_t* delta,
                                     wasmtime_update_deadline_kind_t* kind);
 
-  Result<void> instantiate(const wasmtime_module_t& module);
-  Result<void> find_exports();
+  std::expected<void, CallError> instantiate(const wasmtime_module_t& module, std::chrono::milliseconds budget);
+  std::expected<void, CallError> find_exports();
   CallError classify(std::string_view function, const wasmtime_error_t* error, const wasm_trap_t* trap) const;
   [[nodiscard]] std::size_t memory_size() const noexcept;
   [[nodiscard]] bool memory_is_full() const noexcept;

@@ -164,10 +164,10 @@ std::expected<VerdictDetail, CallError> Instance::Impl::read_detail() {
   return detail;
 }
 
-Result<std::unique_ptr<Instance>> Instance::create(const Engine& engine, std::shared_ptr<const Artifact> artifact,
+Result<std::unique_ptr<Instance>> Instance::create(const Engine&, std::shared_ptr<const Artifact> artifact,
                                                    const Limits& limits, std::string_view config) {
-  auto guest = Guest::create(engine, *artifact, limits);
-  if (!guest) return std::unexpected(guest.error());
+  auto guest = Guest::create(*artifact, limits, limits.configure_budget);
+  if (!guest) return std::unexpected(startup_error(guest.error()));
   auto impl = std::make_unique<Impl>();
   impl->artifact = std::move(artifact);
   impl->limits = limits;
@@ -206,6 +206,32 @@ Result<std::string> Instance::inventory() {
     return std::unexpected(startup_error(text.error()));
   }
   return std::move(*text).value_or("");
+}
+
+Result<std::unique_ptr<InstanceMaker>> InstanceMaker::create(const Engine& engine,
+                                                             std::shared_ptr<const Artifact> artifact,
+                                                             const Limits& limits) {
+  if (artifact->impl().exports.has(GuestFunction::kConfigure)) {
+    return fail(
+        ErrorCode::kConfigureFailed,
+        "The module exports configure, and isolation = \"request\" would have to configure an instance for each "
+        "request: set isolation = \"instance\", or build the module without configure");
+  }
+  auto trial = Instance::create(engine, artifact, limits, {});
+  if (!trial) return std::unexpected(trial.error());
+  return std::unique_ptr<InstanceMaker>(new InstanceMaker(std::move(artifact), limits, **trial));
+}
+
+std::expected<std::unique_ptr<Instance>, CallError> InstanceMaker::make() const {
+  auto guest = Guest::create(*artifact_, limits_, limits_.call_budget);
+  if (!guest) return std::unexpected(std::move(guest.error()));
+  auto impl = std::make_unique<Instance::Impl>();
+  impl->artifact = artifact_;
+  impl->limits = limits_;
+  impl->guest = std::move(*guest);
+  impl->abi = abi_;
+  impl->needs_body = needs_body_;
+  return std::unique_ptr<Instance>(new Instance(std::move(impl)));
 }
 
 bool Instance::usable() const noexcept { return impl_->usable; }

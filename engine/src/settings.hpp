@@ -17,4 +17,10 @@ inline constexpr std::size_t kWasmPageBytes = std::size_t{64} << 10U;
 // A new configuration; wasm_engine_new_with_config takes it over.
 wasm_config_t* new_settings();
 
+// The same for an engine whose instances come from a pool. Artifacts of either run in both.
+wasm_config_t* new_pooling_settings();
+
+// Above what the pool reserves.
+inline constexpr std::size_t kPoolAddressBytes = std::size_t{96} << 30U;
+
 }  // namespace secbeat::engine

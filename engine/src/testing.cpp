@@ -88,9 +88,9 @@ Host::Host() {
   ticker_.emplace(*engine_);
 }
 
-std::shared_ptr<const Artifact> Host::load(std::string_view module) {
+std::shared_ptr<const Artifact> Host::load(std::string_view module, Isolation isolation) {
   const std::string bytes = artifact_of(module);
-  auto artifact = Artifact::load(*engine_, bytes, sha256_hex(bytes));
+  auto artifact = Artifact::load(*engine_, bytes, sha256_hex(bytes), isolation);
   if (!artifact) {
     ADD_FAILURE() << artifact.error().message;
     std::abort();

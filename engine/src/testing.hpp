@@ -49,7 +49,7 @@ class Host {
   Host();
   [[nodiscard]] Engine& engine() { return *engine_; }
   // The artifact of a binary; it must load.
-  std::shared_ptr<const Artifact> load(std::string_view module);
+  std::shared_ptr<const Artifact> load(std::string_view module, Isolation isolation = Isolation::kInstance);
   Result<std::unique_ptr<Instance>> create(std::string_view module, const Limits& limits = {},
                                            std::string_view config = "");
   // For modules that must start.

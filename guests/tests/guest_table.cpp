@@ -156,6 +156,9 @@ void add_configuration_and_details(std::vector<GuestCase>& cases) {
                    .needs_body = true,
                    .requests = {passes(), {.body = "no harm"}, blocked({.body = "an attack"}, "attack-in-body")}});
   cases.push_back({.guest = "needs_no_body", .requests = {passes(), blocked({.body = "given"}, "unasked-body")}});
+  cases.push_back({.guest = "empty_abi1", .abi = 1, .needs_body = true, .requests = {passes(), {.body = "any"}}});
+  cases.push_back({.guest = "empty_abi2", .needs_body = true, .requests = {passes(), {.body = "any"}}});
+  cases.push_back({.guest = "remembers_requests", .requests = {passes(), passes(), blocked(passes(), "third")}});
   cases.push_back(blocks_all_saying("verdict_detail_outside_memory", ""));
   cases.push_back(blocks_all_saying("verdict_texts_outside_memory", ""));
   cases.push_back(blocks_all_saying("verdict_detail_short", "short-detail"));

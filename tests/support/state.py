@@ -76,7 +76,7 @@ class State:
 
     def slot(self, guest, name="rule", label="v1", config=None, on_error="open"):
         version = self.version(guest, label, config)
-        return {"name": name, "on_error": on_error, "current": version["id"], "previous": 0, "versions": [version],
+        return {"name": name, "on_error": on_error, "isolation": "instance", "current": version["id"], "previous": 0, "versions": [version],
                 "limits": {"call_budget_ms": 5, "configure_budget_ms": 2000, "memory_bytes": 16 << 20}}
 
     def document(self, *slots, max_body_bytes=131072, body_over_limit="inspect", per_second=1000000, burst=1000000):

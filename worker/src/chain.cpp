@@ -48,9 +48,9 @@ class Builder {
   std::shared_ptr<LoadedVersion> load(const control::Slot& slot, const control::Version& version,
                                       std::vector<LoadFailure>& failures) {
     for (const Chain* chain : existing_) {
-      if (auto loaded = chain->find(version, slot.limits)) return loaded;
+      if (auto loaded = chain->find(version, slot)) return loaded;
     }
-    auto loaded = LoadedVersion::load(context_, version, slot.limits);
+    auto loaded = LoadedVersion::load(context_, version, slot);
     if (loaded) return std::move(*loaded);
     failures.push_back({slot.name, version.label, loaded.error()});
     return nullptr;
@@ -71,9 +71,8 @@ Chain::Chain(control::InForce in_force, std::shared_ptr<Counters> counters_of_wo
       limiter(counters->layout(), std::max(document.rate_limit_per_second, kLeastPerSecond),
               std::max(document.rate_limit_burst, 1U)) {}
 
-std::shared_ptr<LoadedVersion> Chain::find(const control::Version& version,
-                                           const engine::Limits& limits) const noexcept {
-  const auto same = [&](const std::shared_ptr<LoadedVersion>& loaded) { return loaded && loaded->is(version, limits); };
+std::shared_ptr<LoadedVersion> Chain::find(const control::Version& version, const control::Slot& slot) const noexcept {
+  const auto same = [&](const std::shared_ptr<LoadedVersion>& loaded) { return loaded && loaded->is(version, slot); };
   for (const Link& link : links) {
     if (same(link.current.loaded)) return link.current.loaded;
     if (same(link.previous.loaded)) return link.previous.loaded;

@@ -33,6 +33,12 @@ struct Link {
   control::OnError on_error = control::OnError::kPrevious;
   Candidate current;   // exists
   Candidate previous;  // asked where `current` fails and on_error is kPrevious
+
+  // Event loop: the request has been decided.
+  void end_request() const noexcept {
+    if (current.loaded) current.loaded->end_request();
+    if (previous.loaded) previous.loaded->end_request();
+  }
 };
 
 // Thread safety: the event loop runs the one in service; the helper thread owns all of them.
@@ -52,8 +58,9 @@ class Chain {
   control::RateLimiter limiter;  // thread-safe
   bool needs_body = false;
 
+  // `version` as `slot` asks for it.
   [[nodiscard]] std::shared_ptr<LoadedVersion> find(const control::Version& version,
-                                                    const engine::Limits& limits) const noexcept;
+                                                    const control::Slot& slot) const noexcept;
   // Helper thread, before this chain goes into service: current versions have an instance and a spare.
   void prepare(const LoadContext& context) const;
   // Helper thread, in service: brings the instances of every version into their state of readiness.

@@ -52,9 +52,11 @@ std::string_view event_kind_of(Verdict verdict) noexcept {
 
 // Outside the engine nothing throws on this path; what the engine's own buffers cannot allocate is an error
 // of memory, and the instance is as little use as after any other.
-std::expected<Verdict, engine::CallError> inspect(engine::Instance& instance, const engine::RequestView& request) {
+std::expected<Verdict, engine::CallError> inspect(LoadedVersion& version, const engine::RequestView& request) {
   try {
-    return instance.inspect(request);
+    auto instance = version.instance_for_request();
+    if (!instance) return std::unexpected(std::move(instance.error()));
+    return (*instance)->inspect(request);
   } catch (const std::exception& error) {
     return std::unexpected(engine::CallError{engine::CallErrorKind::kMemory, error.what()});
   }
@@ -74,7 +76,9 @@ Decision Decider::decide(Chain& chain, const engine::RequestView& request) noexc
 
 Decider::Next Decider::ask_link(Passage& passage, const Link& link) noexcept {
   const std::optional<Verdict> verdict = ask(passage, link, link.current);
-  return verdict ? apply(passage, link, link.current, *verdict) : decide_failed(passage, link);
+  const Next next = verdict ? apply(passage, link, link.current, *verdict) : decide_failed(passage, link);
+  link.end_request();
+  return next;
 }
 
 Decider::Next Decider::decide_failed(Passage& passage, const Link& link) noexcept {
@@ -101,8 +105,7 @@ Decider::Next Decider::decide_failed(Passage& passage, const Link& link) noexcep
 
 std::optional<Verdict> Decider::ask(const Passage& passage, const Link& link, const Candidate& candidate) noexcept {
   control::Series& series = *candidate.series;
-  engine::Instance* instance = candidate.loaded ? candidate.loaded->ready() : nullptr;
-  if (instance == nullptr) {
+  if (!candidate.loaded || !candidate.loaded->ready()) {
     add(series.errors[kNoInstanceIndex], 1);
     if (candidate.loaded) handover_.ask_for_instances();
     record_error(
@@ -111,12 +114,11 @@ std::optional<Verdict> Decider::ask(const Passage& passage, const Link& link, co
     return std::nullopt;
   }
   const std::uint64_t begin = monotonic_ns();
-  const auto verdict = inspect(*instance, passage.request);
+  const auto verdict = inspect(*candidate.loaded, passage.request);
   count_time(series, monotonic_ns() - begin);
   if (!verdict) {
     add(series.errors[static_cast<std::size_t>(verdict.error().kind)], 1);
-    candidate.loaded->give_up();
-    handover_.ask_for_instances();
+    if (candidate.loaded->give_up()) handover_.ask_for_instances();
     record_error(passage, link, candidate, word_of(verdict.error().kind), verdict.error().message);
     return std::nullopt;
   }
@@ -169,20 +171,17 @@ void Decider::record_verdict(const Passage& passage, const Link& link, const Can
   record->kind = event_kind_of(verdict);
   record->rule.assign({});
   record->message.assign({});
-  engine::Instance* instance = candidate.loaded->ready();
+  engine::Instance& instance = candidate.loaded->deciding();
   try {
-    const engine::VerdictDetail detail = instance->verdict_detail();
+    const engine::VerdictDetail detail = instance.verdict_detail();
     record->rule.assign(detail.rule);
     record->message.assign(detail.message);
-    if (detail.dropped || !instance->usable()) add(passage.chain.counters->slot().details_dropped, 1);
+    if (detail.dropped || !instance.usable()) add(passage.chain.counters->slot().details_dropped, 1);
   } catch (const std::exception& error) {
     record->message.assign(error.what());
   }
   events_.publish();
-  if (!instance->usable()) {
-    candidate.loaded->give_up();
-    handover_.ask_for_instances();
-  }
+  if (!instance.usable() && candidate.loaded->give_up()) handover_.ask_for_instances();
 }
 
 void Decider::record_error(const Passage& passage, const Link& link, const Candidate& candidate, std::string_view kind,

@@ -25,18 +25,22 @@ Result<std::string> read_config(const control::StatePaths& paths, const std::str
 }  // namespace
 
 Result<std::shared_ptr<LoadedVersion>> LoadedVersion::load(const LoadContext& context, const control::Version& version,
-                                                           const engine::Limits& limits) {
-  std::shared_ptr<LoadedVersion> loaded(new LoadedVersion(version, limits));
+                                                           const control::Slot& slot) {
+  std::shared_ptr<LoadedVersion> loaded(new LoadedVersion(version, slot));
   auto config = read_config(context.paths, version.config_sha256);
   if (!config) return std::unexpected(config.error());
   loaded->config_ = std::move(*config);
 
   const auto bytes = read_file(context.paths.artifact(version.artifact_sha256), kMaxArtifactBytes);
   if (!bytes) return std::unexpected(bytes.error());
-  auto artifact = engine::Artifact::load(context.engine, *bytes, version.artifact_sha256);
+  auto artifact = engine::Artifact::load(context.engine, *bytes, version.artifact_sha256, slot.isolation);
   if (!artifact) return std::unexpected(artifact.error());
   loaded->artifact_ = std::move(*artifact);
 
+  if (slot.isolation == engine::Isolation::kRequest) {
+    if (auto prepared = loaded->prepare_maker(context); !prepared) return std::unexpected(prepared.error());
+    return loaded;
+  }
   auto instance = loaded->make_instance(context);
   if (!instance) return std::unexpected(instance.error());
   loaded->active_ = std::move(*instance);
@@ -49,9 +53,28 @@ LoadedVersion::~LoadedVersion() {
   delete broken_.load(std::memory_order_acquire);
 }
 
-bool LoadedVersion::is(const control::Version& version, const engine::Limits& limits) const noexcept {
+bool LoadedVersion::is(const control::Version& version, const control::Slot& slot) const noexcept {
   return version_.id == version.id && version_.artifact_sha256 == version.artifact_sha256 &&
-         version_.config_sha256 == version.config_sha256 && limits_ == limits;
+         version_.config_sha256 == version.config_sha256 && limits_ == slot.limits && isolation_ == slot.isolation;
+}
+
+// What is made here goes at once: it has warmed the code, and shown that one can be made.
+Result<void> LoadedVersion::prepare_maker(const LoadContext& context) {
+  const Ticker::Running running(context.lane);
+  auto maker = engine::InstanceMaker::create(context.engine, artifact_, limits_);
+  if (!maker) return std::unexpected(maker.error());
+  if (auto instance = (*maker)->make()) static_cast<void>(warm_up(**instance));
+  maker_ = std::move(*maker);
+  needs_body_ = maker_->needs_body();
+  return {};
+}
+
+std::expected<engine::Instance*, engine::CallError> LoadedVersion::fresh_instance() {
+  active_.reset();  // its place in the pool is the one that is warm
+  auto made = maker_->make();
+  if (!made) return std::unexpected(std::move(made.error()));
+  active_ = std::move(*made);
+  return active_.get();
 }
 
 // A guest that fails on a sample request serves as it is: whether it may is decided by the rehearsal.
@@ -78,6 +101,7 @@ engine::Instance* LoadedVersion::next_instance() noexcept {
 }
 
 Result<void> LoadedVersion::maintain(const LoadContext& context, Readiness readiness) {
+  if (maker_) return {};
   delete broken_.exchange(nullptr, std::memory_order_acquire);
   if (readiness == Readiness::kAsIs && !starved_.load(std::memory_order_acquire)) {
     delete spare_.exchange(nullptr, std::memory_order_acquire);

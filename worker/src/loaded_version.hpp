@@ -8,10 +8,14 @@
 //   broken   left by the loop; the helper thread destroys it
 //
 // Each place holds one: while the helper thread is behind, a version without a spare has no instance ready.
+//
+// With isolation "request" there is one place only: the event loop makes the active instance when it asks it and frees
+// it when the request has been decided. That is what this option says, and the only case in which it does either.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <expected>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -33,24 +37,40 @@ struct LoadContext {
 // Thread safety: by method, as said. Made and destroyed off the event loop, except at start and stop.
 class LoadedVersion {
  public:
+  // As `slot` says: limits and isolation.
   static Result<std::shared_ptr<LoadedVersion>> load(const LoadContext& context, const control::Version& version,
-                                                     const engine::Limits& limits);
+                                                     const control::Slot& slot);
   ~LoadedVersion();
   LoadedVersion(const LoadedVersion&) = delete;
   LoadedVersion& operator=(const LoadedVersion&) = delete;
 
   // Any thread.
-  [[nodiscard]] bool is(const control::Version& version, const engine::Limits& limits) const noexcept;
+  [[nodiscard]] bool is(const control::Version& version, const control::Slot& slot) const noexcept;
   [[nodiscard]] bool needs_body() const noexcept { return needs_body_; }
 
-  // Event loop. The instance that answers; null where none is ready.
-  [[nodiscard]] engine::Instance* ready() noexcept {
-    return active_ && !active_failed_ ? active_.get() : next_instance();
+  // Event loop. Whether this version can be asked.
+  [[nodiscard]] bool ready() noexcept { return maker_ || (active_ && !active_failed_) || next_instance() != nullptr; }
+  // Event loop. The instance that decides a request. An error where isolation is "request" and none can be made; may
+  // throw std::bad_alloc then. REQUIRES: ready()
+  std::expected<engine::Instance*, engine::CallError> instance_for_request() {
+    if (maker_) return fresh_instance();
+    return active_.get();
   }
-  // Event loop. The active instance failed: takes the spare in its place. The helper thread has work then.
-  void give_up() noexcept {
+  // Event loop. The one that has decided it. REQUIRES: it has, and neither give_up() nor end_request() came since.
+  [[nodiscard]] engine::Instance& deciding() noexcept { return *active_; }
+  // Event loop. The active instance failed: takes the spare in its place. Whether the helper thread has work then.
+  [[nodiscard]] bool give_up() noexcept {
+    if (maker_) {
+      active_.reset();
+      return false;
+    }
     active_failed_ = true;
     next_instance();
+    return true;
+  }
+  // Event loop.
+  void end_request() noexcept {
+    if (maker_) active_.reset();
   }
 
   enum class Readiness : std::uint8_t {
@@ -61,15 +81,20 @@ class LoadedVersion {
   Result<void> maintain(const LoadContext& context, Readiness readiness);
 
  private:
-  LoadedVersion(const control::Version& version, const engine::Limits& limits) : version_(version), limits_(limits) {}
+  LoadedVersion(const control::Version& version, const control::Slot& slot)
+      : version_(version), limits_(slot.limits), isolation_(slot.isolation) {}
+  Result<void> prepare_maker(const LoadContext& context);
   Result<std::unique_ptr<engine::Instance>> make_instance(const LoadContext& context);
   engine::Instance* next_instance() noexcept;
+  std::expected<engine::Instance*, engine::CallError> fresh_instance();
 
   // Constant after loading.
   control::Version version_;
   engine::Limits limits_;
+  engine::Isolation isolation_;
   std::string config_;
   std::shared_ptr<const engine::Artifact> artifact_;
+  std::unique_ptr<engine::InstanceMaker> maker_;  // of isolation "request" only
   bool needs_body_ = false;
 
   // Of whoever makes instances: the thread that loads, then the helper thread.

@@ -49,7 +49,7 @@ TEST_F(TickerTest, StopsAnEndlessLoopThatIsTheFirstCallAfterSleep) {
     ASSERT_TRUE(loaded) << loaded.error().message;
     ASSERT_TRUE(eventually([&] { return ticker_->asleep(); }));
     const Ticker::Running running(ticker_->loop_lane());
-    const auto verdict = (*loaded)->ready()->inspect(test::request_with("x-loop"));
+    const auto verdict = (*loaded)->instance_for_request().value()->inspect(test::request_with("x-loop"));
     ASSERT_FALSE(verdict);
     EXPECT_EQ(verdict.error().kind, engine::CallErrorKind::kDeadline);
   }
@@ -58,11 +58,11 @@ TEST_F(TickerTest, StopsAnEndlessLoopThatIsTheFirstCallAfterSleep) {
 TEST_F(TickerTest, StopsALoopInTheConfigurationOfTheHelperThread) {
   test::NodeFolders folders;
   const auto version = folders.version(1, "loops_in_configure");
-  engine::Limits limits;
-  limits.configure_budget = std::chrono::milliseconds(20);
+  control::Slot slot;
+  slot.limits.configure_budget = std::chrono::milliseconds(20);
   const LoadContext context{*engine_, ticker_->helper_lane(), folders.paths()};
   ASSERT_TRUE(eventually([&] { return ticker_->asleep(); }));
-  const auto loaded = LoadedVersion::load(context, version, limits);
+  const auto loaded = LoadedVersion::load(context, version, slot);
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, ErrorCode::kConfigureFailed);
 }

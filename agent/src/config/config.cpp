@@ -91,7 +91,7 @@ class Walker {
     for (const toml::node& element : *array) {
       const int at = static_cast<int>(element.source().begin.line);
       if (const toml::table* inner = element.as_table()) {
-        draft_.further.push_back({.line = at, .name = {}, .module = {}, .config = {}, .on_error = {}});
+        draft_.further.push_back({.line = at, .name = {}, .module = {}, .config = {}, .on_error = {}, .isolation = {}});
         table(*inner, path + "[]");
       } else {
         faults_.add(at, path, fmt::format("expected a table, got {}", describe(element)));

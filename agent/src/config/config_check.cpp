@@ -34,11 +34,13 @@ ModuleConfig module_of(const Draft& draft, const ModuleDraft& module) {
   result.config_is_explicit = module.config.has_value();
   if (module.config) result.config = absolute_from(draft.base, *module.config);
   result.on_error = module.on_error.value_or(draft.config.on_error);
+  result.isolation = module.isolation.value_or(draft.config.isolation);
   return result;
 }
 
 void finish_modules(Draft& draft, Faults& faults) {
   draft.config.on_error = draft.main.on_error.value_or(control::OnError::kPrevious);
+  draft.config.isolation = draft.main.isolation.value_or(engine::Isolation::kInstance);
   constexpr std::size_t kMostModules = 16;  // each adds its calls to every request
   if (!draft.main.module.empty()) {
     draft.config.modules.push_back(module_of(draft, draft.main));

@@ -61,10 +61,9 @@ Told store_on_error(std::optional<control::OnError>& to, const Scalar& value) {
   return ok();
 }
 
-Told check_isolation(const Scalar& value) {
-  if (text(value) == "instance") return ok();
-  if (text(value) == "request") return later("instance for each request: modules keep theirs between requests");
-  return fault(fmt::format("expected \"instance\" or \"request\", got \"{}\"", printable(text(value))));
+Told store_isolation(std::optional<engine::Isolation>& to, const Scalar& value) {
+  to = control::isolation_of(text(value));
+  return to ? ok() : fault(fmt::format("expected \"instance\" or \"request\", got \"{}\"", printable(text(value))));
 }
 
 Told store_listen(Listen& to, const Scalar& value) {
@@ -121,7 +120,7 @@ constexpr auto kKeys = std::to_array<Key>({
     {"waf.wasm.keep_previous_versions", kInteger, 0, 8, [](D& d, N, const S& v) { d.config.keep_previous_versions = whole_as<std::uint32_t>(v); return ok(); }},
     {"waf.wasm.validate_before_reload", kBool, 0, 0, [](D& d, N, const S& v) { d.config.rehearse = flag(v) ? Rehearse::kYes : Rehearse::kNo; return ok(); }},
     {"waf.wasm.on_error", kString, 0, 0, [](D& d, N, const S& v) { return store_on_error(d.main.on_error, v); }},
-    {"waf.wasm.isolation", kString, 0, 0, [](D&, N, const S& v) { return check_isolation(v); }},
+    {"waf.wasm.isolation", kString, 0, 0, [](D& d, N, const S& v) { return store_isolation(d.main.isolation, v); }},
     {"waf.wasm.deadline_ms", kInteger, 1, 1000, [](D& d, N, const S& v) { d.config.limits.call_budget = std::chrono::milliseconds(whole(v)); return ok(); }},
     {"waf.wasm.configure_deadline_ms", kInteger, 1, 60000, [](D& d, N, const S& v) { d.config.limits.configure_budget = std::chrono::milliseconds(whole(v)); return ok(); }},
     {"waf.wasm.memory_limit_mib", kInteger, 1, 1024, [](D& d, N, const S& v) { d.config.limits.memory_bytes = whole_as<std::size_t>(v) << 20U; return ok(); }},
@@ -143,7 +142,7 @@ constexpr auto kKeys = std::to_array<Key>({
     {"waf.wasm.modules[].module", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().module, v); }},
     {"waf.wasm.modules[].config", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().config.emplace(), v); }},
     {"waf.wasm.modules[].on_error", kString, 0, 0, [](D& d, N, const S& v) { return store_on_error(d.further.back().on_error, v); }},
-    {"waf.wasm.modules[].isolation", kString, 0, 0, [](D&, N, const S& v) { return check_isolation(v); }},
+    {"waf.wasm.modules[].isolation", kString, 0, 0, [](D& d, N, const S& v) { return store_isolation(d.further.back().isolation, v); }},
 
     {"waf.wasm.reload.auto_reload_on_file_change", kBool, 0, 0, [](D& d, N, const S& v) { d.config.auto_reload_on_file_change = flag(v); return ok(); }},
     {"waf.wasm.reload.file_watch", kString, 0, 0, [](D& d, N, const S& v) {

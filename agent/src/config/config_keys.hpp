@@ -35,6 +35,7 @@ struct ModuleDraft {
   std::string module;
   std::optional<std::string> config;
   std::optional<control::OnError> on_error;
+  std::optional<engine::Isolation> isolation;
 };
 
 // The configuration while it is read.

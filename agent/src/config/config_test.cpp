@@ -80,6 +80,7 @@ body_over_limit = "block"
 name = "two"
 module = "../two.wasm"
 on_error = "open"
+isolation = "request"
 [[waf.wasm.modules]]
 module = "three.wasm"
 [waf.rate_limit]
@@ -105,7 +106,9 @@ state_dir = "/run/s"
   EXPECT_EQ(config->modules[1].name, "two");
   EXPECT_EQ(config->modules[1].module, "/etc/two.wasm");
   EXPECT_EQ(config->modules[1].on_error, control::OnError::kOpen);
+  EXPECT_EQ(config->modules[1].isolation, engine::Isolation::kRequest);
   EXPECT_TRUE(config->modules[1].config.empty());
+  EXPECT_EQ(config->modules[2].isolation, engine::Isolation::kInstance);
   EXPECT_EQ(config->modules[2].on_error, control::OnError::kClosed);  // as in [waf.wasm]
   EXPECT_EQ(config->limits.call_budget.count(), 7);
   EXPECT_EQ(config->limits.memory_bytes, std::size_t{32} << 20U);

@@ -34,12 +34,10 @@ std::uint64_t previous_of(const control::Slot& slot, const Line& line) {
   return 0;
 }
 
-// The settings of `name` in the configuration file.
-control::OnError on_error_for(std::string_view name, const Config& config, const std::vector<std::string>& names) {
-  for (std::size_t i = 0; i < names.size() && i < config.modules.size(); ++i) {
-    if (names[i] == name) return config.modules[i].on_error;
-  }
-  return config.on_error;  // a module that came over the API
+void set(control::Slot& slot, control::OnError on_error, engine::Isolation isolation, const engine::Limits& limits) {
+  slot.on_error = on_error;
+  slot.isolation = isolation;
+  slot.limits = limits;
 }
 
 }  // namespace
@@ -79,6 +77,16 @@ control::InForce with_room_for(std::string_view name, control::InForce document,
   return document;
 }
 
+control::Slot with_settings(control::Slot slot, const Config& config, const std::vector<std::string>& config_names) {
+  for (std::size_t i = 0; i < config_names.size() && i < config.modules.size(); ++i) {
+    if (config_names[i] != slot.name) continue;
+    set(slot, config.modules[i].on_error, config.modules[i].isolation, config.limits);
+    return slot;
+  }
+  set(slot, config.on_error, config.isolation, config.limits);  // a module that came over the API
+  return slot;
+}
+
 control::InForce with_slot(control::InForce document, control::Slot slot) {
   const auto place = std::ranges::find(document.slots, slot.name, &control::Slot::name);
   if (place != document.slots.end()) {
@@ -95,19 +103,14 @@ control::InForce with_settings(control::InForce document, const Config& config,
   document.body_over_limit = config.body_over_limit;
   document.rate_limit_per_second = config.rate_limit_per_second;
   document.rate_limit_burst = config.rate_limit_burst;
-  for (control::Slot& slot : document.slots) {
-    slot.on_error = on_error_for(slot.name, config, config_names);
-    slot.limits = config.limits;
-  }
+  for (control::Slot& slot : document.slots) slot = with_settings(std::move(slot), config, config_names);
   return document;
 }
 
 control::Slot empty_slot(std::string name, const Config& config, const std::vector<std::string>& config_names) {
   control::Slot slot;
-  slot.on_error = on_error_for(name, config, config_names);
   slot.name = std::move(name);
-  slot.limits = config.limits;
-  return slot;
+  return with_settings(std::move(slot), config, config_names);
 }
 
 std::optional<std::string> current_label(const control::InForce& document, std::string_view name) {

@@ -46,8 +46,11 @@ control::InForce with_room_for(std::string_view name, control::InForce document,
 // `document` with `slot` in the place of the slot of that name, or at the end of the chain.
 control::InForce with_slot(control::InForce document, control::Slot slot);
 
-// `document` with the settings of the configuration file: on_error, limits, body limits, rate limit. A slot that
-// the file does not name has the default policy.
+// `slot` with the settings of the configuration file: on_error, isolation, limits. One that the file does not name has
+// those of [waf.wasm].
+control::Slot with_settings(control::Slot slot, const Config& config, const std::vector<std::string>& config_names);
+
+// `document` with them in every slot, and body limits and rate limit.
 control::InForce with_settings(control::InForce document, const Config& config,
                                const std::vector<std::string>& config_names);
 

@@ -107,7 +107,7 @@ TEST(ChainState, ANewModuleStandsAtTheEndAndAKnownOneKeepsItsPlace) {
   EXPECT_EQ(document.slots[0].current, 3U);
 }
 
-TEST(ChainState, SettingsComeFromTheFileAndOnErrorByTheModulesName) {
+TEST(ChainState, SettingsComeFromTheFileAndPoliciesByTheModulesName) {
   Config config;
   config.max_body_bytes = 7;
   config.rate_limit_burst = 9;
@@ -115,6 +115,7 @@ TEST(ChainState, SettingsComeFromTheFileAndOnErrorByTheModulesName) {
   config.modules.resize(2);
   config.on_error = control::OnError::kOpen;
   config.modules[1].on_error = control::OnError::kClosed;
+  config.modules[1].isolation = engine::Isolation::kRequest;
   control::InForce document;
   for (const char* name : {"added", "second"}) document = with_slot(document, empty_slot(name, Config{}, {}));
   document = with_settings(document, config, {"first", "second"});
@@ -122,7 +123,9 @@ TEST(ChainState, SettingsComeFromTheFileAndOnErrorByTheModulesName) {
   EXPECT_EQ(document.rate_limit_burst, 9U);
   EXPECT_EQ(document.slots[0].limits.memory_bytes, std::size_t{1} << 20U);
   EXPECT_EQ(document.slots[0].on_error, control::OnError::kOpen) << "a module that came over the API";
+  EXPECT_EQ(document.slots[0].isolation, engine::Isolation::kInstance);
   EXPECT_EQ(document.slots[1].on_error, control::OnError::kClosed);
+  EXPECT_EQ(document.slots[1].isolation, engine::Isolation::kRequest);
 }
 
 }  // namespace

@@ -68,6 +68,18 @@ TEST_F(ReloaderConfigTest, AModuleWithoutConfigureTakesNone) {
   EXPECT_EQ(configure("{}").error().error.code, ErrorCode::kBadRequest) << "nobody could be meant";
 }
 
+TEST_F(ReloaderConfigTest, AFreshInstanceForEachRequestIsForModulesWithoutConfigure) {
+  config_.isolation = engine::Isolation::kRequest;  // of modules that the file does not name
+  reopen();
+  const auto with = upload({.name = "added", .salt = "with", .configure = true});
+  ASSERT_FALSE(with);
+  EXPECT_EQ(with.error().error.code, ErrorCode::kConfigureFailed);
+  EXPECT_NE(with.error().error.message.find("isolation = \"request\""), std::string::npos);
+  ASSERT_TRUE(upload({.name = "added", .salt = "without"}));
+  EXPECT_EQ(on_disk().find("added")->isolation, engine::Isolation::kRequest);
+  EXPECT_EQ(on_disk().find("waf")->isolation, engine::Isolation::kInstance);
+}
+
 TEST_F(ReloaderConfigTest, WithoutANameOnlyOneModuleCanBeMeant) {
   ASSERT_TRUE(upload({.name = "plain", .salt = "x"}));
   EXPECT_EQ(configure("{\"a\":1}")->name, "waf");

@@ -57,6 +57,7 @@ struct Attempt {
 // Sentences that more than one operation answers with.
 Error no_worker();
 Error without_configure(const std::string& name);
+Error configure_for_each_request(const std::string& name);
 
 class ReloaderImpl final : public Reloader {
  public:
@@ -152,6 +153,7 @@ class ReloaderImpl final : public Reloader {
 
   // reloader_open.cpp
   Result<void> repair(const control::InForce& found);
+  [[nodiscard]] Result<void> check_isolation(const control::InForce& document) const;
   [[nodiscard]] Numbers numbers_in_use() const;
   Result<control::InForce> with_usable_artifacts(control::InForce document, const CancelToken& ending);
   Result<control::Version> recompiled(const control::Slot& slot, control::Version version, const CancelToken& cancel);

@@ -51,6 +51,7 @@ Result<void> ReloaderImpl::start(const CancelToken& ending) {
       slot = without_current(slot, config_.keep_previous_versions);
     }
   }
+  if (auto checked = check_isolation(document); !checked) return checked;
   auto intents = load_missing(*modules, document, ending);
   if (!intents) return std::unexpected(intents.error());
   sort_chain(document, config_names_);
@@ -70,6 +71,19 @@ Result<void> ReloaderImpl::repair(const control::InForce& found) {
   };
   if (auto repaired = ledger_->repair(found, describe, now_text()); !repaired) return repaired;
   return ledger_->continue_above(numbers_in_use());
+}
+
+// The file may ask for another isolation than it did when a module came into force.
+Result<void> ReloaderImpl::check_isolation(const control::InForce& document) const {
+  for (const control::Slot& slot : document.slots) {
+    if (slot.isolation != engine::Isolation::kRequest || slot.current == 0) continue;
+    const auto row = ledger_->version(slot.current);
+    if (!row) return std::unexpected(row.error());
+    if (!row->exports_configure) continue;
+    const Error error = configure_for_each_request(fmt::format("{} {}, which is in force,", slot.name, row->label));
+    return fail(error.code, fmt::format("{}: {}", config_.file.string(), error.message));
+  }
+  return {};
 }
 
 // Workers and their counters may be older than the ledger, where the data directory was moved aside.

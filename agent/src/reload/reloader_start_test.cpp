@@ -51,6 +51,19 @@ TEST_F(StartTest, SettingsComeFromTheFileAtEachStart) {
   EXPECT_EQ(told(), "load v1 success");
 }
 
+TEST_F(StartTest, AFreshInstanceForEachRequestIsRefusedForWhatIsInForceAndTakesAConfiguration) {
+  write("waf.wasm", testing::wasm({.salt = "first", .configure = true}));
+  open_or_fail();
+  const control::InForce before = on_disk();
+  config_.modules[0].isolation = engine::Isolation::kRequest;
+  reloader_.reset();
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_NE(opened.error().message.find("waf v1, which is in force, exports configure"), std::string::npos)
+      << opened.error().message;
+  EXPECT_EQ(on_disk(), before);
+}
+
 TEST_F(StartTest, TheWindowFollowsTheFile) {
   open_or_fail();
   ASSERT_TRUE(upload({.salt = "2"}));

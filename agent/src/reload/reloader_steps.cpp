@@ -26,6 +26,14 @@ Error without_configure(const std::string& name) {
           fmt::format("{} takes no configuration: the module does not export configure", name)};
 }
 
+Error configure_for_each_request(const std::string& name) {
+  return {ErrorCode::kConfigureFailed,
+          fmt::format("{} exports configure, and isolation = \"request\" would have to configure an instance for each "
+                      "request: set isolation = \"instance\" in the configuration file, or build the module without "
+                      "configure",
+                      name)};
+}
+
 Attempt ReloaderImpl::new_attempt(std::string kind, std::string reason, const Origin& origin) const {
   return {.name = {},
           .kind = std::move(kind),
@@ -62,6 +70,10 @@ std::optional<Failure> ReloaderImpl::conflict(const std::string& name,
 
 Result<Checked> ReloaderImpl::check(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
                                     const CancelToken& cancel) {
+  if (candidate.info.exports_configure &&
+      empty_slot(candidate.name, config_, config_names_).isolation == engine::Isolation::kRequest) {
+    return std::unexpected(configure_for_each_request(candidate.name));
+  }
   const SteadyTime start = clock_.steady();
   auto checked = pipeline_.check(candidate, before, cancel);
   if (!checked) {

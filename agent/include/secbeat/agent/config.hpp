@@ -26,6 +26,7 @@ struct ModuleConfig {
   std::filesystem::path config;     // absolute; empty: none
   bool config_is_explicit = false;  // a missing explicit file is an error, a missing default one is not
   control::OnError on_error = control::OnError::kPrevious;
+  engine::Isolation isolation = engine::Isolation::kInstance;
 };
 
 struct Listen {
@@ -38,7 +39,8 @@ struct Config {
 
   // [waf.wasm]; the first module is the one of `[waf.wasm] module`, then [[waf.wasm.modules]] in order
   std::vector<ModuleConfig> modules;
-  control::OnError on_error = control::OnError::kPrevious;  // of modules that the file does not name
+  control::OnError on_error = control::OnError::kPrevious;     // of modules that the file does not name
+  engine::Isolation isolation = engine::Isolation::kInstance;  // of those as well
   bool hot_reload_enabled = true;
   std::uint32_t keep_previous_versions = 2;
   Rehearse rehearse = Rehearse::kYes;

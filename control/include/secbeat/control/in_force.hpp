@@ -23,6 +23,9 @@ enum class OnError : std::uint8_t { kPrevious, kOpen, kClosed };
 std::string_view word_of(OnError policy) noexcept;  // "previous", "open", "closed"
 std::optional<OnError> on_error_of(std::string_view word) noexcept;
 
+std::string_view word_of(engine::Isolation isolation) noexcept;  // "instance", "request"
+std::optional<engine::Isolation> isolation_of(std::string_view word) noexcept;
+
 enum class BodyOverLimit : std::uint8_t { kInspect, kBlock };
 
 // One compiled version of a module, as files under the data directory.
@@ -43,6 +46,7 @@ struct Version {
 struct Slot {
   std::string name;
   OnError on_error = OnError::kPrevious;
+  engine::Isolation isolation = engine::Isolation::kInstance;
   engine::Limits limits;
   std::uint64_t current = 0;      // id of the version that decides; 0: none
   std::uint64_t previous = 0;     // id of the version that a failing request or a rollback goes back to; 0: none

@@ -11,9 +11,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/engine/limits.hpp"
@@ -58,8 +60,10 @@ class Artifact {
  public:
   // `bytes` is the file's content; it is sealed in memory, checked against `sha256` and then mapped.
   // kArtifactRejected when the checksum differs or Wasmtime refuses (other version or settings).
+  // For kRequest its instances come from a pool, which is made when the first such artifact is loaded.
   static Result<std::shared_ptr<const Artifact>> load(const Engine& engine, std::string_view bytes,
-                                                      std::string_view sha256);
+                                                      std::string_view sha256,
+                                                      Isolation isolation = Isolation::kInstance);
   ~Artifact();
   Artifact(const Artifact&) = delete;
   Artifact& operator=(const Artifact&) = delete;
@@ -111,9 +115,33 @@ class Instance {
   [[nodiscard]] int abi() const noexcept;          // 1 or 2
 
  private:
+  friend class InstanceMaker;
   struct Impl;
   explicit Instance(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
+};
+
+// Makes the instances of isolation "request", one for each. What a module says of itself is asked once.
+// Thread safety: constant after creation, but an instance is made by one thread at a time.
+class InstanceMaker {
+ public:
+  // Makes one for a trial. kConfigureFailed for a module that exports configure: configuring for each request would
+  // take longer than most inspections. REQUIRES: `artifact` was loaded for Isolation::kRequest.
+  static Result<std::unique_ptr<InstanceMaker>> create(const Engine& engine, std::shared_ptr<const Artifact> artifact,
+                                                       const Limits& limits);
+
+  // 3 to 5 µs for a small module. A start function runs within the budget of a call.
+  [[nodiscard]] std::expected<std::unique_ptr<Instance>, CallError> make() const;
+  [[nodiscard]] bool needs_body() const noexcept { return needs_body_; }
+
+ private:
+  InstanceMaker(std::shared_ptr<const Artifact> artifact, const Limits& limits, const Instance& trial)
+      : artifact_(std::move(artifact)), limits_(limits), abi_(trial.abi()), needs_body_(trial.needs_body()) {}
+
+  const std::shared_ptr<const Artifact> artifact_;
+  const Limits limits_;
+  const int abi_;
+  const bool needs_body_;
 };
 
 // Loads a known artifact and runs it: proves that this build's settings accept what the compiler makes.

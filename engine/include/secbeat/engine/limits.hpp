@@ -1,8 +1,9 @@
-// The bounds within which a module runs. Defaults are the product's (docs/configuration.md).
+// The bounds within which a module runs, and who shares its memory. Defaults are the product's (docs/configuration.md).
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace secbeat::engine {
 
@@ -13,5 +14,9 @@ struct Limits {
 
   bool operator==(const Limits&) const = default;
 };
+
+// kInstance: an instance answers requests until it fails, and what it keeps in its memory stays there between them.
+// kRequest: each request has a fresh instance, so that none meets what another one left. For modules without configure.
+enum class Isolation : std::uint8_t { kInstance, kRequest };
 
 }  // namespace secbeat::engine
