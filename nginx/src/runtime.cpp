@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "secbeat/base/build_id.hpp"
+
 namespace secbeat::nginx {
 
 std::unique_ptr<Runtime> Runtime::start(ngx_cycle_t* cycle, std::string_view state_dir) {
@@ -10,6 +12,7 @@ std::unique_ptr<Runtime> Runtime::start(ngx_cycle_t* cycle, std::string_view sta
   options.state_dir = state_dir;
   options.pid = ngx_pid;
   options.parent_pid = ngx_parent;
+  options.build = build_id();
   options.log = [cycle](std::string_view message) {
     ngx_str_t text = {message.size(), reinterpret_cast<u_char*>(const_cast<char*>(message.data()))};
     ngx_log_error(NGX_LOG_ERR, cycle->log, 0, "secbeat: %V", &text);

@@ -28,11 +28,11 @@ constexpr int kMessagesPerStep = 16;  // then the rest gets its turn
 HelperThread::HelperThread(LoadContext context, Identity identity, Handover& handover, EventRing& events,
                            std::unique_ptr<Chain> initial)
     : context_(std::move(context)),
-      identity_(identity),
+      identity_(std::move(identity)),
       handover_(handover),
       events_(events),
       serving_(std::move(initial)),
-      jitter_(static_cast<std::minstd_rand::result_type>(identity.pid)) {}
+      jitter_(static_cast<std::minstd_rand::result_type>(identity_.pid)) {}
 
 HelperThread::~HelperThread() { stop(); }
 
@@ -101,7 +101,7 @@ void HelperThread::connect_when_due() {
   link_.send(control::Hello{.pid = identity_.pid,
                             .slot = newest().counters->slot_index(),
                             .generation = serving_->generation,
-                            .build = SECBEAT_VERSION,
+                            .build = identity_.build,
                             .parent_pid = identity_.parent_pid});
 }
 

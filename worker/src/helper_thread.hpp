@@ -31,6 +31,7 @@ class HelperThread {
   struct Identity {
     std::int32_t pid = 0;
     std::int32_t parent_pid = 0;
+    std::string build;
   };
   // `initial` is what the loop serves from the start. The references outlive the thread.
   HelperThread(LoadContext context, Identity identity, Handover& handover, EventRing& events,

@@ -130,8 +130,8 @@ Result<void> WorkerInProcess::load_and_start() {
   decider_ = std::make_unique<Decider>(ticker_->loop_lane(), events_, handover_);
   serve(built.chain.get());
   helper_ = std::make_unique<HelperThread>(LoadContext{*engine_, ticker_->helper_lane(), paths_},
-                                           HelperThread::Identity{options_.pid, options_.parent_pid}, handover_,
-                                           events_, std::move(built.chain));
+                                           HelperThread::Identity{options_.pid, options_.parent_pid, options_.build},
+                                           handover_, events_, std::move(built.chain));
   return helper_->start();
 }
 

@@ -207,8 +207,10 @@ control::Serving WorkerTest::bring_into_service(FakeAgent& agent, const control:
   return agent.expect<control::Serving>();
 }
 
+bool WorkerTest::loop_is_wanted() const { return readable(worker_->wake_fd(), kTimeout); }
+
 void WorkerTest::let_loop_swap() {
-  EXPECT_TRUE(readable(worker_->wake_fd(), kTimeout));
+  EXPECT_TRUE(loop_is_wanted());
   worker_->on_wake();
 }
 

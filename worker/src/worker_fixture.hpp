@@ -107,7 +107,9 @@ class WorkerTest : public ::testing::Test {
   void start_worker();
   // Stages and commits, with the test's thread as the event loop, and returns the acknowledgement.
   control::Serving bring_into_service(FakeAgent& agent, const control::InForce& in_force);
-  // The event loop's turn: waits for the worker to ask for it.
+  // Waits for the worker to ask for the event loop's turn.
+  [[nodiscard]] bool loop_is_wanted() const;
+  // That turn.
   void let_loop_swap();
   [[nodiscard]] const control::WorkerSlot& slot() const { return scoreboard_->layout().workers[0]; }
   [[nodiscard]] const control::Series& series(std::uint64_t version_id) const;

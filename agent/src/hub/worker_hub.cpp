@@ -42,23 +42,24 @@ WorkerFailure late(const LiveWorker& worker, const DocumentPtr& document, Goal g
 }  // namespace
 
 Result<std::unique_ptr<WorkerHub>> WorkerHub::start(const control::StatePaths& paths, control::Scoreboard& scoreboard,
-                                                    gid_t worker_group, EventSink sink) {
-  auto listener = listen_for_workers(paths.socket(), worker_group);
+                                                    Options options) {
+  auto listener = listen_for_workers(paths.socket(), options.worker_group);
   if (!listener) return std::unexpected(listener.error());
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   UniqueFd wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   if (!epoll || !wake) return std::unexpected(io_error("cannot make the worker hub's descriptors"));
-  auto hub = std::make_unique<WorkerHubImpl>(paths, scoreboard, std::move(sink), std::move(*listener), std::move(epoll),
-                                             std::move(wake));
+  auto hub = std::make_unique<WorkerHubImpl>(paths, scoreboard, std::move(options), std::move(*listener),
+                                             std::move(epoll), std::move(wake));
   if (auto started = hub->start_thread(); !started) return std::unexpected(started.error());
   return hub;
 }
 
-WorkerHubImpl::WorkerHubImpl(const control::StatePaths& paths, control::Scoreboard& scoreboard, EventSink sink,
+WorkerHubImpl::WorkerHubImpl(const control::StatePaths& paths, control::Scoreboard& scoreboard, Options options,
                              UniqueFd listener, UniqueFd epoll, UniqueFd wake)
     : paths_(paths),
       scoreboard_(scoreboard),
-      sink_(std::move(sink)),
+      sink_(std::move(options.sink)),
+      build_(std::move(options.build)),
       listener_(std::move(listener)),
       epoll_(std::move(epoll)),
       wake_(std::move(wake)),

@@ -159,11 +159,13 @@ WorkerHubTest::~WorkerHubTest() {
 }
 
 void WorkerHubTest::start_hub() {
-  auto hub = WorkerHub::start(paths_, *scoreboard_, static_cast<gid_t>(-1),
-                              [this](std::int32_t pid, const control::Event& event) {
-                                const std::lock_guard lock(events_mutex_);
-                                events_.emplace_back(pid, event);
-                              });
+  WorkerHub::Options options;
+  options.build = "test";
+  options.sink = [this](std::int32_t pid, const control::Event& event) {
+    const std::lock_guard lock(events_mutex_);
+    events_.emplace_back(pid, event);
+  };
+  auto hub = WorkerHub::start(paths_, *scoreboard_, std::move(options));
   ASSERT_TRUE(hub.has_value()) << hub.error().message;
   hub_ = std::move(*hub);
 }

@@ -40,7 +40,7 @@ struct Tally {
 
 class WorkerHubImpl final : public WorkerHub {
  public:
-  WorkerHubImpl(const control::StatePaths& paths, control::Scoreboard& scoreboard, EventSink sink, UniqueFd listener,
+  WorkerHubImpl(const control::StatePaths& paths, control::Scoreboard& scoreboard, Options options, UniqueFd listener,
                 UniqueFd epoll, UniqueFd wake);
   ~WorkerHubImpl() override;
 
@@ -80,6 +80,7 @@ class WorkerHubImpl final : public WorkerHub {
   bool handle(Peer& peer, control::Message message);
   bool on_hello(Peer& peer, const control::Hello& hello);
   void close_others_of(std::uint32_t slot);
+  void tell_other_build(const control::Hello& hello);
   void on_events(const Peer& peer, const control::Events& events);
   void settle();
   void close(std::uint64_t id);
@@ -91,6 +92,7 @@ class WorkerHubImpl final : public WorkerHub {
   const control::StatePaths paths_;
   control::Scoreboard& scoreboard_;
   const EventSink sink_;
+  const std::string build_;
   const UniqueFd listener_;
   const UniqueFd epoll_;
   const UniqueFd wake_;
@@ -107,6 +109,7 @@ class WorkerHubImpl final : public WorkerHub {
   std::optional<SteadyTime> accept_again_;  // set: the listener is not watched until then
   SteadyTime next_complaint_;
   std::uint64_t complaints_left_out_ = 0;
+  std::string other_build_;  // that was told last
 
   std::thread thread_;
 };

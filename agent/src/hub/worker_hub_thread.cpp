@@ -193,9 +193,20 @@ bool WorkerHubImpl::on_hello(Peer& peer, const control::Hello& hello) {
   if (owns_slot) close_others_of(hello.slot);
   spdlog::info("worker {} connected: slot {}, build {}, serves generation {}", hello.pid, hello.slot, hello.build,
                hello.generation);
+  tell_other_build(hello);
   const std::lock_guard lock(mutex_);
   peer.introduce(hello, owns_slot);
   return true;
+}
+
+// Once for a build, and not for each worker of it.
+void WorkerHubImpl::tell_other_build(const control::Hello& hello) {
+  if (hello.build == build_ || hello.build == other_build_) return;
+  other_build_ = hello.build;
+  spdlog::warn(
+      "worker {} runs build {} of the nginx module, and this is build {}: install both from one build and "
+      "restart nginx (a reload keeps the module that is loaded)",
+      hello.pid, hello.build, build_);
 }
 
 // A helper thread that connects again has left its old connection, whether the kernel has told us yet or not.

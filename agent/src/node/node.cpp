@@ -36,6 +36,7 @@
 #include "secbeat/agent/reloader.hpp"
 #include "secbeat/agent/supervisor.hpp"
 #include "secbeat/agent/worker_hub.hpp"
+#include "secbeat/base/build_id.hpp"
 #include "secbeat/base/clock.hpp"
 #include "upkeep.hpp"
 
@@ -163,8 +164,10 @@ Result<void> Node::open_state(const CancelToken& ending) {
   auto scoreboard = control::Scoreboard::create(paths.scoreboard(), ::geteuid(), identity->gid);
   if (!scoreboard) return std::unexpected(scoreboard.error());
   scoreboard_ = std::move(*scoreboard);
-  auto hub = WorkerHub::start(paths, *scoreboard_, identity->gid,
-                              [this](std::int32_t, const control::Event& event) { events_.add(event); });
+  auto hub = WorkerHub::start(paths, *scoreboard_,
+                              {.worker_group = identity->gid,
+                               .build = std::string(build_id()),
+                               .sink = [this](std::int32_t, const control::Event& event) { events_.add(event); }});
   if (!hub) return std::unexpected(hub.error());
   hub_ = std::move(*hub);
   // Before they are loaded: what changes from here on is seen.

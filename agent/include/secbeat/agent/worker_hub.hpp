@@ -50,9 +50,15 @@ class WorkerHub {
  public:
   using EventSink = std::function<void(std::int32_t pid, const control::Event&)>;  // on the hub's thread
 
-  // Binds the socket (0660, owned by `worker_group` where it is not -1) and starts the thread.
+  struct Options {
+    gid_t worker_group = static_cast<gid_t>(-1);  // of the socket, 0660; -1: as it comes
+    std::string build;                            // this agent's; workers of another one are told in the log
+    EventSink sink;
+  };
+
+  // Binds the socket and starts the thread.
   static Result<std::unique_ptr<WorkerHub>> start(const control::StatePaths& paths, control::Scoreboard& scoreboard,
-                                                  gid_t worker_group, EventSink sink);
+                                                  Options options);
   virtual ~WorkerHub() = default;
 
   // What workers that connect from now on are brought to. The initial target is "none": they are left alone.

@@ -45,6 +45,7 @@ class Worker {
     std::filesystem::path state_dir;
     std::int32_t pid = 0;
     std::int32_t parent_pid = 0;
+    std::string build = "unknown";  // said to the agent
     // Tells a person (nginx' error log) what went wrong at the start; called on the event loop, during start().
     std::function<void(std::string_view)> log;
   };
