@@ -93,6 +93,21 @@ TEST(JsonInput, EscapesWhatJsonCannotHold) {
   EXPECT_EQ(json_of(request).at("uri"), all);
 }
 
+TEST(JsonInput, HoldsEveryByteAtEveryPlace) {
+  for (std::size_t place = 0; place < 18; ++place) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string text(18, 'a');
+      text[place] = static_cast<char>(byte);
+      RequestView request;
+      request.uri = text;
+      JsonInput input;
+      std::string expected = text;
+      if (byte >= 0x80) expected.replace(place, 1, "\xEF\xBF\xBD");
+      EXPECT_EQ(nlohmann::json::parse(input.write(request)).at("uri"), expected) << place << ' ' << byte;
+    }
+  }
+}
+
 TEST(JsonInput, ReplacesBytesThatAreNoUtf8) {
   RequestView request;
   request.body = "a\xff\xc3\xa4\xe2\x82";
