@@ -5,6 +5,7 @@
 
 #include "config_values.hpp"
 #include "secbeat/agent/config.hpp"
+#include "secbeat/base/text.hpp"
 
 namespace secbeat::agent {
 namespace {

@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -14,45 +12,25 @@
 #include "config_keys.hpp"
 #include "config_values.hpp"
 #include "secbeat/base/files.hpp"
-
-// The parser is compiled in here, so that its nesting limit is ours and sanitizers see it. Its assertions can be met
-// by a malformed file ("[" before the end of a line, 3.3.0), and without them it would go on with undefined
-// behaviour: in every build they are checked, and end the parse.
-namespace {
-struct ParserGaveUp {};
-[[noreturn]] void give_up() { throw ParserGaveUp(); }
-}  // namespace
-#undef TOML_HEADER_ONLY
-#undef TOML_SHARED_LIB
-#define TOML_HEADER_ONLY 1
-#define TOML_MAX_NESTED_VALUES 16
-#define TOML_ASSERT(condition) ((condition) ? static_cast<void>(0) : give_up())
-#pragma push_macro("NDEBUG")
-#undef NDEBUG
-#include <toml++/toml.h>
-#pragma pop_macro("NDEBUG")
+#include "secbeat/base/text.hpp"
+#include "secbeat/base/toml.hpp"
 
 namespace secbeat::agent {
 namespace {
 
 // Far more than a configuration with every key and long comments needs.
 constexpr std::size_t kMaxFileBytes = 256 * 1024;
-// The deepest key of the table has four parts.
-constexpr std::size_t kMaxDotsInAKey = 8;
 
 class Walker {
  public:
   Walker(Draft& draft, Faults& faults) : draft_(draft), faults_(faults) {}
 
-  void table(const toml::table& values, const std::string& prefix) {
-    for (const auto& [key, node] : values) {
-      const int line = static_cast<int>(key.source().begin.line);
-      entry(std::string(key.str()), node, prefix, line);
-    }
+  void table(const toml_file::Table& values, const std::string& prefix) {
+    for (const toml_file::Entry& given : values) entry(given.name, given.node, prefix, given.line);
   }
 
  private:
-  void entry(const std::string& name, const toml::node& node, const std::string& prefix, int line) {
+  void entry(const std::string& name, const toml_file::Node& node, const std::string& prefix, int line) {
     const std::string path = prefix.empty() ? name : prefix + "." + name;
     draft_.lines.emplace(path, line);
     const Key* key = find(prefix, name);
@@ -78,28 +56,28 @@ class Walker {
     return std::ranges::any_of(config_keys(), [&](const Key& key) { return key.path.starts_with(prefix); });
   }
 
-  void sub_table(const std::string& path, const toml::node& node, int line) {
-    if (const toml::table* inner = node.as_table()) return table(*inner, path);
-    faults_.add(line, path, fmt::format("expected a table [{}], got {}", path, describe(node)));
+  void sub_table(const std::string& path, const toml_file::Node& node, int line) {
+    if (const auto* inner = std::get_if<toml_file::Table>(&node.value)) return table(*inner, path);
+    faults_.add(line, path, fmt::format("expected a table [{}], got {}", path, toml_file::kind_of(node)));
   }
 
-  void array_of_tables(const std::string& path, const toml::node& node, int line) {
-    const toml::array* array = node.as_array();
+  void array_of_tables(const std::string& path, const toml_file::Node& node, int line) {
+    const auto* array = std::get_if<toml_file::Array>(&node.value);
     if (array == nullptr) {
-      return faults_.add(line, path, fmt::format("expected tables [[{}]], got {}", path, describe(node)));
+      return faults_.add(line, path, fmt::format("expected tables [[{}]], got {}", path, toml_file::kind_of(node)));
     }
-    for (const toml::node& element : *array) {
-      const int at = static_cast<int>(element.source().begin.line);
-      if (const toml::table* inner = element.as_table()) {
+    for (const toml_file::Node& element : *array) {
+      const int at = element.line;
+      if (const auto* inner = std::get_if<toml_file::Table>(&element.value)) {
         draft_.further.push_back({.line = at, .name = {}, .module = {}, .config = {}, .on_error = {}, .isolation = {}});
         table(*inner, path + "[]");
       } else {
-        faults_.add(at, path, fmt::format("expected a table, got {}", describe(element)));
+        faults_.add(at, path, fmt::format("expected a table, got {}", toml_file::kind_of(element)));
       }
     }
   }
 
-  void value(const Key& key, const std::string& name, const std::string& path, const toml::node& node, int line) {
+  void value(const Key& key, const std::string& name, const std::string& path, const toml_file::Node& node, int line) {
     const auto scalar = scalar_of(key, node);
     if (!scalar) return faults_.add(line, printable(path), scalar.error());
     Told told = key.apply(draft_, name, *scalar);
@@ -107,25 +85,27 @@ class Walker {
     if (!told.notice.empty()) draft_.config.notices.push_back(path + ": " + told.notice);
   }
 
-  static std::expected<Scalar, std::string> scalar_of(const Key& key, const toml::node& node) {
+  static std::expected<Scalar, std::string> scalar_of(const Key& key, const toml_file::Node& node) {
     const auto wrong = [&](std::string_view expected) {
-      return std::unexpected(fmt::format("expected {}, got {}", expected, describe(node)));
+      return std::unexpected(fmt::format("expected {}, got {}", expected, toml_file::kind_of(node)));
     };
     switch (key.type) {
       case KeyType::kAny:
         return Scalar{};
       case KeyType::kBool:
-        if (const auto* v = node.as_boolean()) return Scalar{v->get()};
+        if (const auto* v = std::get_if<bool>(&node.value)) return Scalar{*v};
         return wrong("true or false");
       case KeyType::kString:
-        if (const auto* v = node.as_string()) return Scalar{v->get()};
+        if (const auto* v = std::get_if<std::string>(&node.value)) return Scalar{*v};
         return wrong("a text in quotes");
       case KeyType::kInteger:
-        if (const auto* v = node.as_integer()) return in_range(key, static_cast<double>(v->get()), Scalar{v->get()});
+        if (const auto* v = std::get_if<std::int64_t>(&node.value))
+          return in_range(key, static_cast<double>(*v), Scalar{*v});
         return wrong("a whole number");
       case KeyType::kNumber:
-        if (const auto* v = node.as_integer()) return in_range(key, static_cast<double>(v->get()), Scalar{v->get()});
-        if (const auto* v = node.as_floating_point()) return in_range(key, v->get(), Scalar{v->get()});
+        if (const auto* v = std::get_if<std::int64_t>(&node.value))
+          return in_range(key, static_cast<double>(*v), Scalar{*v});
+        if (const auto* v = std::get_if<double>(&node.value)) return in_range(key, *v, Scalar{*v});
         return wrong("a number");
     }
     return wrong("nothing");
@@ -134,16 +114,6 @@ class Walker {
   static std::expected<Scalar, std::string> in_range(const Key& key, double value, Scalar scalar) {
     if (value >= key.min && value <= key.max) return scalar;  // false for NaN
     return std::unexpected(fmt::format("must be {} to {}, got {}", key.min, key.max, value));
-  }
-
-  static std::string describe(const toml::node& node) {
-    if (node.is_table()) return "a table";
-    if (node.is_array()) return "a list";
-    if (node.is_string()) return "a text";
-    if (node.is_integer()) return "a whole number";
-    if (node.is_floating_point()) return "a number with a fraction";
-    if (node.is_boolean()) return "true or false";
-    return "a date or time";
   }
 
   void unknown(const std::string& prefix, const std::string& name, int line) {
@@ -191,85 +161,6 @@ class Walker {
   Faults& faults_;
 };
 
-// What this product's files do not need and the parser does not bear (3.3.0): deep dotted keys, which it frees
-// recursively; characters beyond ASCII outside of texts and comments, some of which are undefined behaviour to it;
-// texts over several lines, where it looks at such characters as well.
-class Screening {
- public:
-  explicit Screening(std::string_view text) : text_(text) {
-    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // the mark with which some editors begin UTF-8
-  }
-
-  void run(Faults& faults) {
-    std::string_view fault;
-    for (; at_ < text_.size() && fault.empty(); ++at_) {
-      const char c = text_[at_];
-      fault = step(c);
-      if (c != ' ' && c != '\t') before_ = c;
-    }
-    if (!fault.empty()) faults.add(line_, "toml", std::string(fault));
-  }
-
- private:
-  std::string_view step(char c) {
-    if (c == '#') {
-      at_ = std::min(text_.find('\n', at_), text_.size()) - 1;
-    } else if (c == '"' || c == '\'') {
-      if (text_.substr(at_, 3) == std::string(3, c)) return "a text over several lines";
-      if (kBeforeText.find(before_) == std::string_view::npos) return "a quote where no text can begin";
-      skip_text(c);
-    } else if (static_cast<unsigned char>(c) >= 0x80) {
-      return "a character beyond ASCII outside of a text";
-    } else if (c == '.') {
-      if (++dots_ > kMaxDotsInAKey) return "a key with too many dots";
-    } else if (c == '\n' || c == '=' || c == ',' || c == '{' || c == '[') {
-      dots_ = 0;
-      if (c == '\n') ++line_;
-    }
-    return {};
-  }
-
-  // To its closing quote, or to the end of the line: there the parser ends as well.
-  void skip_text(char quote) {
-    for (++at_; at_ < text_.size() && text_[at_] != quote; ++at_) {
-      if (text_[at_] == '\n') {
-        --at_;
-        return;
-      }
-      if (text_[at_] == '\\' && quote == '"' && text_.substr(at_ + 1, 1) != "\n") ++at_;
-    }
-  }
-
-  static constexpr std::string_view kBeforeText = "\n=,[{.";
-
-  std::string_view text_;
-  std::size_t at_ = 0;
-  char before_ = '\n';  // the last character that is no blank
-  std::size_t dots_ = 0;
-  int line_ = 1;
-};
-
-// The number of lines after which the parser gives up: it reads from front to back, so that more lines do not change
-// it.
-int line_where_parser_gives_up(std::string_view text) {
-  std::vector<std::size_t> ends;  // of the lines
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\n') ends.push_back(i + 1);
-  }
-  ends.push_back(text.size());
-  const auto gives_up = [&](std::size_t end) {
-    try {
-      static_cast<void>(toml::parse(text.substr(0, end)));
-      return false;
-    } catch (const toml::parse_error&) {
-      return false;
-    } catch (const ParserGaveUp&) {
-      return true;
-    }
-  };
-  return static_cast<int>(std::ranges::partition_point(ends, std::not_fn(gives_up)) - ends.begin()) + 1;
-}
-
 }  // namespace
 
 void Faults::add(int line, std::string_view key, std::string what) {
@@ -297,21 +188,15 @@ Result<Config> parse_config(std::string_view text, const std::filesystem::path& 
   if (text.size() > kMaxFileBytes) {
     return fail(ErrorCode::kConfig, fmt::format("{}: larger than {} bytes", file.string(), kMaxFileBytes));
   }
-  Screening(text).run(faults);
-  if (!faults.empty()) return std::unexpected(faults.error());
+  auto root = toml_file::parse(text);
+  if (!root) {
+    faults.add(root.error().line, "toml", std::move(root.error().what));
+    return std::unexpected(faults.error());
+  }
   Draft draft;
   draft.config.file = absolute;
   draft.base = absolute.parent_path();
-  try {
-    const toml::table root = toml::parse(text, file.string());
-    Walker(draft, faults).table(root, "");
-  } catch (const toml::parse_error& error) {
-    faults.add(static_cast<int>(error.source().begin.line), "toml", printable(error.description()));
-    return std::unexpected(faults.error());
-  } catch (const ParserGaveUp&) {
-    faults.add(line_where_parser_gives_up(text), "toml", "not TOML");
-    return std::unexpected(faults.error());
-  }
+  Walker(draft, faults).table(*root, "");
   finish(draft, faults);
   if (!faults.empty()) return std::unexpected(faults.error());
   return std::move(draft.config);

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "config_values.hpp"
+#include "secbeat/base/text.hpp"
 #include "secbeat/control/in_force.hpp"
 
 namespace secbeat::agent {

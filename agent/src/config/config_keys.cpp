@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "config_values.hpp"
+#include "secbeat/base/text.hpp"
 
 namespace secbeat::agent {
 namespace {

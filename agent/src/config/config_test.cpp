@@ -370,10 +370,5 @@ TEST(Listen, KnowsLoopback) {
   EXPECT_FALSE(is_loopback("localhost.example.org"));
 }
 
-TEST(Printable, CutsAndEscapesWhatATerminalWouldObey) {
-  EXPECT_EQ(printable("a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
-  EXPECT_THAT(printable(std::string(500, 'x')), HasSubstr("…"));
-}
-
 }  // namespace
 }  // namespace secbeat::agent

@@ -94,19 +94,4 @@ bool is_plain_path(std::string_view text) {
   });
 }
 
-std::string printable(std::string_view text) {
-  constexpr std::size_t kLongest = 80;
-  std::string result;
-  for (const char c : text) {
-    if (result.size() >= kLongest) return result + "…";
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte >= 0x7f) {
-      result += fmt::format("\\x{:02x}", byte);
-    } else {
-      result += c;
-    }
-  }
-  return result;
-}
-
 }  // namespace secbeat::agent

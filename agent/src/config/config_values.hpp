@@ -25,7 +25,5 @@ std::string to_text(const Listen& listen);
 bool is_name(std::string_view text);
 // A path that can stand in nginx' configuration between quotes: no control characters, quotes, '$', '\', ';', '{', '}'.
 bool is_plain_path(std::string_view text);
-// For messages: control characters and bytes beyond ASCII as \xNN, at most 80 characters.
-std::string printable(std::string_view text);
 
 }  // namespace secbeat::agent

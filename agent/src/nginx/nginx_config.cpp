@@ -8,6 +8,7 @@
 
 #include "config_values.hpp"
 #include "secbeat/agent/supervisor.hpp"
+#include "secbeat/base/text.hpp"
 
 namespace secbeat::agent {
 namespace {

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "config_values.hpp"
+#include "secbeat/base/text.hpp"
 
 namespace secbeat::agent {
 namespace {
