@@ -18,9 +18,6 @@ namespace {
 constexpr std::size_t kMaxArtifactBytes = std::size_t{256} << 20U;
 constexpr std::size_t kMaxConfigBytes = std::size_t{64} << 20U;
 
-// Above this a module's compile is felt at each reload.
-constexpr std::size_t kAdvisedModuleBytes = 500'000;
-
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
@@ -69,12 +66,7 @@ Result<void> Job::read_module(std::string& bytes) {
   auto read = read_file(job_.module, job_.max_module_bytes);
   if (!read) return std::unexpected(read.error());
   bytes = std::move(*read);
-  if (bytes.size() > kAdvisedModuleBytes) {
-    report_.warnings.push_back(
-        fmt::format("The module has {} KB; below {} KB it compiles fast: wasm-opt -Oz "
-                    "--strip-debug makes it smaller",
-                    bytes.size() / 1000, kAdvisedModuleBytes / 1000));
-  }
+  if (auto advice = size_advice(bytes.size())) report_.warnings.push_back(*std::move(advice));
   return {};
 }
 

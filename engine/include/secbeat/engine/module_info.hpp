@@ -1,6 +1,6 @@
 // What a module's bytes say about themselves, read without running or compiling them.
 //
-// Thread safety: a free function without state.
+// Thread safety: free functions without state.
 #pragma once
 
 #include <cstddef>
@@ -22,6 +22,9 @@ struct ModuleInfo {
 // kInvalidWasm ("Invalid WASM module: … at offset N") where the section structure is broken. That
 // this succeeds does not make the module valid: the compile child judges the rest.
 Result<ModuleInfo> read_module_info(std::string_view bytes);
+
+// What to say of a module of this size, wherever one is looked at; empty: nothing.
+std::optional<std::string> size_advice(std::size_t module_bytes);
 
 // Whether `name` may name a module: 1 to 64 of [A-Za-z0-9._-], first an alphanumeric.
 bool is_module_name(std::string_view name) noexcept;
