@@ -12,6 +12,7 @@ static Json value_of(const WorkerCount& workers);
 static Json value_of(const WorkerVersion& worker);
 static Json value_of(const HistoryRow& row);
 static Json value_of(const KnownVersion& version);
+static Json value_of(const Operation& operation);
 static Json value_of(const LabelledRequest& request);
 static Json value_of(const LabelledError& error);
 static Json value_of(const ErrorTotals& totals);
@@ -23,6 +24,10 @@ using enum Member::Presence;
 constexpr std::string_view kErrorKindWords[] = {"trap", "deadline", "memory", "bad_verdict", "no_instance"};
 constexpr std::string_view kStateWords[] = {"serving", "previous", "kept", "stored", "removed"};
 constexpr std::string_view kKindWords[] = {"load", "reload", "config", "file_change", "rollback", "remove"};
+constexpr std::string_view kOperationKindWords[] = {"load",     "reload",   "config", "file_change",
+                                                    "validate", "rollback", "remove"};
+constexpr std::string_view kStageWords[] = {word_of(OperationStage::kCheck), word_of(OperationStage::kStage),
+                                            word_of(OperationStage::kSwap)};
 constexpr std::string_view kReloadMessages[] = {"Module reloaded", "Module loaded successfully", "Module unchanged"};
 constexpr std::string_view kValidationMessages[] = {"Module is valid"};
 constexpr std::string_view kRemovalMessages[] = {"Module removed"};
@@ -221,6 +226,20 @@ constexpr Member kVersionsMembers[] = {
     {"next_before", kNextBefore, member<&VersionPage::next_before>},
 };
 
+constexpr Member kOperationMembers[] = {
+    {"name", text("The module"), member<&Operation::name>},
+    {"kind", one_of(kOperationKindWords), member<&Operation::kind>},
+    {"stage", one_of(kStageWords),
+     computed<Operation, [](const Operation& operation) -> Json { return word_of(operation.stage); }>},
+    {"since", time(), member<&Operation::since>},
+    {"elapsed_ms", count("Since it began"), member<&Operation::elapsed_ms>},
+    {"request_id", text("Of the call that began it").or_null(), text_or_null<&Operation::request_id>},
+};
+constexpr DocumentType kOperation{"Operation", "What changes what is in force, or tries to", kOperationMembers};
+
+constexpr Member kUnderWayMembers[] = {
+    {"operation", document(kOperation, "Null: nothing is under way").or_null(), member<&UnderWay::operation>}};
+
 // -- single requests ---------------------------------------------------------------------------------------------
 
 template <class Object, auto Pointer>
@@ -323,6 +342,7 @@ static Json value_of(const WorkerCount& workers) { return write(kWorkerCount, &w
 static Json value_of(const WorkerVersion& worker) { return write(kWorkerVersion, &worker); }
 static Json value_of(const HistoryRow& row) { return write(kHistoryRow, &row); }
 static Json value_of(const KnownVersion& version) { return write(kKnownVersion, &version); }
+static Json value_of(const Operation& operation) { return write(kOperation, &operation); }
 static Json value_of(const LabelledRequest& request) { return write(kRequest, &request); }
 static Json value_of(const LabelledError& error) { return write(kModuleError, &error); }
 static Json value_of(const ErrorTotals& totals) { return write(kErrorTotals, &totals); }
@@ -336,6 +356,7 @@ const DocumentType kVersion{"Version", "The version of a module that serves", kV
 const DocumentType kModules{"Modules", "The chain", kModulesMembers};
 const DocumentType kHistory{"History", "Attempts to change what is in force", kHistoryMembers};
 const DocumentType kVersions{"Versions", "Versions that the node remembers", kVersionsMembers};
+const DocumentType kUnderWay{"UnderWay", "What is under way", kUnderWayMembers};
 const DocumentType kErrors{"Errors", "Errors of modules within a window of time", kErrorsMembers};
 const DocumentType kRequests{"Requests", "Requests that were blocked, recorded or limited", kRequestsMembers};
 const DocumentType kHealth{"Health", "How the node is", kHealthMembers};
@@ -359,6 +380,7 @@ Json to_document(const VersionView& view) { return write(documents::kVersion, &v
 Json to_document(const ModuleList& list) { return write(documents::kModules, &list); }
 Json to_document(const HistoryPage& page) { return write(documents::kHistory, &page); }
 Json to_document(const VersionPage& page) { return write(documents::kVersions, &page); }
+Json to_document(const UnderWay& under_way) { return write(documents::kUnderWay, &under_way); }
 Json to_document(const ErrorPage& page) { return write(documents::kErrors, &page); }
 Json to_document(const RequestPage& page) { return write(documents::kRequests, &page); }
 Json to_document(const Health& health) { return write(documents::kHealth, &health); }

@@ -31,6 +31,9 @@ struct VersionPage {
   std::uint64_t total = 0;
   std::optional<std::int64_t> next_before;
 };
+struct UnderWay {
+  std::optional<Operation> operation;
+};
 struct ErrorTotals {
   std::uint64_t trap = 0;
   std::uint64_t deadline = 0;
@@ -69,6 +72,7 @@ Json to_document(const VersionView& view);
 Json to_document(const ModuleList& list);
 Json to_document(const HistoryPage& page);
 Json to_document(const VersionPage& page);
+Json to_document(const UnderWay& under_way);
 Json to_document(const ErrorPage& page);
 Json to_document(const RequestPage& page);
 Json to_document(const Health& health);
@@ -85,6 +89,7 @@ extern const DocumentType kVersion;
 extern const DocumentType kModules;
 extern const DocumentType kHistory;
 extern const DocumentType kVersions;
+extern const DocumentType kUnderWay;
 extern const DocumentType kErrors;
 extern const DocumentType kRequests;
 extern const DocumentType kHealth;

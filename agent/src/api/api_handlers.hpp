@@ -25,6 +25,7 @@ HttpResponse handle_version(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_history(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_modules(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_versions(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_operation(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_module_bytes(const ApiContext& context, HttpRequest& request);
 
 // api_observe.cpp

@@ -1,4 +1,4 @@
-// GET /api/v1/wasm/{version,history,modules,versions,versions/{sha256}}
+// GET /api/v1/wasm/{version,history,modules,operation,versions,versions/{sha256}}
 #include <algorithm>
 
 #include "api_documents.hpp"
@@ -49,6 +49,10 @@ HttpResponse handle_versions(const ApiContext& context, HttpRequest& request) {
   VersionPage answer{.versions = std::move(known->versions), .total = known->total, .next_before = {}};
   if (answer.versions.size() == page->limit) answer.next_before = answer.versions.back().id;
   return json_response(to_document(answer));
+}
+
+HttpResponse handle_operation(const ApiContext& context, HttpRequest&) {
+  return json_response(to_document(UnderWay{context.reloader.operation()}));
 }
 
 HttpResponse handle_module_bytes(const ApiContext& context, HttpRequest& request) {

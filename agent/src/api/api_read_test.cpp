@@ -45,6 +45,21 @@ TEST_F(ApiTest, VersionAnswersAsPromised) {
   EXPECT_EQ(asked, "a b");
 }
 
+TEST_F(ApiTest, OperationTellsWhatIsUnderWay) {
+  start();
+  EXPECT_EQ(get("/api/v1/wasm/operation").body, "{\"operation\":null}\n");
+  reloader_.under_way = Operation{.name = "universal-waf",
+                                  .kind = "reload",
+                                  .stage = OperationStage::kStage,
+                                  .since = "2025-11-24T01:00:03Z",
+                                  .elapsed_ms = 41,
+                                  .request_id = "r1"};
+  EXPECT_EQ(get("/api/v1/wasm/operation").body,
+            R"({"operation":{"name":"universal-waf","kind":"reload","stage":"stage","since":"2025-11-24T01:00:03Z",)"
+            R"("elapsed_ms":41,"request_id":"r1"}})"
+            "\n");
+}
+
 TEST_F(ApiTest, VersionOfAnUnknownModuleListsThoseThereAre) {
   reloader_.on_version = [](const std::optional<std::string>&) -> Outcome<VersionView> {
     Failure failure;

@@ -55,6 +55,7 @@ class FakeReloader final : public Reloader {
   bool is_ready = true;
   std::optional<Failure> read_failure;  // of history, versions and bytes
   bool throws = false;                  // in every question
+  std::optional<Operation> under_way;
 
   // What came last.
   [[nodiscard]] std::optional<Upload> last_upload() const;
@@ -74,6 +75,7 @@ class FakeReloader final : public Reloader {
   [[nodiscard]] std::vector<ReloadTotals> totals() const override { return may_throw(), total_rows; }
   [[nodiscard]] control::InForce in_force() const override { return may_throw(), document; }
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
+  [[nodiscard]] std::optional<Operation> operation() const override { return may_throw(), under_way; }
   [[nodiscard]] bool ready() const override { return may_throw(), is_ready; }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return {}; }
   void set_keeper(VersionKeeper*) override {}

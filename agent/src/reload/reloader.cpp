@@ -32,7 +32,8 @@ ReloaderImpl::ReloaderImpl(const Config& config, control::Scoreboard& scoreboard
       ledger_(std::move(ledger)),
       store_(std::move(store)),
       pipeline_(config_, store_, *parts_.compiler, clock_),
-      committer_(*ledger_, store_, hub_) {}
+      committer_(*ledger_, store_, hub_),
+      board_(clock_) {}
 
 Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   Attempt attempt = new_attempt(kind_of(upload), upload.reason, upload.origin);
@@ -55,6 +56,8 @@ Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   if (upload.problem) return std::unexpected(fail_attempt(attempt, about(*name, *upload.problem)));
   auto turn = enter(*name, upload.kind == UploadKind::kFileChange ? Patient::kYes : Patient::kNo);
   if (!turn) return std::unexpected(turn.error());
+  const auto posted = board_.post(*name, upload.mode == Mode::kDryRun ? "validate" : attempt.kind,
+                                  OperationStage::kCheck, upload.origin.request_id);
   auto done = run(upload, info, attempt, turn->cancel());
   collect_garbage();
   return done;

@@ -20,6 +20,7 @@
 #include "compile_child.hpp"
 #include "initial_modules.hpp"
 #include "ledger.hpp"
+#include "operation_board.hpp"
 #include "operation_gate.hpp"
 #include "reload_pipeline.hpp"
 #include "secbeat/agent/reloader.hpp"
@@ -79,6 +80,7 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] control::InForce in_force() const override;
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
   [[nodiscard]] bool ready() const override;
+  [[nodiscard]] std::optional<Operation> operation() const override { return board_.current(); }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return config_names_; }
   void mend() override;
   void set_keeper(VersionKeeper* keeper) override { keeper_ = keeper; }
@@ -190,6 +192,7 @@ class ReloaderImpl final : public Reloader {
   VersionKeeper* keeper_ = nullptr;  // constant once operations come
 
   OperationGate gate_;
+  OperationBoard board_;
 
   mutable std::mutex mutex_;
   control::InForce in_force_;             // guarded by mutex_; what workers have acknowledged

@@ -50,6 +50,7 @@ Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
     return std::unexpected(with_names(about(attempt.name, target.error().error), target.error()));
   auto turn = gate_.enter_rollback();
   if (!turn) return std::unexpected(about(attempt.name, turn.error()));
+  const auto posted = board_.post(attempt.name, attempt.kind, OperationStage::kStage, rollback.origin.request_id);
   const control::InForce before = in_force();
   if (slot = find_module(before, config_names_, attempt.name); !slot) return std::unexpected(slot.error());
 

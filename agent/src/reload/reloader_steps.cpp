@@ -156,6 +156,7 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
 // `cancel` is null where nothing may stand in the way: a rollback waits for workers that load, and needs none.
 Outcome<void> ReloaderImpl::stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel) {
   const SteadyTime start = clock_.steady();
+  board_.set_stage(OperationStage::kStage);
   std::optional<CancelToken::Waker> waker;
   if (cancel != nullptr) waker.emplace(*cancel, [&] { committer_.abort(next); });
   auto staged = committer_.stage(next);
@@ -180,6 +181,7 @@ Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InF
   intent.row.attempted_version.clear();
   intent.row.generation = next.generation;
   const SteadyTime start = clock_.steady();
+  board_.set_stage(OperationStage::kSwap);
   auto swapped = committer_.commit(before, next, std::span(&intent, 1));
   attempt.stages.swap_ms = since_ms(start);
   const std::uint64_t requests = scoreboard_.total_requests() - attempt.requests_at_receipt;

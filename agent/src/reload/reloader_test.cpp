@@ -48,6 +48,36 @@ TEST_F(ReloaderTest, AnUploadReplacesTheVersionInEveryWorker) {
   EXPECT_EQ(row.sha256, done->sha256);
 }
 
+TEST_F(ReloaderTest, WhatIsUnderWayIsToldStageByStage) {
+  std::vector<std::string> told;
+  const auto look = [&] {
+    const auto operation = reloader_->operation();
+    told.push_back(operation ? fmt::format("{} {} {} {}", operation->kind, operation->name, word_of(operation->stage),
+                                           operation->elapsed_ms)
+                             : "nothing");
+  };
+  compiler_->work = [&](const engine::CompileJob& job, const CancelToken&) {
+    clock_.advance(std::chrono::milliseconds(7));
+    look();
+    return testing::FakeCompiler::succeed(job);
+  };
+  hub_.on_stage = [&](const control::InForce&) {
+    look();
+    return std::vector<WorkerFailure>{};
+  };
+  hub_.on_commit = [&](std::uint64_t) {
+    look();
+    return std::vector<WorkerFailure>{};
+  };
+  look();
+  ASSERT_TRUE(upload({.salt = "second"}));
+  look();
+  ASSERT_TRUE(roll_back());
+  look();
+  EXPECT_EQ(told, (std::vector<std::string>{"nothing", "reload waf check 7", "reload waf stage 7", "reload waf swap 7",
+                                            "nothing", "rollback waf stage 0", "rollback waf swap 0", "nothing"}));
+}
+
 TEST_F(ReloaderTest, ARollbackGoesBackWithoutTheCompiler) {
   ASSERT_TRUE(upload({.salt = "second"}));
   const std::size_t jobs = compiler_->jobs.size();

@@ -194,6 +194,23 @@ struct Page {
   std::optional<std::int64_t> before;  // rows with a smaller id
 };
 
+// What changes what is in force at this moment, in the order in which it goes through them. kCheck: validate, compile
+// and rehearse, in the compile child. kStage: every worker gets ready. kSwap: commit, until every worker serves it.
+enum class OperationStage : std::uint8_t { kCheck, kStage, kSwap };
+// "check", "stage", "swap"
+constexpr std::string_view word_of(OperationStage stage) noexcept {
+  return stage == OperationStage::kCheck ? "check" : stage == OperationStage::kStage ? "stage" : "swap";
+}
+
+struct Operation {
+  std::string name;
+  std::string kind;  // as in the history; "validate" for a dry run
+  OperationStage stage = OperationStage::kCheck;
+  std::string since;  // RFC 3339
+  std::uint64_t elapsed_ms = 0;
+  std::string request_id;
+};
+
 // Stands for all modules that are not counted apart; no module can have this name.
 inline constexpr std::string_view kOtherModules = "(others)";
 
@@ -228,6 +245,8 @@ class Reloader {
   [[nodiscard]] virtual control::InForce in_force() const = 0;
   // Label of a version by id, also of one that has left; empty when it was never known.
   [[nodiscard]] virtual std::string label_of(std::uint64_t version_id) const = 0;
+  // What is under way; empty: nothing.
+  [[nodiscard]] virtual std::optional<Operation> operation() const = 0;
   // All live workers serve what is in force, and there is something in force (not after the last module was removed).
   [[nodiscard]] virtual bool ready() const = 0;
 
