@@ -87,6 +87,28 @@ std::vector<Look> looks_of(const Config& config) {
   ::_exit(0);
 }
 
+Result<void> check_looks(const std::vector<Look>& looks, const WorkerIdentity& identity) {
+  if (identity.uid == WorkerIdentity::kSameUser) return {};
+  const pid_t child = ::fork();
+  if (child < 0) return std::unexpected(io_error("cannot fork"));
+  if (child == 0) look_as(identity, looks);
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return std::unexpected(io_error("cannot wait for the check of folders"));
+  }
+  const int number = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  if (number == 0) return {};
+  if (number < 0 || static_cast<std::size_t>(number) > looks.size()) {
+    return fail(ErrorCode::kConfig, fmt::format("cannot look at the folders as the user {}", identity.user));
+  }
+  const Look& look = looks[static_cast<std::size_t>(number) - 1];
+  return fail(
+      ErrorCode::kConfig,
+      fmt::format("nginx' workers run as {} and cannot {} {}: give them the right (chmod o+x, for a folder), or move "
+                  "[node] data_dir and state_dir",
+                  identity.user, look.mode == X_OK ? "pass the folder" : "use", look.path));
+}
+
 }  // namespace
 
 Result<WorkerIdentity> find_worker_identity(const Config& config) {
@@ -143,26 +165,13 @@ Result<void> link_data(const Config& config) {
 }
 
 Result<void> check_reach(const Config& config, const WorkerIdentity& identity) {
-  if (identity.uid == WorkerIdentity::kSameUser) return {};
-  const std::vector<Look> looks = looks_of(config);
-  const pid_t child = ::fork();
-  if (child < 0) return std::unexpected(io_error("cannot fork"));
-  if (child == 0) look_as(identity, looks);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return std::unexpected(io_error("cannot wait for the check of folders"));
-  }
-  const int number = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  if (number == 0) return {};
-  if (number < 0 || static_cast<std::size_t>(number) > looks.size()) {
-    return fail(ErrorCode::kConfig, fmt::format("cannot look at the folders as the user {}", identity.user));
-  }
-  const Look& look = looks[static_cast<std::size_t>(number) - 1];
-  return fail(
-      ErrorCode::kConfig,
-      fmt::format("nginx' workers run as {} and cannot {} {}: give them the right (chmod o+x, for a folder), or move "
-                  "[node] data_dir and state_dir",
-                  identity.user, look.mode == X_OK ? "pass the folder" : "use", look.path));
+  return check_looks(looks_of(config), identity);
+}
+
+Result<void> check_way(const fs::path& folder, const WorkerIdentity& identity) {
+  std::vector<Look> looks;
+  add_way(looks, folder, X_OK);
+  return check_looks(looks, identity);
 }
 
 }  // namespace secbeat::agent

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,8 @@ Result<void> link_data(const Config& config);
 // Looks as the workers' user does, before nginx starts; kConfig names the first folder or file in the way.
 // REQUIRES: socket, scoreboard and data are there.
 Result<void> check_reach(const Config& config, const WorkerIdentity& identity);
+
+// The same for the way to one folder that exists.
+Result<void> check_way(const std::filesystem::path& folder, const WorkerIdentity& identity);
 
 }  // namespace secbeat::agent
