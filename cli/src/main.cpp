@@ -4,9 +4,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
 #include <exception>
+#include <iostream>
+#include <system_error>
 
-#include "commands.hpp"
+#include "app.hpp"
 #include "exit_codes.hpp"
 
 namespace {
@@ -22,25 +26,9 @@ void fill_standard_descriptors() {
 }
 
 int run_main(int argc, char** argv) {
-  CLI::App app("SecBeat replaces the rules of a web application firewall inside a running nginx.", "secbeat");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", "secbeat " SECBEAT_VERSION);
-  app.footer(
-      "Exit status: 0 done; 1 refused, with the reason on standard error; 2 wrong use or unreadable file;\n"
-      "3 nobody answers at the API's address.\n"
-      "Start here: secbeat node --help, secbeat reload --help, secbeat status --help");
-
+  CLI::App app;
   secbeat::cli::Run run;
-  secbeat::cli::add_node_command(app, run);
-  secbeat::cli::add_status_command(app, run);
-  secbeat::cli::add_version_command(app, run);
-  secbeat::cli::add_history_command(app, run);
-  secbeat::cli::add_reload_command(app, run);
-  secbeat::cli::add_rollback_command(app, run);
-  secbeat::cli::add_remove_command(app, run);
-  secbeat::cli::add_validate_command(app, run);
-  secbeat::cli::add_archive_command(app, run);
-  secbeat::cli::add_compile_command(app, run);
+  secbeat::cli::build_app(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -54,13 +42,23 @@ int run_main(int argc, char** argv) {
   return run();
 }
 
+// What stands in a buffer is written at the end at the latest; only then does it show whether it could be.
+int with_output_written(int exit_code) {
+  std::cout.flush();
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  fmt::print(stderr, "secbeat: cannot write to standard output: {}; what was asked may have been done\n",
+             std::generic_category().message(errno));
+  return secbeat::cli::kUnwritten;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   fill_standard_descriptors();
   try {
-    return run_main(argc, argv);
+    return with_output_written(run_main(argc, argv));
   } catch (const std::exception& error) {
+    if (std::ferror(stdout) != 0) return with_output_written(secbeat::cli::kUnwritten);
     fmt::print(stderr, "secbeat: {}\n", error.what());
     return secbeat::cli::kRefused;
   }

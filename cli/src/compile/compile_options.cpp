@@ -35,15 +35,17 @@ void add_compile_options(CLI::App& command, CompileOptions& options) {
       "Prints a report as JSON. The agent runs this with limits on time, memory and file size; to check a\n"
       "module yourself, secbeat validate is the friendlier way. Artifacts are executable code: the node\n"
       "loads only its own, and never one from outside.");
-  command.add_option("--module", options.module, "The WebAssembly module");
-  command.add_option("--artifact", options.artifact, "Instead of a module: an artifact, only to rehearse it");
+  command.add_option("--module", options.module, "The WebAssembly module")->type_name("FILE");
+  command.add_option("--artifact", options.artifact, "Instead of a module: an artifact, only to rehearse it")
+      ->type_name("FILE");
   command.add_option("--artifact-sha256", options.job.artifact_sha256, "Its SHA-256");
-  command.add_option("--config", options.config, "The module's configuration");
-  command.add_option("--output", options.output, "Where the artifact goes");
+  command.add_option("--config", options.config, "The module's configuration")->type_name("FILE");
+  command.add_option("--output", options.output, "Where the artifact goes")->type_name("FILE");
   command.add_option("--data-limit-mib", options.data_limit_mib, "Memory of the compile, with --child")
       ->capture_default_str();
   command.add_option("--file-limit-mib", options.file_limit_mib, "Largest file, with --child")->capture_default_str();
   command.add_option("--for-release", options.for_release, "Refuse unless the compiler is of this release");
+  command.add_flag("--json", options.json, "Print the report as JSON; it has no other form");
   command.add_flag("--child", options.child, "Run confined, end with the parent process");
   add_limits(command, options);
 }

@@ -90,6 +90,6 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "secbeat: {}\n", error.what());
   }
   // The agent waits for the end: nothing is freed one by one that the kernel frees at once.
-  if (std::fflush(stdout) != 0) status = secbeat::cli::kRefused;
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) status = secbeat::cli::kUnwritten;
   ::_exit(status);
 }

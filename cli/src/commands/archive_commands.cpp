@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <memory>
 
-#include "api_command.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
 #include "exit_codes.hpp"
+#include "node_api/api_command.hpp"
 #include "secbeat/agent/archive_folder.hpp"
 #include "secbeat/agent/config.hpp"
 #include "secbeat/base/files.hpp"
@@ -29,9 +29,11 @@ struct ArchiveOptions {
   bool json = false;
 
   void add_to(CLI::App& command) {
-    auto* by_folder = command.add_option("--archive", archive, "The archive's folder, or its file:// URL");
+    auto* by_folder =
+        command.add_option("--archive", archive, "The archive's folder, or its file:// URL")->type_name("FOLDER");
     auto* by_config =
         command.add_option("--config", config, "The node's configuration, which names it in [archive] url")
+            ->type_name("FILE")
             ->envname("SECBEAT_CONFIG");
     by_folder->excludes(by_config);
     command.add_flag("--json", json, "Print JSON, for programs");
@@ -279,10 +281,13 @@ void add_get(CLI::App& archive, Run& run) {
       "  secbeat archive get bad-bot-blocker@1.0.0 --archive /srv/secbeat-archive\n"
       "  secbeat reload bad-bot-blocker-1.0.0.wasm --reason 'from the archive'");
   command->add_option("what", options->what, "NAME@VERSION, or the SHA-256 of a module or a configuration")->required();
-  command->add_option("--output,-o", options->output,
-                      "The file to write; \"-\": standard output. Default: NAME-VERSION.wasm");
-  command->add_option("--config-output", options->config_output,
-                      "Write the version's configuration to this file as well");
+  command
+      ->add_option("--output,-o", options->output,
+                   "The file to write; \"-\": standard output. Default: NAME-VERSION.wasm")
+      ->type_name("FILE");
+  command
+      ->add_option("--config-output", options->config_output, "Write the version's configuration to this file as well")
+      ->type_name("FILE");
   command->add_option("--node", options->node, "The node whose version is meant, where several have the same label");
   command->add_flag("--force", options->force, "Replace files that are there");
   options->archive.add_to(*command);

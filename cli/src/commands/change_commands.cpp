@@ -3,9 +3,11 @@
 
 #include <filesystem>
 
-#include "api_command.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
+#include "commands/render.hpp"
 #include "exit_codes.hpp"
+#include "node_api/api_command.hpp"
+#include "node_api/progress.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::cli {
@@ -47,44 +49,6 @@ Result<std::vector<FormPart>> form_of(const ReloadOptions& options) {
   return parts;
 }
 
-std::string stages_text(const Json& stages) {
-  std::string out;
-  for (const char* stage :
-       {"receive_ms", "validate_ms", "compile_ms", "rehearse_ms", "stage_ms", "swap_ms", "total_ms"}) {
-    if (!stages.contains(stage)) continue;
-    const std::string name(stage, std::string_view(stage).size() - 3);
-    out += fmt::format("{}{} {:.1f}", out.empty() ? "" : ", ", name, stages.at(stage).get<double>());
-  }
-  return out;
-}
-
-void show_reload(const Json& answer) {
-  const std::string name = clean(text_of(answer, "name"));
-  if (answer.value("unchanged", false)) {
-    fmt::print("{}: {} {} serves these bytes and this configuration already; nothing was done\n",
-               text_of(answer, "message"), name, clean(text_of(answer, "version")));
-    return;
-  }
-  if (answer.contains("would_be_version")) {
-    fmt::print("{}: {} would be {}\n", paint(Tone::kGood, text_of(answer, "message")), name,
-               clean(text_of(answer, "would_be_version")));
-  } else {
-    fmt::print("{}: {} {} → {}\n", paint(Tone::kGood, text_of(answer, "message")), name,
-               clean(text_of(answer, "previous_version")), clean(text_of(answer, "version")));
-    const Json workers = answer.value("workers", Json::object());
-    fmt::print("  workers {} of {}, pause {} µs (downtime {} ms), {} requests meanwhile\n", text_of(workers, "serving"),
-               text_of(workers, "total"), text_of(answer, "max_pause_us"), text_of(answer, "downtime_ms"),
-               grouped(answer.value("requests_during_reload", std::uint64_t{0})));
-  }
-  if (answer.contains("stages")) fmt::print("  milliseconds: {}\n", stages_text(answer.at("stages")));
-  for (const Json& warning : answer.value("warnings", Json::array())) {
-    if (warning.is_string()) fmt::print("  warning: {}\n", clean(warning.get<std::string>()));
-  }
-  if (!answer.contains("would_be_version") && !answer.value("previous_version", Json()).is_null()) {
-    fmt::print("To take it back: secbeat rollback {}\n", name);
-  }
-}
-
 }  // namespace
 
 void add_reload_command(CLI::App& app, Run& run) {
@@ -97,10 +61,13 @@ void add_reload_command(CLI::App& app, Run& run) {
       "  secbeat reload bad-bot-blocker.wasm\n"
       "  secbeat reload --config waf-config.json --reason 'block CVE-2026-1234'\n"
       "  secbeat reload rules.wasm --expected-version v3 --dry-run");
-  command->add_option("file", options->file, "The WebAssembly module; without it only the configuration changes");
-  command->add_option("--config", options->config, "The module's configuration; default: the one in force is kept");
+  command->add_option("file", options->file, "The WebAssembly module; without it only the configuration changes")
+      ->type_name("FILE");
+  command->add_option("--config", options->config, "The module's configuration; default: the one in force is kept")
+      ->type_name("FILE");
   command->add_option("--name", options->name, "The module's name; default: the embedded one, else the first module");
-  command->add_option("--expected-version", options->expected_version, "Reload only if this version is serving");
+  command->add_option("--expected-version", options->expected_version, "Reload only if this version is serving")
+      ->type_name("VERSION");
   command->add_option("--reason", options->reason, "Why, for the history");
   command->add_flag("--dry-run", options->dry_run, "Every check and the rehearsal, no swap");
   command->add_flag("--force", options->force, "Pass the gates that judge behaviour (frequency), not validity");
@@ -114,8 +81,10 @@ void add_reload_command(CLI::App& app, Run& run) {
       }
       const auto form = form_of(*options);
       if (!form) return complain(form.error(), kUsage);
-      const Client client(options->api.address);
-      return finish(options->api, client.post_form("/api/v1/wasm/reload", *form), show_reload);
+      return with_node(options->api, [&](const Client& client) {
+        const auto reply = with_progress(client, [&] { return client.post_form("/api/v1/wasm/reload", *form); });
+        return finish(options->api, client, reply, kReloadShape, render_reload);
+      });
     };
   });
 }
@@ -136,7 +105,7 @@ void add_rollback_command(CLI::App& app, Run& run) {
       "  secbeat rollback\n"
       "  secbeat rollback bad-bot-blocker --to v1 --reason 'blocks the checkout'");
   command->add_option("name", options->name, "The module; default: the first one");
-  command->add_option("--to", options->to, "The version to bring back; default: the one before");
+  command->add_option("--to", options->to, "The version to bring back; default: the one before")->type_name("VERSION");
   command->add_option("--reason", options->reason, "Why, for the history; default: Manual rollback");
   options->api.add_to(*command);
   command->callback([options, &run] {
@@ -145,15 +114,10 @@ void add_rollback_command(CLI::App& app, Run& run) {
       if (!options->name.empty()) body["name"] = options->name;
       if (!options->to.empty()) body["to_version"] = options->to;
       if (!options->reason.empty()) body["reason"] = options->reason;
-      const Client client(options->api.address);
-      const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
-      return finish(options->api, client.post_json("/api/v1/wasm/rollback", text), [](const Json& answer) {
-        fmt::print("{}: {} {} → {} ({})\n", paint(Tone::kGood, "Rolled back"), clean(text_of(answer, "name")),
-                   clean(text_of(answer, "from_version")), clean(text_of(answer, "rolled_back_to")),
-                   clean(text_of(answer, "reason")));
-        const Json workers = answer.value("workers", Json::object());
-        fmt::print("  workers {} of {}, pause {} µs (downtime {} ms)\n", text_of(workers, "serving"),
-                   text_of(workers, "total"), text_of(answer, "max_pause_us"), text_of(answer, "downtime_ms"));
+      const std::string text = json_text(body);
+      return with_node(options->api, [&](const Client& client) {
+        const auto reply = with_progress(client, [&] { return client.post_json("/api/v1/wasm/rollback", text); });
+        return finish(options->api, client, reply, kRollbackShape, render_rollback);
       });
     };
   });

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "node_api/profile.hpp"
 #include "secbeat/base/error.hpp"
 
 namespace secbeat::cli {
@@ -23,22 +24,31 @@ struct FormPart {
   std::optional<std::string> file_name;  // given: sent as a file
 };
 
-// Thread safety: one thread at a time.
+// How long to wait for an answer.
+enum class Patience : std::uint8_t {
+  kGlance,  // a look that is not worth waiting for
+  kRead,    // a question
+  kChange,  // a reload may take the node's compile timeout, then a stage and a commit that wait for workers
+};
+
+// Thread safety: constant after construction; several threads may send at a time.
 class Client {
  public:
-  // `address` is the node's API, such as "http://127.0.0.1:9090".
-  explicit Client(std::string address) : address_(std::move(address)) {}
+  explicit Client(Target target);
 
   // kIo with what to check where nobody answers. An answer of any status is a Reply.
-  [[nodiscard]] Result<Reply> get(std::string_view path) const;
+  [[nodiscard]] Result<Reply> get(std::string_view path, Patience patience = Patience::kRead) const;
   [[nodiscard]] Result<Reply> remove(std::string_view path) const;  // DELETE
   [[nodiscard]] Result<Reply> post_form(std::string_view path, const std::vector<FormPart>& parts) const;
   [[nodiscard]] Result<Reply> post_json(std::string_view path, const std::string& body) const;
 
-  [[nodiscard]] const std::string& address() const { return address_; }
+  // Sent as X-Request-Id with everything that changes something; the node's log and history have it.
+  [[nodiscard]] const std::string& request_id() const { return request_id_; }
+  [[nodiscard]] const std::string& address() const { return target_.address; }
 
  private:
-  std::string address_;
+  Target target_;
+  std::string request_id_;
 };
 
 // Percent-encodes one query parameter's value.

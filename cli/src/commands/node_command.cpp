@@ -3,9 +3,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include "api_command.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
 #include "exit_codes.hpp"
+#include "node_api/api_command.hpp"
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/node.hpp"
 
@@ -15,6 +15,7 @@ void add_node_command(CLI::App& app, Run& run) {
   struct Options {
     std::string config;
     bool check = false;
+    bool json = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("node", "Run a node: protect a site and serve the management API");
@@ -24,11 +25,22 @@ void add_node_command(CLI::App& app, Run& run) {
       "Examples:\n"
       "  secbeat node --config /etc/secbeat/secbeat.toml\n"
       "  secbeat node --config secbeat.toml --check");
-  command->add_option("--config", options->config, "The configuration, TOML")->required()->envname("SECBEAT_CONFIG");
-  command->add_flag("--check", options->check, "Only check the configuration");
+  command->add_option("--config", options->config, "The configuration, TOML")
+      ->type_name("FILE")
+      ->required()
+      ->envname("SECBEAT_CONFIG");
+  CLI::Option* check = command->add_flag("--check", options->check, "Only check the configuration");
+  command->add_flag("--json", options->json, "With --check: print the result as JSON, for programs")->needs(check);
   command->callback([options, &run] {
     run = [options] {
       const auto config = agent::load_config(options->config);
+      if (options->check && options->json) {
+        fmt::print("{}\n", json_text(Json{{"file", options->config},
+                                          {"valid", config.has_value()},
+                                          {"error", config ? Json() : Json(config.error().message)},
+                                          {"notices", config ? config->notices : std::vector<std::string>()}}));
+        return config ? kOk : kUsage;
+      }
       if (!config) {
         fmt::print(stderr, "secbeat: {}\n", config.error().message);
         return kUsage;

@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
-#include "api_command.hpp"
-#include "commands.hpp"
+#include "commands/commands.hpp"
 #include "compile/compile_options.hpp"
 #include "exit_codes.hpp"
+#include "node_api/api_command.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/base/own_programs.hpp"
 #include "secbeat/engine/compile.hpp"
@@ -93,8 +93,8 @@ void add_validate_command(CLI::App& app, Run& run) {
       "Examples:\n"
       "  secbeat validate bad-bot-blocker.wasm\n"
       "  secbeat validate universal-waf.wasm --config waf-config.json --json");
-  command->add_option("file", options->module, "The WebAssembly module")->required();
-  command->add_option("--config", options->config, "The module's configuration");
+  command->add_option("file", options->module, "The WebAssembly module")->required()->type_name("FILE");
+  command->add_option("--config", options->config, "The module's configuration")->type_name("FILE");
   command->add_flag("--json", options->json, "Print the report as JSON, for programs");
   add_limits(*command, *options);
   command->callback([options, &run] { run = [options] { return run_validate(*options); }; });

@@ -1,0 +1,32 @@
+// The subcommands. Each adds itself to the application and leaves in `run` what to do when it was chosen.
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+namespace secbeat::cli {
+
+using Run = std::function<int()>;
+
+void add_node_command(CLI::App& app, Run& run);        // node_command.cpp
+void add_archive_command(CLI::App& app, Run& run);     // archive_commands.cpp
+void add_compile_command(CLI::App& app, Run& run);     // compile_command.cpp
+void add_validate_command(CLI::App& app, Run& run);    // compile_command.cpp
+void add_doctor_command(CLI::App& app, Run& run);      // doctor_command.cpp
+void add_inspect_command(CLI::App& app, Run& run);     // inspect_command.cpp
+void add_completion_command(CLI::App& app, Run& run);  // describe_commands.cpp
+void add_man_command(CLI::App& app, Run& run);         // describe_commands.cpp
+void add_reload_command(CLI::App& app, Run& run);      // change_commands.cpp
+void add_rollback_command(CLI::App& app, Run& run);    // change_commands.cpp
+void add_remove_command(CLI::App& app, Run& run);      // remove_command.cpp
+void add_version_command(CLI::App& app, Run& run);     // show_commands.cpp
+void add_modules_command(CLI::App& app, Run& run);     // show_commands.cpp
+void add_history_command(CLI::App& app, Run& run);     // show_commands.cpp
+void add_errors_command(CLI::App& app, Run& run);      // show_commands.cpp
+void add_requests_command(CLI::App& app, Run& run);    // show_commands.cpp
+void add_status_command(CLI::App& app, Run& run);      // show_commands.cpp
+
+}  // namespace secbeat::cli

@@ -1,0 +1,181 @@
+#include "commands/render.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+
+namespace secbeat::cli {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+// Appends one formatted line.
+template <class... Values>
+void line(std::string& out, fmt::format_string<Values...> format, Values&&... values) {
+  fmt::format_to(std::back_inserter(out), format, std::forward<Values>(values)...);
+  out += '\n';
+}
+
+std::string joined(const Json& list) {
+  std::string out;
+  for (const Json& item : list) {
+    out += fmt::format("{}{}", out.empty() ? "" : ", ", item.is_string() ? item.get<std::string>() : item.dump());
+  }
+  return out.empty() ? "-" : clean(out);
+}
+
+std::string stages_text(const Json& stages) {
+  std::string out;
+  for (const char* stage :
+       {"receive_ms", "validate_ms", "compile_ms", "rehearse_ms", "stage_ms", "swap_ms", "total_ms"}) {
+    if (!stages.contains(stage)) continue;
+    const std::string name(stage, std::string_view(stage).size() - 3);
+    out += fmt::format("{}{} {:.1f}", out.empty() ? "" : ", ", name, stages.at(stage).get<double>());
+  }
+  return out;
+}
+
+std::string cleaned(const Json& object, const char* key) { return clean(text_of(object, key)); }
+
+std::vector<std::string> history_row(const Json& row) {
+  const bool ok = row.at("success").get<bool>();
+  const std::string attempted = text_of(row, "attempted_version");
+  const std::string version = text_of(row, "version");
+  return {text_of(row, "timestamp"),
+          text_of(row, "name"),
+          text_of(row, "kind"),
+          ok || attempted == "-" ? version : fmt::format("{} (not {})", version, attempted),
+          ok ? "ok" : "failed",
+          text_of(row, "duration_ms"),
+          text_of(row, "requests_during_reload"),
+          text_of(row, ok ? "reason" : "error")};
+}
+
+// Which numbers a worker's swap is told with.
+std::string swap_text(const Json& answer) {
+  const Json workers = answer.value("workers", Json::object());
+  return fmt::format("workers {} of {}, pause {} µs (downtime {} ms)", cleaned(workers, "serving"),
+                     cleaned(workers, "total"), cleaned(answer, "max_pause_us"), cleaned(answer, "downtime_ms"));
+}
+
+std::string warnings_text(const Json& answer) {
+  std::string out;
+  for (const Json& warning : answer.at("warnings")) {
+    if (warning.is_string()) line(out, "  {} {}", paint(Tone::kWarning, "warning:"), clean(warning.get<std::string>()));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string render_reload(const Json& answer) {
+  const std::string name = cleaned(answer, "name");
+  const std::string message = cleaned(answer, "message");
+  std::string out;
+  if (answer.value("unchanged", false)) {
+    line(out, "{}: {} {} serves these bytes and this configuration already; nothing was done", message, name,
+         cleaned(answer, answer.contains("version") ? "version" : "would_be_version"));
+    return out;
+  }
+  const bool dry_run = answer.contains("would_be_version");
+  if (dry_run) {
+    line(out, "{}: {} would be {}", paint(Tone::kGood, message), name, cleaned(answer, "would_be_version"));
+  } else {
+    line(out, "{}: {} {} → {}", paint(Tone::kGood, message), name, cleaned(answer, "previous_version"),
+         cleaned(answer, "version"));
+    line(out, "  {}, {} requests meanwhile", swap_text(answer),
+         grouped(answer.value("requests_during_reload", std::uint64_t{0})));
+  }
+  line(out, "  milliseconds: {}", stages_text(answer.at("stages")));
+  out += warnings_text(answer);
+  if (!dry_run && !answer.at("previous_version").is_null()) line(out, "To take it back: secbeat rollback {}", name);
+  return out;
+}
+
+std::string render_rollback(const Json& answer) {
+  std::string out;
+  line(out, "{}: {} {} → {} ({})", paint(Tone::kGood, "Rolled back"), cleaned(answer, "name"),
+       cleaned(answer, "from_version"), cleaned(answer, "rolled_back_to"), cleaned(answer, "reason"));
+  line(out, "  {}", swap_text(answer));
+  return out;
+}
+
+std::string render_removal(const Json& answer) {
+  std::string out;
+  line(out, "{}: {} {}", paint(Tone::kGood, cleaned(answer, "message")), cleaned(answer, "name"),
+       cleaned(answer, "removed_version"));
+  line(out, "  {}", swap_text(answer));
+  out += warnings_text(answer);
+  line(out, "To take it back: secbeat rollback {}", cleaned(answer, "name"));
+  return out;
+}
+
+std::string render_version(const Json& answer) {
+  std::string out;
+  line(out, "{} {}", paint(Tone::kGood, cleaned(answer, "name")), cleaned(answer, "version"));
+  line(out, "  serving since     {}", cleaned(answer, "loaded_at"));
+  line(out, "  previous version  {}", cleaned(answer, "previous_version"));
+  line(out, "  kept for rollback {}", joined(answer.at("kept")));
+  line(out, "  size              {}", bytes_text(answer.at("size_bytes").get<std::uint64_t>()));
+  line(out, "  sha256            {}", cleaned(answer, "sha256"));
+  line(out, "  config sha256     {}", cleaned(answer, "config_sha256"));
+  line(out, "  generation        {}", cleaned(answer, "generation"));
+  Rows rows;
+  for (const Json& worker : answer.at("workers")) {
+    rows.push_back(
+        {text_of(worker, "pid"), text_of(worker, "version"), text_of(worker, "generation"), text_of(worker, "since")});
+  }
+  if (!rows.empty()) out += "\n" + table({"WORKER", "VERSION", "GENERATION", "SINCE"}, rows);
+  return out;
+}
+
+std::string render_history(const Json& answer) {
+  Rows rows;
+  for (const Json& row : answer.at("reloads")) rows.push_back(history_row(row));
+  if (rows.empty()) return "No reload yet\n";
+  return table({"TIME", "MODULE", "KIND", "SERVING AFTER", "RESULT", "MS", "REQUESTS", "REASON"}, rows);
+}
+
+std::string render_modules(const Json& answer) {
+  Rows rows;
+  for (const Json& module : answer.at("modules")) {
+    rows.push_back({text_of(module, "name"), text_of(module, "version"), text_of(module, "loaded_at"),
+                    text_of(module, "previous_version"), joined(module.value("kept", Json::array())),
+                    bytes_text(module.at("size").get<std::uint64_t>())});
+  }
+  if (rows.empty()) return "No module in force: every request passes. Load one: secbeat reload FILE.wasm\n";
+  return table({"MODULE", "VERSION", "SERVING SINCE", "PREVIOUS", "KEPT", "SIZE"}, rows);
+}
+
+std::string render_errors(const Json& answer) {
+  std::string totals;
+  for (const auto& [kind, count] : answer.at("totals").items()) {
+    if (count.is_number() && count != 0)
+      totals += fmt::format("{}{} {}", totals.empty() ? "" : ", ", clean(kind), count.dump());
+  }
+  const std::string window = fmt::format("in the last {} s", answer.at("window_seconds").get<std::int64_t>());
+  if (answer.at("errors").empty()) return fmt::format("No module made an error {}\n", window);
+  Rows rows;
+  for (const Json& row : answer.at("errors")) {
+    const Json& sample = row.at("sample");
+    rows.push_back({text_of(row, "last_seen"), text_of(row, "module"), text_of(row, "version"), text_of(row, "kind"),
+                    text_of(row, "count"), text_of(row, "message"),
+                    fmt::format("{} {} from {}", text_of(sample, "method"), text_of(sample, "uri"),
+                                text_of(sample, "source_ip"))});
+  }
+  return table({"LAST SEEN", "MODULE", "VERSION", "KIND", "COUNT", "MESSAGE", "NEWEST REQUEST"}, rows) +
+         fmt::format("\nErrors {}: {}\n", window, totals.empty() ? "none" : totals);
+}
+
+std::string render_requests(const Json& answer) {
+  Rows rows;
+  for (const Json& row : answer.at("requests")) {
+    rows.push_back({text_of(row, "time"), text_of(row, "verdict"), text_of(row, "source"), text_of(row, "method"),
+                    text_of(row, "uri"), text_of(row, "module"), text_of(row, "version"), text_of(row, "rule"),
+                    text_of(row, "message")});
+  }
+  if (rows.empty()) return "No request that was not simply let through\n";
+  return table({"TIME", "VERDICT", "SOURCE", "METHOD", "URI", "MODULE", "VERSION", "RULE", "MESSAGE"}, rows);
+}
+
+}  // namespace secbeat::cli

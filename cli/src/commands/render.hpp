@@ -1,0 +1,61 @@
+// Answers of a node as text for people; the shapes are what each rendering needs and no more.
+//
+// Thread safety: free functions without shared state.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "node_api/answer.hpp"
+
+namespace secbeat::cli {
+
+inline constexpr std::array kReloadShape = {
+    Field{"success", Kind::kFlag},  Field{"message", Kind::kText},  Field{"name", Kind::kText},
+    Field{"stages", Kind::kObject}, Field{"warnings", Kind::kList}, Field{"previous_version", Kind::kTextOrNull},
+};
+inline constexpr std::array kRollbackShape = {
+    Field{"success", Kind::kFlag},        Field{"name", Kind::kText},
+    Field{"rolled_back_to", Kind::kText}, Field{"from_version", Kind::kTextOrNull},
+    Field{"reason", Kind::kText},         Field{"workers", Kind::kObject},
+};
+inline constexpr std::array kRemovalShape = {
+    Field{"success", Kind::kFlag},         Field{"message", Kind::kText},  Field{"name", Kind::kText},
+    Field{"removed_version", Kind::kText}, Field{"warnings", Kind::kList},
+};
+inline constexpr std::array kVersionShape = {
+    Field{"name", Kind::kText}, Field{"version", Kind::kTextOrNull}, Field{"size_bytes", Kind::kNumber},
+    Field{"kept", Kind::kList}, Field{"workers", Kind::kList},       Field{"workers[].pid", Kind::kNumber},
+};
+inline constexpr std::array kHistoryShape = {
+    Field{"reloads", Kind::kList},
+    Field{"reloads[].timestamp", Kind::kText},
+    Field{"reloads[].success", Kind::kFlag},
+};
+inline constexpr std::array kModulesShape = {
+    Field{"modules", Kind::kList},
+    Field{"modules[].name", Kind::kText},
+    Field{"modules[].size", Kind::kNumber},
+};
+inline constexpr std::array kReadyShape = {Field{"status", Kind::kText}};
+inline constexpr std::array kErrorsShape = {
+    Field{"window_seconds", Kind::kNumber}, Field{"totals", Kind::kObject},
+    Field{"errors", Kind::kList},           Field{"errors[].kind", Kind::kText},
+    Field{"errors[].count", Kind::kNumber}, Field{"errors[].sample", Kind::kObject},
+};
+inline constexpr std::array kRequestsShape = {
+    Field{"requests", Kind::kList},
+    Field{"requests[].time", Kind::kText},
+    Field{"requests[].verdict", Kind::kText},
+};
+
+std::string render_reload(const Json& answer);
+std::string render_rollback(const Json& answer);
+std::string render_removal(const Json& answer);
+std::string render_version(const Json& answer);
+std::string render_history(const Json& answer);
+std::string render_modules(const Json& answer);
+std::string render_errors(const Json& answer);
+std::string render_requests(const Json& answer);
+
+}  // namespace secbeat::cli

@@ -1,0 +1,97 @@
+#include "node_api/api_command.hpp"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <array>
+
+#include "exit_codes.hpp"
+
+namespace secbeat::cli {
+namespace {
+
+constexpr std::array kErrorShape = {Field{"error", Kind::kText}, Field{"code", Kind::kText}};
+
+bool succeeded(const Reply& reply) { return reply.status >= 200 && reply.status < 300; }
+
+Error not_a_node(const Client& client, const Reply& reply, const Error& what) {
+  return {ErrorCode::kProtocol, fmt::format("{} answered {} with {}; is it a node's API, and of this version?",
+                                            client.address(), reply.status, what.message)};
+}
+
+// Any answer of a node: one of success has `shape`, any other is an error.
+Result<Json> answer_of(const Client& client, const Reply& reply, std::span<const Field> shape) {
+  auto answer = parse_answer(reply.body);
+  if (!answer) return std::unexpected(not_a_node(client, reply, answer.error()));
+  const auto right = check_shape(*answer, succeeded(reply) ? shape : std::span<const Field>(kErrorShape));
+  if (!right) return std::unexpected(not_a_node(client, reply, right.error()));
+  return answer;
+}
+
+std::string reason_of(const Json& answer, const Reply& reply) {
+  const std::string status = answer.contains("status") ? clean(text_of(answer, "status")) + " " : "";
+  return fmt::format("{}\n  {}({}, HTTP {})", clean(text_of(answer, "error")), status, clean(text_of(answer, "code")),
+                     reply.status);
+}
+
+}  // namespace
+
+void ApiOptions::add_to(CLI::App& command) {
+  command.add_option("--api", api, "The node's API; default: the profile's, else http://127.0.0.1:9090")
+      ->type_name("URL");
+  command.add_option("--profile", profile, "A profile of the profile file: an address, and perhaps a key")
+      ->type_name("NAME");
+  command.add_flag("--json", json, "Print the API's answer, for programs");
+}
+
+int with_node(const ApiOptions& options, const std::function<int(const Client&)>& ask) {
+  Choice choice = choice_from_environment();
+  choice.api = options.api;
+  choice.profile = options.profile;
+  auto target = choose_target(choice);
+  if (!target) return complain(target.error(), kUsage);
+  if (!target->warning.empty()) fmt::print(stderr, "secbeat: warning: {}\n", clean(target->warning));
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  return ask(Client(*std::move(target)));
+}
+
+int complain(const Error& error, int exit_code) {
+  fmt::print(stderr, "secbeat: {}\n", error.message);
+  return exit_code;
+}
+
+int complain(const Error& error) {
+  const bool no_node = error.code == ErrorCode::kIo || error.code == ErrorCode::kProtocol;
+  return complain(error, no_node ? kUnreachable : kRefused);
+}
+
+Result<Json> success_of(const Client& client, const Result<Reply>& reply, std::span<const Field> shape) {
+  if (!reply) return std::unexpected(reply.error());
+  auto answer = answer_of(client, *reply, shape);
+  if (!answer || succeeded(*reply)) return answer;
+  const ErrorCode code = code_of(answer->at("code").get<std::string>());
+  const bool of_this_side = code == ErrorCode::kIo || code == ErrorCode::kProtocol;
+  return fail(of_this_side ? ErrorCode::kInternal : code, reason_of(*answer, *reply));
+}
+
+int finish(const ApiOptions& options, const Client& client, const Result<Reply>& reply, std::span<const Field> shape,
+           const Render& render) {
+  if (!reply) return complain(reply.error(), kUnreachable);
+  const auto answer = answer_of(client, *reply, shape);
+  if (!answer) return complain(answer.error(), kUnreachable);
+  if (options.json) {
+    fmt::print("{}\n", json_text(*answer));
+    return succeeded(*reply) ? kOk : kRefused;
+  }
+  if (!succeeded(*reply)) return complain({ErrorCode::kInternal, reason_of(*answer, *reply)}, kRefused);
+  try {
+    fmt::print("{}", render(*answer));
+  } catch (const Json::exception& error) {  // a member that `shape` does not name
+    return complain(not_a_node(client, *reply,
+                               {ErrorCode::kProtocol, "JSON that has another form than this: " + clean(error.what())}),
+                    kUnreachable);
+  }
+  return kOk;
+}
+
+}  // namespace secbeat::cli
