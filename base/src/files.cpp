@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <set>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -123,6 +125,15 @@ Result<void> sync_files(std::span<const std::filesystem::path> files) {
     if (auto synced = sync_folder(folder); !synced) return synced;
   }
   return {};
+}
+
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> entries;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    entries.push_back(entry->path());
+  }
+  return entries;
 }
 
 Result<UniqueFd> seal_in_memory(std::string_view name, std::string_view bytes) {

@@ -1,6 +1,7 @@
 #include "secbeat/base/files.hpp"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +55,14 @@ TEST_F(FilesTest, AnUnsyncedFileIsWholeForReadersAndCanBeSyncedLater) {
   EXPECT_TRUE(sync_files(files));
   const std::array<std::filesystem::path, 1> no_file{folder_ / "f" / "below-a-file"};
   EXPECT_NE(sync_files(no_file).error().message.find("below-a-file"), std::string::npos);
+}
+
+TEST_F(FilesTest, AFolderThatIsNotThereHasNoEntries) {
+  ASSERT_TRUE(write_file_unsynced(folder_ / "one", "1"));
+  ASSERT_TRUE(write_file_unsynced(folder_ / "two", "2"));
+  EXPECT_THAT(entries_of(folder_), ::testing::UnorderedElementsAre(folder_ / "one", folder_ / "two"));
+  EXPECT_TRUE(entries_of(folder_ / "three").empty());
+  EXPECT_TRUE(entries_of("/proc/1/fd/0").empty()) << "not a folder";
 }
 
 TEST_F(FilesTest, SealedMemoryCannotBeWrittenOrResized) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -73,7 +74,7 @@ class RealSupervisor final : public Supervisor {
     std::error_code ignored;
     std::filesystem::remove(paths_.candidate, ignored);
     retire_orphans();
-    thread_ = std::thread([this] { watch(); });
+    thread_ = std::thread([this] { keep_watching(); });
     return {};
   }
 
@@ -106,6 +107,7 @@ class RealSupervisor final : public Supervisor {
   void retire_orphans();
   void wait_for_workers(pid_t master);
 
+  void keep_watching() noexcept;
   void watch();
   void say_that_it_ended();
   bool restart(bool at_once, milliseconds& backoff);
@@ -272,6 +274,16 @@ void RealSupervisor::retire_orphans() {
 bool RealSupervisor::wait_or_stop(milliseconds timeout) {
   pollfd wanted{stop_.get(), POLLIN, 0};
   return ::poll(&wanted, 1, static_cast<int>(timeout.count())) > 0;
+}
+
+void RealSupervisor::keep_watching() noexcept {
+  do {
+    try {
+      return watch();
+    } catch (const std::exception& error) {  // memory that cannot be had: what is due is done at the next attempt
+      spdlog::error("nginx' supervision: {}", error.what());
+    }
+  } while (!wait_or_stop(kFirstBackoff));
 }
 
 void RealSupervisor::watch() {

@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "config_values.hpp"
+#include "secbeat/base/files.hpp"
 #include "supervisor_process.hpp"
 
 namespace secbeat::agent {
@@ -82,12 +83,11 @@ std::set<std::string> listening_inodes(std::uint16_t port) {
 template <class Take>
 bool any_socket(const std::filesystem::path& process, Take take) {
   constexpr std::string_view kBegin = "socket:[";
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(process / "fd", error)) {
+  for (const auto& entry : entries_of(process / "fd")) {
     std::error_code unreadable;
-    const std::string target = std::filesystem::read_symlink(entry.path(), unreadable).string();
+    const std::string target = std::filesystem::read_symlink(entry, unreadable).string();
     if (!target.starts_with(kBegin)) continue;
-    if (take(entry.path().filename().string(), target.substr(kBegin.size(), target.size() - kBegin.size() - 1))) {
+    if (take(entry.filename().string(), target.substr(kBegin.size(), target.size() - kBegin.size() - 1))) {
       return true;
     }
   }
@@ -160,12 +160,10 @@ UniqueFd take_listener(pid_t pid, const Listen& listen) {
 std::vector<pid_t> port_owners(std::uint16_t port) {
   std::vector<pid_t> owners;
   const auto inodes = listening_inodes(port);
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename().string();
+  for (const auto& entry : entries_of("/proc")) {
+    const std::string name = entry.filename().string();
     if (inodes.empty() || name.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (any_socket(entry.path(),
-                   [&](const std::string&, const std::string& inode) { return inodes.contains(inode); })) {
+    if (any_socket(entry, [&](const std::string&, const std::string& inode) { return inodes.contains(inode); })) {
       owners.push_back(static_cast<pid_t>(std::stol(name)));
     }
   }

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "secbeat/base/files.hpp"
 #include "secbeat/base/text.hpp"
 
 namespace secbeat::agent {
@@ -53,12 +54,12 @@ std::vector<NginxProcess> nginx_processes_in(const std::filesystem::path& prefix
   std::error_code error;
   const std::filesystem::path folder = std::filesystem::canonical(prefix, error);
   if (error) return found;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
-    const auto pid = pid_of(entry.path().filename().string());
+  for (const auto& entry : entries_of("/proc")) {
+    const auto pid = pid_of(entry.filename().string());
     if (!pid) continue;
     std::error_code unreadable;
-    if (std::filesystem::read_symlink(entry.path() / "cwd", unreadable) != folder || unreadable) continue;
-    const std::string title = first_line(entry.path() / "cmdline");
+    if (std::filesystem::read_symlink(entry / "cwd", unreadable) != folder || unreadable) continue;
+    const std::string title = first_line(entry / "cmdline");
     const bool master = title.starts_with("nginx: master process");
     if (!master && !title.starts_with("nginx: worker process")) continue;
     found.push_back({*pid, parent_of(*pid), master ? NginxProcess::Role::kMaster : NginxProcess::Role::kWorker});

@@ -1,6 +1,9 @@
 #include "upkeep.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
+#include <exception>
 
 namespace secbeat::agent {
 namespace {
@@ -15,7 +18,11 @@ Upkeep::Upkeep(Reloader& reloader)
         std::unique_lock lock(mutex_);
         // True only where a condition holds that never does: it waits out the time, or ends.
         while (!woken_.wait_for(lock, ending, kEvery, [] { return false; }) && !ending.stop_requested()) {
-          reloader.mend();
+          try {
+            reloader.mend();
+          } catch (const std::exception& error) {  // tried again at the next look
+            spdlog::error("artifacts could not be looked at: {}", error.what());
+          }
         }
       }) {}
 

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <exception>
+#include <optional>
 #include <thread>
 
 #include "file_reloads.hpp"
@@ -51,12 +53,21 @@ class FileWatcherImpl final : public FileWatcher {
  private:
   void run(Reloader& reloader) {
     do {
-      follow();
-      const auto due = reloads_.look(reloader, [this](const auto& file) { return writer_of(file); });
+      std::optional<SteadyTime> due;
+      try {
+        due = look(reloader);
+      } catch (const std::exception& error) {  // tried again at the next look
+        spdlog::error("files could not be looked at: {}", error.what());
+      }
       looked_at_ = clock_.steady();
       next_ = looked_at_ + config_.file_poll;
       if (due) next_ = std::min(next_, *due);
     } while (wait());
+  }
+
+  std::optional<SteadyTime> look(Reloader& reloader) {
+    follow();
+    return reloads_.look(reloader, [this](const auto& file) { return writer_of(file); });
   }
 
   // What a path leads to may have changed, so that it is found out before each look.

@@ -47,6 +47,7 @@ class RecordingReloader final : public Reloader {
   [[nodiscard]] std::string label_of(std::uint64_t) const override { return {}; }
   [[nodiscard]] bool ready() const override { return true; }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return names; }
+  [[nodiscard]] std::optional<Operation> operation() const override { return {}; }
   void set_keeper(VersionKeeper*) override {}
   void mend() override {}
   void shut_down() override {}

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/base/unique_fd.hpp"
@@ -29,6 +30,10 @@ Result<void> write_file_unsynced(const std::filesystem::path& path, std::string_
 
 // Makes files and their names durable; those that are not there are left out. Many together cost little more than one.
 Result<void> sync_files(std::span<const std::filesystem::path> files);
+
+// What a folder holds, as far as it can be read, in no order. A folder that changes or goes meanwhile, as those of
+// processes do, ends the list early.
+std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder);
 
 // Anonymous memory with these bytes that nobody can write, shrink or grow any more (memfd with seals).
 // Load executable artifacts from here and not from disk: a file can change or be truncated under a mapping.
