@@ -34,8 +34,11 @@ class FileWatcherImpl final : public FileWatcher {
     if (!ending_) return std::unexpected(io_error("cannot watch files: eventfd"));
     if (config_.file_watch == FileWatch::kAuto) {
       auto folders = FolderWatch::open();
-      if (folders) folders_.emplace(*std::move(folders));
-      if (!folders) spdlog::warn("files are not watched but looked at from time to time: {}", folders.error().message);
+      if (folders) {
+        folders_.emplace(*std::move(folders));
+      } else {
+        spdlog::warn("files are not watched but looked at from time to time: {}", folders.error().message);
+      }
     }
     spdlog::info("watching {} files of {} for changes: {} every {} ms", reloads_.files().size(), config_.file.string(),
                  folders_ ? "inotify, and a look" : "a look", config_.file_poll.count());
