@@ -58,12 +58,13 @@ Table table_of(const toml::table& values) {
 }
 
 // What this product's files do not need and the parser does not bear (3.3.0): deep dotted keys, which it frees
-// recursively; characters beyond ASCII outside of texts and comments, some of which are undefined behaviour to it;
-// texts over several lines, where it looks at such characters as well.
+// recursively; characters beyond ASCII where it might not be in a text or comment, some of which are undefined
+// behaviour to it: so they stand in comments, and in a text that is all that follows its key; texts over several lines,
+// where it looks at such characters as well.
 class Screening {
  public:
   explicit Screening(std::string_view text) : text_(text) {
-    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // the mark with which some editors begin UTF-8
+    if (text_.starts_with("\xef\xbb\xbf")) at_ = line_begin_ = 3;  // the mark with which some editors begin UTF-8
   }
 
   std::optional<Fault> run() {
@@ -84,27 +85,57 @@ class Screening {
     } else if (c == '"' || c == '\'') {
       if (text_.substr(at_, 3) == std::string(3, c)) return "a text over several lines";
       if (kBeforeText.find(before_) == std::string_view::npos) return "a quote where no text can begin";
-      skip_text(c);
+      const bool may_hold_any = depth_ == 0 && is_key_and_equals(text_.substr(line_begin_, at_ - line_begin_));
+      if (skip_text(c) == Holds::kBeyondAscii && !may_hold_any) {
+        return "a character beyond ASCII in a text that does not stand alone after its key";
+      }
     } else if (static_cast<unsigned char>(c) >= 0x80) {
       return "a character beyond ASCII outside of a text";
     } else if (c == '.') {
       if (++dots_ > kMaxDotsInAKey) return "a key with too many dots";
     } else if (c == '\n' || c == '=' || c == ',' || c == '{' || c == '[') {
       dots_ = 0;
-      if (c == '\n') ++line_;
+      if (c == '\n') {
+        ++line_;
+        line_begin_ = at_ + 1;
+      }
     }
+    if (c == '[' || c == '{') ++depth_;
+    if (c == ']' || c == '}') --depth_;
     return {};
   }
 
+  // "key = ", without anything else: what follows is the value to the parser as well.
+  static bool is_key_and_equals(std::string_view line) {
+    constexpr std::string_view kBlank = " \t";
+    constexpr std::string_view kKey = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.";
+    const auto skip = [&line](std::string_view characters) {
+      line.remove_prefix(std::min(line.find_first_not_of(characters), line.size()));
+    };
+    skip(kBlank);
+    skip(kKey);
+    skip(kBlank);
+    if (!line.starts_with('=')) return false;
+    line.remove_prefix(1);
+    skip(kBlank);
+    return line.empty();
+  }
+
+  enum class Holds : std::uint8_t { kAscii, kBeyondAscii };
+
   // To its closing quote, or to the end of the line: there the parser ends as well.
-  void skip_text(char quote) {
-    for (++at_; at_ < text_.size() && text_[at_] != quote; ++at_) {
+  Holds skip_text(char quote) {
+    const std::size_t begin = ++at_;
+    for (; at_ < text_.size() && text_[at_] != quote; ++at_) {
       if (text_[at_] == '\n') {
         --at_;
-        return;
+        break;
       }
       if (text_[at_] == '\\' && quote == '"' && text_.substr(at_ + 1, 1) != "\n") ++at_;
     }
+    const std::size_t end = std::min(at_ + 1, text_.size());
+    const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+    return std::ranges::all_of(text_.substr(begin, end - begin), is_ascii) ? Holds::kAscii : Holds::kBeyondAscii;
   }
 
   static constexpr std::string_view kBeforeText = "\n=,[{.";
@@ -113,6 +144,8 @@ class Screening {
   std::size_t at_ = 0;
   char before_ = '\n';  // the last character that is no blank
   std::size_t dots_ = 0;
+  std::size_t line_begin_ = 0;
+  int depth_ = 0;  // of brackets and braces that are open, also those of a heading
   int line_ = 1;
 };
 

@@ -30,6 +30,21 @@ TEST(Toml, SaysTheLineOfAFault) {
   EXPECT_FALSE(parse("a = 1\na = 2\n"));
 }
 
+TEST(Toml, TakesCharactersBeyondAsciiInCommentsAndInTextsThatStandAlone) {
+  const auto table =
+      parse("\xef\xbb\xbf# caf\xc3\xa9\n[caf]\nname = \"caf\xc3\xa9\" # th\xc3\xa9\nother.name='th\xc3\xa9'\n");
+  ASSERT_TRUE(table) << table.error().what;
+  const auto& names = std::get<Table>(table->at(0).node.value);
+  EXPECT_EQ(std::get<std::string>(names.at(0).node.value), "caf\xc3\xa9");
+  for (const char* text :
+       {"a = [\"\xc3\xa9\"]\n", "a = [\nb=\"\xc3\xa9\"\n", "a = {b = \"\xc3\xa9\"}\n", "\"\xc3\xa9\" = 1\n",
+        "a = 1^='\xef\xbb\x9f'\n", "a = 1^{='\xef\xbb\x9f'\n", "a = 'x' = '\xef\xbb\x9f"}) {
+    const auto refused = parse(text);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_THAT(refused.error().what, HasSubstr("does not stand alone after its key")) << text;
+  }
+}
+
 TEST(Toml, RefusesWhatItsParserDoesNotBear) {
   std::string dotted = "a";
   for (int i = 0; i < 20000; ++i) dotted += ".a";

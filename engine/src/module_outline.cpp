@@ -261,7 +261,7 @@ class Outliner {
   Result<void> imports(WasmReader reader) {
     const auto count = item_count(reader);
     if (!count) return std::unexpected(count.error());
-    outline_.import_count = *count;
+    outline_.import_count += *count;  // a section may come twice: the engine says so
     for (std::uint32_t i = 0; i < *count; ++i) {
       const auto module = reader.text();
       if (!module) return std::unexpected(module.error());
@@ -305,7 +305,7 @@ class Outliner {
   Result<void> exports(WasmReader reader) {
     const auto count = item_count(reader);
     if (!count) return std::unexpected(count.error());
-    outline_.export_count = *count;
+    outline_.export_count += *count;
     for (std::uint32_t i = 0; i < *count; ++i) {
       const auto name = reader.text();
       if (!name) return std::unexpected(name.error());

@@ -1,7 +1,8 @@
 // TOML from files that a person wrote and anybody may have changed: bounded, and read by one parser.
 //
 // What this product's files do not need and the parser does not bear is refused: dotted keys of many parts, deep
-// nesting, characters beyond ASCII outside of texts and comments, texts over several lines.
+// nesting, texts over several lines, characters beyond ASCII elsewhere than in comments and in a text that is all that
+// follows its key.
 //
 // Thread safety: a free function without shared state; the document is a value.
 #pragma once
