@@ -39,6 +39,7 @@ void build_app(CLI::App& app, Run& run) {
   add_reload_command(app, run);
   add_rollback_command(app, run);
   add_remove_command(app, run);
+  add_watch_command(app, run);
   add_inspect_command(app, run);
   add_validate_command(app, run);
   add_archive_command(app, run);

@@ -68,6 +68,13 @@ GuestCase fails_on(std::string guest, std::string header, CallErrorKind kind) {
   return {.guest = std::move(guest), .requests = {passes(), fails(with_header(std::move(header)), kind), passes()}};
 }
 
+// The same at a request from this machine.
+GuestCase fails_in_service(std::string guest, CallErrorKind kind) {
+  RequestCase local = passes();
+  local.source_ip = "127.0.0.1";
+  return {.guest = std::move(guest), .requests = {passes(), fails(std::move(local), kind), passes()}};
+}
+
 GuestCase refused(std::string guest, std::string error, std::string contains) {
   return {.guest = std::move(guest), .error = std::move(error), .error_contains = std::move(contains)};
 }
@@ -114,6 +121,11 @@ void add_failures(std::vector<GuestCase>& cases) {
   cases.push_back(fails_on("loops_on_request", "x-loop", CallErrorKind::kDeadline));
   cases.push_back(fails_on("eats_memory_on_request", "x-eat", CallErrorKind::kMemory));
   cases.push_back(fails_on("overflows_stack_on_request", "x-deep", CallErrorKind::kTrap));
+  cases.push_back(fails_in_service("hostile_traps", CallErrorKind::kTrap));
+  cases.push_back(fails_in_service("hostile_loops", CallErrorKind::kDeadline));
+  cases.push_back(fails_in_service("hostile_eats_memory", CallErrorKind::kMemory));
+  cases.push_back(fails_in_service("hostile_overflows_stack", CallErrorKind::kTrap));
+  cases.push_back(fails_in_service("hostile_returns_seven", CallErrorKind::kBadVerdict));
   RequestCase survived = with_header("x-eat");
   survived.verdict = Verdict::kLog;
   survived.rule = "no-memory-left";

@@ -18,6 +18,7 @@ struct RequestCase {
   std::string uri = "/";
   std::vector<std::pair<std::string, std::string>> headers = {};
   std::string body = {};
+  std::string source_ip = "192.0.2.7";
 
   // What is expected: a verdict with its rule and, where one is named, its message; or an error.
   Verdict verdict = Verdict::kAllow;

@@ -99,7 +99,7 @@ void Guest::decide(const RequestCase& request) {
   view.method = "GET";
   view.uri = request.uri;
   view.version = "HTTP/1.1";
-  view.source_ip = "192.0.2.7";
+  view.source_ip = request.source_ip;
   view.body = request.body;
   view.body_total_len = request.body.size();
   view.headers = headers;

@@ -100,6 +100,9 @@ Answer ApiContract::provoke(const Route& route, ErrorCode code) {
       if (has_body) return send(route, "", kMultipart, multipart_body({{"reason", ""}}));
       if (!route.query.empty()) return send(route, fmt::format("?{0}=1&{0}=1", route.query.front().name), "", "");
       return request(std::string(route.method), std::string(route.path.substr(0, route.path.rfind('/'))) + "/a");
+    case ErrorCode::kNoWatch:
+      reloader_.on_version = nullptr;
+      return send_well_formed(route);
     case ErrorCode::kUnknownModule:
       return route.operation == "errors" ? send(route, "?name=other", "", "") : send_well_formed(route);
     default:

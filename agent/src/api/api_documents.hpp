@@ -31,6 +31,9 @@ struct VersionPage {
   std::uint64_t total = 0;
   std::optional<std::int64_t> next_before;
 };
+struct WatchEnded {
+  WatchView watch;
+};
 struct UnderWay {
   std::optional<Operation> operation;
 };
@@ -68,6 +71,7 @@ Json to_document(const ReloadResult& result, UploadKind kind);
 Json to_dry_run_document(const ReloadResult& result);
 Json to_document(const RollbackResult& result);
 Json to_document(const RemovalResult& result);
+Json to_document(const WatchEnded& ended);
 Json to_document(const VersionView& view);
 Json to_document(const ModuleList& list);
 Json to_document(const HistoryPage& page);
@@ -85,6 +89,7 @@ extern const DocumentType kReload;
 extern const DocumentType kValidation;
 extern const DocumentType kRollback;
 extern const DocumentType kRemoval;
+extern const DocumentType kWatchEnd;
 extern const DocumentType kVersion;
 extern const DocumentType kModules;
 extern const DocumentType kHistory;

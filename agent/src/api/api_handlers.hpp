@@ -28,6 +28,9 @@ HttpResponse handle_versions(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_operation(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_module_bytes(const ApiContext& context, HttpRequest& request);
 
+// api_watch.cpp
+HttpResponse handle_watch_end(const ApiContext& context, HttpRequest& request);
+
 // api_observe.cpp
 HttpResponse handle_errors(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_requests(const ApiContext& context, HttpRequest& request);

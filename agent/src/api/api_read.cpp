@@ -1,5 +1,6 @@
 // GET /api/v1/wasm/{version,history,modules,operation,versions,versions/{sha256}}
 #include <algorithm>
+#include <utility>
 
 #include "api_documents.hpp"
 #include "api_form.hpp"
@@ -13,6 +14,11 @@ std::optional<std::string> name_of(const HttpRequest& request) {
   return name ? std::optional<std::string>(*name) : std::nullopt;
 }
 
+VersionView with_watch(const ApiContext& context, VersionView view) {
+  if (context.watch != nullptr) view.watch = context.watch->view(view.name);
+  return view;
+}
+
 bool is_sha256(std::string_view text) {
   return text.size() == 64 &&
          std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
@@ -23,7 +29,7 @@ bool is_sha256(std::string_view text) {
 HttpResponse handle_version(const ApiContext& context, HttpRequest& request) {
   const auto view = context.reloader.version(name_of(request));
   if (!view) return failure_response(view.error());
-  return json_response(to_document(*view));
+  return json_response(to_document(with_watch(context, *view)));
 }
 
 HttpResponse handle_history(const ApiContext& context, HttpRequest& request) {
@@ -38,7 +44,9 @@ HttpResponse handle_history(const ApiContext& context, HttpRequest& request) {
 }
 
 HttpResponse handle_modules(const ApiContext& context, HttpRequest&) {
-  return json_response(to_document(ModuleList{context.reloader.modules()}));
+  ModuleList list{context.reloader.modules()};
+  for (VersionView& view : list.modules) view = with_watch(context, std::move(view));
+  return json_response(to_document(list));
 }
 
 HttpResponse handle_versions(const ApiContext& context, HttpRequest& request) {

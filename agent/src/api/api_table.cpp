@@ -50,6 +50,7 @@ constexpr Answers kReloadAnswers[] = {&documents::kReload, &documents::kValidati
 constexpr Answers kValidateAnswers[] = {&documents::kValidation};
 constexpr Answers kRollbackAnswers[] = {&documents::kRollback};
 constexpr Answers kRemoveAnswers[] = {&documents::kRemoval};
+constexpr Answers kWatchEndAnswers[] = {&documents::kWatchEnd};
 constexpr Answers kVersionAnswers[] = {&documents::kVersion};
 constexpr Answers kModulesAnswers[] = {&documents::kModules};
 constexpr Answers kHistoryAnswers[] = {&documents::kHistory};
@@ -61,44 +62,16 @@ constexpr Answers kHealthAnswers[] = {&documents::kHealth};
 
 // -- errors ------------------------------------------------------------------------------------------------------
 
-constexpr ErrorCode kValidateErrors[] = {kBadConfigJson,
-                                         kUnknownModule,
-                                         kVersionConflict,
-                                         kReloadInProgress,
-                                         kCancelled,
-                                         kInvalidWasm,
-                                         kMissingExport,
-                                         kForbiddenImport,
-                                         kInvalidAction,
-                                         kSampleTrapped,
-                                         kSampleTimeout,
-                                         kConfigureFailed,
-                                         kMemoryLimit,
-                                         kCompileTimeout,
-                                         kCompileFailed,
-                                         kInternal,
-                                         kIo};
-constexpr ErrorCode kReloadErrors[] = {kBadConfigJson,
-                                       kHotReloadDisabled,
-                                       kUnknownModule,
-                                       kVersionConflict,
-                                       kReloadInProgress,
-                                       kCancelled,
-                                       kInvalidWasm,
-                                       kMissingExport,
-                                       kForbiddenImport,
-                                       kInvalidAction,
-                                       kSampleTrapped,
-                                       kSampleTimeout,
-                                       kConfigureFailed,
-                                       kMemoryLimit,
-                                       kCompileTimeout,
-                                       kCompileFailed,
-                                       kRateLimited,
-                                       kInternal,
-                                       kIo,
-                                       kNoWorker,
-                                       kWorkersDisagree};
+constexpr ErrorCode kValidateErrors[] = {
+    kBadConfigJson,   kUnknownModule, kVersionConflict, kQuarantined,   kReloadInProgress, kCancelled,
+    kInvalidWasm,     kMissingExport, kForbiddenImport, kInvalidAction, kSampleTrapped,    kSampleTimeout,
+    kConfigureFailed, kMemoryLimit,   kCompileTimeout,  kCompileFailed, kInternal,         kIo};
+constexpr ErrorCode kReloadErrors[] = {kBadConfigJson, kHotReloadDisabled, kUnknownModule, kVersionConflict,
+                                       kQuarantined,   kReloadInProgress,  kCancelled,     kInvalidWasm,
+                                       kMissingExport, kForbiddenImport,   kInvalidAction, kSampleTrapped,
+                                       kSampleTimeout, kConfigureFailed,   kMemoryLimit,   kCompileTimeout,
+                                       kCompileFailed, kRateLimited,       kInternal,      kIo,
+                                       kNoWorker,      kWorkersDisagree};
 constexpr ErrorCode kRollbackErrors[] = {
     kUnknownModule,  kUnknownVersion, kNoPreviousVersion, kConfigureFailed, kMemoryLimit, kInternal, kIo,
     kWorkersDisagree};
@@ -106,6 +79,7 @@ constexpr ErrorCode kRemoveErrors[] = {kHotReloadDisabled, kUnknownModule, kVers
                                        kConfigureFailed,   kMemoryLimit,   kInternal,        kIo,
                                        kWorkersDisagree};
 constexpr ErrorCode kUnknownModuleErrors[] = {kUnknownModule, kInternal};
+constexpr ErrorCode kWatchEndErrors[] = {kUnknownModule, kNoWatch, kInternal};
 constexpr ErrorCode kLedgerErrors[] = {kUnknownModule, kInternal, kIo};
 constexpr ErrorCode kBytesErrors[] = {kBadRequest, kUnknownVersion, kInternal, kIo};
 constexpr ErrorCode kOwnErrors[] = {kInternal};
@@ -164,6 +138,14 @@ constexpr Route kRoutes[] = {
      .in_path = kNameQuery,
      .answers = kRemoveAnswers,
      .errors = kRemoveErrors},
+    {.method = "POST",
+     .path = "/api/v1/wasm/watch/end",
+     .handler = handle_watch_end,
+     .operation = "endWatch",
+     .summary = "End the watch over a new version; the version stays",
+     .query = kNameQuery,
+     .answers = kWatchEndAnswers,
+     .errors = kWatchEndErrors},
     {.method = "GET",
      .path = "/api/v1/wasm/version",
      .handler = handle_version,

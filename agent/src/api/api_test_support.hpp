@@ -78,6 +78,7 @@ class FakeReloader final : public Reloader {
   [[nodiscard]] std::optional<Operation> operation() const override { return may_throw(), under_way; }
   [[nodiscard]] bool ready() const override { return may_throw(), is_ready; }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return {}; }
+  Result<void> lift_quarantine(std::string_view, std::uint64_t) override { return {}; }
   void set_keeper(VersionKeeper*) override {}
   void mend() override {}
   void shut_down() override {}

@@ -129,6 +129,22 @@ void add_node(std::vector<MetricFamily>& families, const ApiContext& context) {
   families.insert(families.end(), {std::move(events), std::move(unread), std::move(restarts), std::move(build)});
 }
 
+void add_watch(std::vector<MetricFamily>& families, const ApiContext& context, const control::InForce& in_force) {
+  if (context.watch == nullptr) return;
+  const std::vector<std::string> running = context.watch->running();
+  const std::vector<AutoRollbacks> rollbacks = context.watch->rollbacks();
+  MetricFamily watched = gauge_family("secbeat_watch_running", "1 while a new version of the module is watched.");
+  MetricFamily taken_back =
+      counter_family("secbeat_auto_rollbacks_total", "Versions of the module that were taken back automatically.");
+  for (const control::Slot& slot : in_force.slots) {
+    const bool is_running = std::ranges::find(running, slot.name) != running.end();
+    const auto count = std::ranges::find(rollbacks, slot.name, &AutoRollbacks::module);
+    add_gauge(watched, {{"module", slot.name}}, is_running ? 1 : 0);
+    add_counter(taken_back, {{"module", slot.name}}, count == rollbacks.end() ? 0 : static_cast<double>(count->count));
+  }
+  families.insert(families.end(), {std::move(watched), std::move(taken_back)});
+}
+
 void add_archive(std::vector<MetricFamily>& families, const ApiContext& context) {
   if (context.archive == nullptr) return;
   const ArchiveStatus status = context.archive->status();
@@ -152,6 +168,7 @@ std::string render_metrics(const ApiContext& context) {
   add_versions(families, in_force);
   add_workers(families, context, in_force);
   add_node(families, context);
+  add_watch(families, context, in_force);
   add_archive(families, context);
   add_process(families);
   // A family without a sample would be a HELP and a TYPE of nothing.

@@ -109,7 +109,6 @@ constexpr auto kNumber = KeyType::kNumber;
 constexpr auto kString = KeyType::kString;
 constexpr auto kAny = KeyType::kAny;
 
-Told watch_later(D&, N, const S&) { return later("watch after a reload"); }
 Told fleet_later(D&, N, const S&) { return later("fleet: the node works on its own"); }
 
 // In the order of docs/configuration.md. Ranges: the least that works to the most that a node can bear.
@@ -158,9 +157,15 @@ constexpr auto kKeys = std::to_array<Key>({
     {"waf.wasm.reload.compile_timeout_seconds", kInteger, 1, 600, [](D& d, N, const S& v) { d.config.compile_timeout = std::chrono::seconds(whole(v)); return ok(); }},
     {"waf.wasm.reload.compile_memory_mib", kInteger, 64, 65536, [](D& d, N, const S& v) { d.config.compile_memory_bytes = whole_as<std::size_t>(v) << 20U; return ok(); }},
 
-    {"waf.wasm.watch.seconds", kInteger, 0, kSecondsOfADay, watch_later},
-    {"waf.wasm.watch.min_errors", kInteger, 1, 1e6, watch_later},
-    {"waf.wasm.watch.error_percent", kNumber, 0, 100, watch_later},
+    {"waf.wasm.watch.seconds", kInteger, 0, kSecondsOfADay, [](D& d, N, const S& v) { d.config.watch.seconds = std::chrono::seconds(whole(v)); return ok(); }},
+    {"waf.wasm.watch.min_errors", kInteger, 1, 1e6, [](D& d, N, const S& v) { d.config.watch.min_errors = whole_as<std::uint64_t>(v); return ok(); }},
+    {"waf.wasm.watch.error_percent", kNumber, 0, 100, [](D& d, N, const S& v) { d.config.watch.error_percent = number(v); return ok(); }},
+    {"waf.wasm.watch.min_requests", kInteger, 50, 1e9, [](D& d, N, const S& v) { d.config.watch.min_requests = whole_as<std::uint64_t>(v); return ok(); }},
+    {"waf.wasm.watch.min_baseline_requests", kInteger, 50, 1e9, [](D& d, N, const S& v) { d.config.watch.min_baseline_requests = whole_as<std::uint64_t>(v); return ok(); }},
+    {"waf.wasm.watch.block_percent", kNumber, 0, 100, [](D& d, N, const S& v) { d.config.watch.block_percent = number(v); return ok(); }},
+    {"waf.wasm.watch.rate_limit_percent", kNumber, 0, 100, [](D& d, N, const S& v) { d.config.watch.rate_limit_percent = number(v); return ok(); }},
+    {"waf.wasm.watch.p99_factor", kNumber, 0, 1e6, [](D& d, N, const S& v) { d.config.watch.p99_factor = number(v); return ok(); }},
+    {"waf.wasm.watch.p99_floor_us", kInteger, 0, 1e6, [](D& d, N, const S& v) { d.config.watch.p99_floor = std::chrono::microseconds(whole(v)); return ok(); }},
 
     {"waf.rate_limit.requests_per_second", kNumber, 0.001, 1e6, [](D& d, N, const S& v) { d.config.rate_limit_per_second = number(v); return ok(); }},
     {"waf.rate_limit.burst", kInteger, 1, 1e6, [](D& d, N, const S& v) { d.config.rate_limit_burst = whole_as<std::uint32_t>(v); return ok(); }},

@@ -223,15 +223,39 @@ TEST(Config, AsksForTheUpstreamWhereItWouldStand) {
 
 TEST(Config, AcceptsKeysOfLaterFeaturesWithANotice) {
   const auto config = parse(std::string(kLeast) + R"(
-[waf.wasm.watch]
-seconds = 60
 [nats]
 url = "nats://127.0.0.1:4222"
 )");
   ASSERT_TRUE(config) << config.error().message;
-  for (const char* key : {"waf.wasm.watch.seconds", "nats.url"}) {
-    EXPECT_THAT(config->notices, Contains(AllOf(HasSubstr(key), HasSubstr("accepted, without effect"))));
-  }
+  EXPECT_THAT(config->notices, Contains(AllOf(HasSubstr("nats.url"), HasSubstr("accepted, without effect"))));
+}
+
+TEST(Config, ReadsHowANewVersionIsWatched) {
+  const auto config = parse(std::string(kLeast) + R"(
+[waf.wasm.watch]
+seconds = 0
+min_errors = 7
+error_percent = 0.5
+min_requests = 60
+min_baseline_requests = 70
+block_percent = 80
+rate_limit_percent = 0
+p99_factor = 2.5
+p99_floor_us = 900
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  const WatchLimits& watch = config->watch;
+  EXPECT_EQ(watch.seconds.count(), 0);
+  EXPECT_EQ(watch.min_errors, 7U);
+  EXPECT_DOUBLE_EQ(watch.error_percent, 0.5);
+  EXPECT_EQ(watch.min_requests, 60U);
+  EXPECT_EQ(watch.min_baseline_requests, 70U);
+  EXPECT_DOUBLE_EQ(watch.block_percent, 80);
+  EXPECT_DOUBLE_EQ(watch.rate_limit_percent, 0);
+  EXPECT_DOUBLE_EQ(watch.p99_factor, 2.5);
+  EXPECT_EQ(watch.p99_floor.count(), 900);
+  EXPECT_THAT(error_of(std::string(kLeast) + "[waf.wasm.watch]\nblock_percent = 101\n"),
+              HasSubstr("waf.wasm.watch.block_percent: must be 0 to 100, got 101"));
 }
 
 TEST(Config, ReadsHowFilesAreWatched) {
@@ -318,7 +342,7 @@ TEST(Config, TheSampleFileIsAccepted) {
 // Keys of the sample: live ones, and those that are commented out without a space after '#'.
 std::set<std::string> keys_of_the_sample() {
   const std::regex table(R"(^#?(\[{1,2})([a-z_.]+)\]{1,2}$)");
-  const std::regex key(R"(^#?([a-z_]+) = .*$)");
+  const std::regex key(R"(^#?([a-z_][a-z0-9_]*) = .*$)");
   std::set<std::string> keys;
   std::string prefix;
   std::istringstream lines(sample_text());
@@ -349,6 +373,7 @@ TEST(Config, TheSampleFileShowsTheDefaults) {
   EXPECT_EQ(sample->compile_timeout, least->compile_timeout);
   EXPECT_EQ(sample->max_reload_frequency, least->max_reload_frequency);
   EXPECT_EQ(sample->keep_previous_versions, least->keep_previous_versions);
+  EXPECT_EQ(sample->watch, least->watch);
   EXPECT_EQ(sample->rate_limit_per_second, least->rate_limit_per_second);
   EXPECT_EQ(sample->rate_limit_burst, least->rate_limit_burst);
   EXPECT_EQ(to_text(sample->api), to_text(least->api));

@@ -35,6 +35,7 @@
 #include "secbeat/agent/file_watcher.hpp"
 #include "secbeat/agent/reloader.hpp"
 #include "secbeat/agent/supervisor.hpp"
+#include "secbeat/agent/version_watch.hpp"
 #include "secbeat/agent/worker_hub.hpp"
 #include "secbeat/base/build_id.hpp"
 #include "secbeat/base/clock.hpp"
@@ -142,6 +143,7 @@ class Node {
   std::unique_ptr<WorkerHub> hub_;
   std::unique_ptr<Archive> archive_;  // null: none
   std::unique_ptr<Reloader> reloader_;
+  std::unique_ptr<VersionWatch> watch_;
   std::unique_ptr<FileWatcher> files_;  // null: files are not watched
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ApiServer> api_;
@@ -176,6 +178,7 @@ Result<void> Node::open_state(const CancelToken& ending) {
   if (!reloader) return std::unexpected(reloader.error());
   reloader_ = std::move(*reloader);
   start_archive();
+  watch_ = VersionWatch::start(config_, *scoreboard_, *reloader_, clock_);
   return check_reach(config_, *identity);
 }
 
@@ -201,8 +204,15 @@ Result<void> Node::begin(const Signals& signals) {
   if (supervisor_ && !wait_for_workers(signals) && early_signal_ == 0) {
     spdlog::warn("not all of nginx' workers answer yet; its log is {}", nginx_paths(config_).error_log.string());
   }
-  auto api =
-      ApiServer::start({config_, *reloader_, *hub_, *scoreboard_, events_, supervisor_.get(), clock_, archive_.get()});
+  auto api = ApiServer::start({.config = config_,
+                               .reloader = *reloader_,
+                               .hub = *hub_,
+                               .scoreboard = *scoreboard_,
+                               .events = events_,
+                               .supervisor = supervisor_.get(),
+                               .clock = clock_,
+                               .archive = archive_.get(),
+                               .watch = watch_.get()});
   if (!api) return std::unexpected(api.error());
   api_ = std::move(*api);
   if (files_) {
@@ -278,6 +288,7 @@ void Node::serve(const Signals& signals) {
 void Node::end_agent_only() {
   notify("STOPPING=1");
   if (reloader_) reloader_->shut_down();  // first: a compile under way is cancelled, and its caller is told
+  if (watch_) watch_->stop();
   upkeep_.reset();
   if (files_) files_->stop();
   if (api_) api_->stop();
@@ -291,6 +302,7 @@ void Node::end() {
 
 void Node::abandon() {
   if (reloader_) reloader_->shut_down();
+  if (watch_) watch_->stop();
   // An nginx that ran before us serves on; one that we started for nothing goes.
   if (supervisor_ && !supervisor_->status().adopted) supervisor_->stop(kGrace);
 }

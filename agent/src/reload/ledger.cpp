@@ -42,6 +42,13 @@ CREATE TABLE totals (
 INSERT INTO numbers VALUES ('next_version_id', 1), ('next_generation', 1);
 )sql";
 
+// Ledgers of earlier builds of the same schema lack it.
+constexpr const char* kCreateQuarantine = R"sql(
+CREATE TABLE IF NOT EXISTS quarantine (
+  name TEXT NOT NULL, sha256 TEXT NOT NULL, config_sha256 TEXT NOT NULL, label TEXT NOT NULL, since TEXT NOT NULL,
+  reason TEXT NOT NULL, PRIMARY KEY (name, sha256, config_sha256)) STRICT;
+)sql";
+
 constexpr const char* kVersionColumns =
     "id, name, label, sha256, config_sha256, artifact_sha256, size_bytes, artifact_bytes, embedded_version, "
     "exports_configure, previous_id, created_at, generation";
@@ -103,6 +110,7 @@ void Ledger::prepare_schema() {
     database_.exec(fmt::format("PRAGMA application_id = {}", kApplicationId));
     database_.exec(fmt::format("PRAGMA user_version = {}", kSchema));
   }
+  database_.exec(kCreateQuarantine);
   transaction.commit();
 }
 

@@ -46,6 +46,17 @@ struct VersionRow {
   std::uint64_t generation = 0;   // in which it came into force last; 0: it never did
 };
 
+// What may not come into force again without force: the bytes and configuration of a version that was taken back
+// automatically.
+struct Quarantine {
+  std::string name;  // of the module
+  std::string sha256;
+  std::string config_sha256;
+  std::string label;   // of the version
+  std::string since;   // RFC 3339
+  std::string reason;  // the evidence
+};
+
 enum class Counted : std::uint8_t { kYes, kNo };  // in the reload totals
 
 // What is about to be done. `row.version` comes into force if it succeeds, `row.from_version` stays if not.
@@ -55,6 +66,8 @@ struct Intent {
   std::optional<VersionRow> new_version;  // recorded with it, where it is new
   NewLabel label;                         // of new_version: used up by the intent, also if it fails later
   Counted counted = Counted::kYes;
+  // Stands from the intent on, whatever comes of it.
+  std::optional<Quarantine> quarantine = {};
 };
 
 // What is known only at the end.
@@ -76,6 +89,7 @@ class Ledger {
   struct Bounds {
     std::int64_t history = 100000;
     std::int64_t versions = 20000;  // of each module
+    std::int64_t quarantine = 1000;
   };
 
   // Opens or creates. kConfig for a file that is no ledger or that a newer build has written.
@@ -103,6 +117,11 @@ class Ledger {
   // Another artifact for the same version (the engine refused the old one).
   Result<void> set_artifact(std::uint64_t version_id, std::string_view artifact_sha256, std::uint64_t artifact_bytes);
 
+  // Empty: these bytes with this configuration are free.
+  [[nodiscard]] Result<std::optional<Quarantine>> quarantine(std::string_view name, std::string_view sha256,
+                                                             std::string_view config_sha256) const;
+  Result<void> lift_quarantine(std::string_view name, std::string_view sha256, std::string_view config_sha256);
+
   [[nodiscard]] Result<LabelFamilies> families(std::string_view name) const;
   [[nodiscard]] std::uint64_t previous_id(std::uint64_t id) const noexcept;  // 0 where it is not known
   [[nodiscard]] Result<VersionRow> version(std::uint64_t id) const;          // kUnknownVersion
@@ -116,6 +135,7 @@ class Ledger {
   Ledger(const std::filesystem::path& file, const Bounds& bounds);
   void prepare_schema();
   void enter(const VersionRow& row);
+  void enter(const Quarantine& quarantine);
   void finish_row(std::int64_t row, const Finish& finish);
   void count(std::int64_t row);
   void prune(std::string_view name);

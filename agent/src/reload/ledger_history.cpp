@@ -54,6 +54,7 @@ Result<std::vector<std::int64_t>> Ledger::begin(std::span<const Intent> intents)
                  "last_sha256 = excluded.last_sha256",
                  intent.row.name, intent.label.family, intent.label.number, intent.new_version->sha256);
       }
+      if (intent.quarantine) enter(*intent.quarantine);
       insert(database_, intent.row, "pending", intent.version_id, intent.counted);
       ids.push_back(database_.getLastInsertRowid());
       prune(intent.row.name);

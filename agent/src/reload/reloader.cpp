@@ -99,7 +99,10 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
   const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
   const bool same = same_bytes && current->config_sha256 == candidate->config_sha256;
   if (same_bytes && upload.kind != UploadKind::kFileChange) attempt.kind = "config";
-  if (upload.mode == Mode::kDryRun) return try_out(*candidate, attempt, before, cancel);
+  if (upload.mode == Mode::kDryRun) {
+    if (auto held = held_in_quarantine(upload, attempt); held && !same) return std::unexpected(*std::move(held));
+    return try_out(*candidate, attempt, before, cancel);
+  }
   // Where a worker does not serve it (its artifact was damaged, say), the same upload brings it there.
   const WorkerCount at = workers_at(before.generation);
   if (same && at.serving == at.total) {
@@ -149,7 +152,22 @@ Result<Candidate> ReloaderImpl::candidate_of(const Upload& upload, const Result<
   return candidate;
 }
 
+std::optional<Failure> ReloaderImpl::held_in_quarantine(const Upload& upload, const Attempt& attempt) const {
+  if (upload.gates == Gates::kForced) return std::nullopt;
+  auto held = ledger_->quarantine(attempt.name, attempt.sha256, attempt.config_sha256);
+  if (!held) return about(attempt.name, held.error());
+  if (!*held) return std::nullopt;
+  const Quarantine& quarantine = **held;
+  return about(
+      attempt.name,
+      {ErrorCode::kQuarantined,
+       fmt::format("These bytes with this configuration were taken back automatically at {} as {} ({}); change "
+                   "them, or force the reload",
+                   quarantine.since, quarantine.label, quarantine.reason)});
+}
+
 std::optional<Failure> ReloaderImpl::judged_by_gates(const Upload& upload, const Attempt& attempt) const {
+  if (auto held = held_in_quarantine(upload, attempt)) return held;
   const auto last = last_reload_.find(attempt.name);
   const bool limited = upload.gates == Gates::kOn && upload.kind != UploadKind::kFileChange;
   if (!limited || last == last_reload_.end()) return std::nullopt;

@@ -82,6 +82,7 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] bool ready() const override;
   [[nodiscard]] std::optional<Operation> operation() const override { return board_.current(); }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return config_names_; }
+  Result<void> lift_quarantine(std::string_view name, std::uint64_t version_id) override;
   void mend() override;
   void set_keeper(VersionKeeper* keeper) override { keeper_ = keeper; }
   void shut_down() override { gate_.shut_down(); }
@@ -107,6 +108,7 @@ class ReloaderImpl final : public Reloader {
   Result<Candidate> candidate_of(const Upload& upload, const Result<engine::ModuleInfo>& info, const std::string& name,
                                  const control::Version* current) const;
   std::optional<Failure> judged_by_gates(const Upload& upload, const Attempt& attempt) const;
+  [[nodiscard]] std::optional<Failure> held_in_quarantine(const Upload& upload, const Attempt& attempt) const;
   Outcome<ReloadResult> try_out(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
                                 const CancelToken& cancel);
   Outcome<ReloadResult> apply(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
@@ -116,7 +118,7 @@ class ReloaderImpl final : public Reloader {
 
   // reloader_rollback.cpp
   Outcome<RollbackResult> go_back(const control::Slot& slot, control::Version target, Attempt& attempt,
-                                  const control::InForce& before);
+                                  const control::InForce& before, std::optional<Quarantine> quarantine);
 
   // reloader_remove.cpp
   Outcome<RemovalResult> take_out(const control::Slot& slot, const Removal& removal, Attempt& attempt,

@@ -38,13 +38,23 @@ Failure with_names(Failure failure, const Failure& reason) {
   return failure;
 }
 
+bool serves_something_else(const Rollback& rollback, const control::Slot& slot) {
+  return rollback.takes_back && *rollback.takes_back != slot.current;
+}
+
+Error no_longer_serves(const control::Slot& slot) {
+  return {ErrorCode::kVersionConflict,
+          fmt::format("The version of {} that was to be taken back no longer serves", slot.name)};
+}
+
 }  // namespace
 
 Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
-  Attempt attempt = new_attempt("rollback", rollback.reason, rollback.origin);
+  Attempt attempt = new_attempt(rollback.takes_back ? "auto_rollback" : "rollback", rollback.reason, rollback.origin);
   auto slot = find_module(in_force(), config_names_, rollback.name);
   if (!slot) return std::unexpected(slot.error());
   attempt.name = slot->name;
+  if (serves_something_else(rollback, *slot)) return std::unexpected(about(attempt.name, no_longer_serves(*slot)));
   // A rollback that leads nowhere must not end an upload that is under way.
   if (auto target = target_of(rollback, *slot); !target)
     return std::unexpected(with_names(about(attempt.name, target.error().error), target.error()));
@@ -53,14 +63,24 @@ Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
   const auto posted = board_.post(attempt.name, attempt.kind, OperationStage::kStage, rollback.origin.request_id);
   const control::InForce before = in_force();
   if (slot = find_module(before, config_names_, attempt.name); !slot) return std::unexpected(slot.error());
+  if (serves_something_else(rollback, *slot)) return std::unexpected(about(attempt.name, no_longer_serves(*slot)));
 
   auto target = target_of(rollback, *slot);
   if (!target) return std::unexpected(with_names(about(attempt.name, target.error().error), target.error()));
-  return go_back(*slot, *std::move(target), attempt, before);
+  std::optional<Quarantine> quarantine;
+  if (const control::Version* bad = slot->current_version(); rollback.takes_back && bad != nullptr) {
+    quarantine = {.name = slot->name,
+                  .sha256 = bad->sha256,
+                  .config_sha256 = bad->config_sha256,
+                  .label = bad->label,
+                  .since = now_text(),
+                  .reason = rollback.reason};
+  }
+  return go_back(*slot, *std::move(target), attempt, before, std::move(quarantine));
 }
 
 Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, control::Version target, Attempt& attempt,
-                                              const control::InForce& before) {
+                                              const control::InForce& before, std::optional<Quarantine> quarantine) {
   RollbackResult result{.name = slot.name,
                         .rolled_back_to = target.label,
                         .from_version = serving_label(slot.name),
@@ -84,6 +104,7 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, control
 
   Intent intent;
   intent.version_id = target.id;
+  intent.quarantine = std::move(quarantine);
   auto applied = bring_into_force(before, next, std::move(intent), attempt, nullptr);
   if (!applied) return std::unexpected(applied.error());
   collect_garbage();

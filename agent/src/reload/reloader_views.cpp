@@ -12,10 +12,12 @@ namespace {
 constexpr std::uint32_t kMaxPage = 1000;
 constexpr std::size_t kSha256Hex = 64;
 
-std::string state_of(const VersionRow& row, const control::InForce& in_force, const VersionStore& store) {
+std::string state_of(const VersionRow& row, const std::optional<Quarantine>& quarantine,
+                     const control::InForce& in_force, const VersionStore& store) {
   const control::Slot* slot = in_force.find(row.name);
+  if (slot != nullptr && slot->current == row.id) return "serving";
+  if (quarantine) return "quarantined";
   if (slot != nullptr && slot->find(row.id) != nullptr) {
-    if (slot->current == row.id) return "serving";
     return slot->previous == row.id ? "previous" : "kept";
   }
   return store.has_module(row.sha256) ? "stored" : "removed";
@@ -130,7 +132,10 @@ Outcome<KnownVersions> ReloaderImpl::versions(const std::optional<std::string>& 
   }
   KnownVersions known{.versions = {}, .total = *total};
   for (VersionRow& row : *rows) {
-    std::string state = state_of(row, now, store_);
+    auto held = ledger_->quarantine(row.name, row.sha256, row.config_sha256);
+    if (!held) return from(held.error());
+    Quarantine quarantine = held->value_or(Quarantine{});
+    std::string state = state_of(row, *held, now, store_);
     known.versions.push_back({.id = static_cast<std::int64_t>(row.id),
                               .name = std::move(row.name),
                               .version = std::move(row.label),
@@ -138,9 +143,17 @@ Outcome<KnownVersions> ReloaderImpl::versions(const std::optional<std::string>& 
                               .config_sha256 = std::move(row.config_sha256),
                               .size_bytes = row.size_bytes,
                               .created_at = std::move(row.created_at),
-                              .state = std::move(state)});
+                              .state = std::move(state),
+                              .quarantined_at = std::move(quarantine.since),
+                              .quarantine_reason = std::move(quarantine.reason)});
   }
   return known;
+}
+
+Result<void> ReloaderImpl::lift_quarantine(std::string_view name, std::uint64_t version_id) {
+  auto row = ledger_->version(version_id);
+  if (!row) return std::unexpected(row.error());
+  return ledger_->lift_quarantine(name, row->sha256, row->config_sha256);
 }
 
 Outcome<std::string> ReloaderImpl::module_bytes(std::string_view sha256) const {

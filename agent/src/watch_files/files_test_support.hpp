@@ -48,6 +48,7 @@ class RecordingReloader final : public Reloader {
   [[nodiscard]] bool ready() const override { return true; }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return names; }
   [[nodiscard]] std::optional<Operation> operation() const override { return {}; }
+  Result<void> lift_quarantine(std::string_view, std::uint64_t) override { return {}; }
   void set_keeper(VersionKeeper*) override {}
   void mend() override {}
   void shut_down() override {}

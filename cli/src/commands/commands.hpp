@@ -21,6 +21,7 @@ void add_completion_command(CLI::App& app, Run& run);  // describe_commands.cpp
 void add_man_command(CLI::App& app, Run& run);         // describe_commands.cpp
 void add_reload_command(CLI::App& app, Run& run);      // change_commands.cpp
 void add_rollback_command(CLI::App& app, Run& run);    // change_commands.cpp
+void add_watch_command(CLI::App& app, Run& run);       // watch_command.cpp
 void add_remove_command(CLI::App& app, Run& run);      // remove_command.cpp
 void add_version_command(CLI::App& app, Run& run);     // show_commands.cpp
 void add_modules_command(CLI::App& app, Run& run);     // show_commands.cpp

@@ -129,6 +129,58 @@ std::string render_version(const Json& answer) {
   return out;
 }
 
+std::string render_watch(const Json& answer) {
+  std::string out;
+  const Json watch = answer.value("watch", Json());
+  if (!watch.is_object()) {
+    line(out, "No version of {} has been watched since the node started", cleaned(answer, "name"));
+    return out;
+  }
+  line(out, "{} {}: {}", paint(Tone::kGood, cleaned(answer, "name")), cleaned(watch, "version"),
+       cleaned(watch, "state"));
+  line(out, "  from {} to {}", cleaned(watch, "since"), cleaned(watch, "until"));
+  line(out, "  would go back to {}", cleaned(watch, "previous_version"));
+  if (watch.contains("reason") && watch.at("reason").is_string()) line(out, "  {}", cleaned(watch, "reason"));
+  Rows rows;
+  const auto add = [&rows](const std::string& what, const Json& figures) {
+    if (!figures.is_object()) return;
+    rows.push_back({what, text_of(figures, "requests"), text_of(figures, "trap"), text_of(figures, "deadline"),
+                    text_of(figures, "memory"), text_of(figures, "bad_verdict"), text_of(figures, "no_instance"),
+                    text_of(figures, "block_percent"), text_of(figures, "rate_limit_percent"),
+                    text_of(figures, "p99_us")});
+  };
+  add("since the swap", watch.value("measured", Json()));
+  add("before it", watch.value("baseline", Json()));
+  return out + "\n" +
+         table({"", "REQUESTS", "TRAP", "DEADLINE", "MEMORY", "BAD VERDICT", "NO INSTANCE", "BLOCK %", "LIMIT %",
+                "P99 µs"},
+               rows);
+}
+
+std::string render_watch_end(const Json& answer) {
+  std::string out;
+  line(out, "{}: {} {} stays", paint(Tone::kGood, cleaned(answer, "message")), cleaned(answer, "name"),
+       cleaned(answer, "version"));
+  return out;
+}
+
+std::string render_running_watches(const Json& modules) {
+  std::string out;
+  for (const Json& module : modules) {
+    const Json watch = module.value("watch", Json());
+    if (!watch.is_object() || text_of(watch, "state") != "running") continue;
+    const Json measured = watch.value("measured", Json::object());
+    std::uint64_t errors = 0;
+    for (const char* kind : {"trap", "deadline", "memory", "bad_verdict", "no_instance"}) {
+      errors += measured.value(kind, std::uint64_t{0});
+    }
+    line(out, "Watching {} {} until {}: {} requests, {} errors. To end it: secbeat watch end {}",
+         cleaned(module, "name"), cleaned(watch, "version"), cleaned(watch, "until"), cleaned(measured, "requests"),
+         errors, cleaned(module, "name"));
+  }
+  return out;
+}
+
 std::string render_history(const Json& answer) {
   Rows rows;
   for (const Json& row : answer.at("reloads")) rows.push_back(history_row(row));

@@ -27,6 +27,11 @@ inline constexpr std::array kVersionShape = {
     Field{"name", Kind::kText}, Field{"version", Kind::kTextOrNull}, Field{"size_bytes", Kind::kNumber},
     Field{"kept", Kind::kList}, Field{"workers", Kind::kList},       Field{"workers[].pid", Kind::kNumber},
 };
+inline constexpr std::array kWatchShape = {Field{"name", Kind::kText}};
+inline constexpr std::array kWatchEndShape = {
+    Field{"success", Kind::kFlag}, Field{"message", Kind::kText}, Field{"name", Kind::kText},
+    Field{"version", Kind::kText}, Field{"watch", Kind::kObject},
+};
 inline constexpr std::array kHistoryShape = {
     Field{"reloads", Kind::kList},
     Field{"reloads[].timestamp", Kind::kText},
@@ -52,6 +57,10 @@ inline constexpr std::array kRequestsShape = {
 std::string render_reload(const Json& answer);
 std::string render_rollback(const Json& answer);
 std::string render_removal(const Json& answer);
+std::string render_watch(const Json& answer);  // of a version
+std::string render_watch_end(const Json& answer);
+// A line for each module whose watch is running; empty: none is.
+std::string render_running_watches(const Json& modules);
 std::string render_version(const Json& answer);
 std::string render_history(const Json& answer);
 std::string render_modules(const Json& answer);

@@ -72,6 +72,9 @@ int show_status(const ApiOptions& api, const Client& client) {
   std::string out = fmt::format("Node at {}: {}\n\n", client.address(),
                                 is_ready ? paint(Tone::kGood, "ready") : paint(Tone::kBad, ready.error().message));
   out += render_modules(*modules);
+  if (const std::string watches = render_running_watches(modules->at("modules")); !watches.empty()) {
+    out += "\n" + watches;
+  }
   if (!modules->at("modules").empty()) out += "\nTo take a version back: secbeat rollback NAME\n";
   fmt::print("{}\nLast changes\n{}", out, render_history(*history));
   return is_ready ? kOk : kRefused;

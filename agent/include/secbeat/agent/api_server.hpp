@@ -13,6 +13,7 @@
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/reloader.hpp"
 #include "secbeat/agent/supervisor.hpp"
+#include "secbeat/agent/version_watch.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/control/scoreboard.hpp"
 
@@ -28,6 +29,7 @@ struct ApiContext {
   const Supervisor* supervisor;
   const Clock& clock;
   const Archive* archive = nullptr;  // null: there is none
+  VersionWatch* watch = nullptr;     // null: nothing is watched
 };
 
 class ApiServer {

@@ -29,6 +29,22 @@ struct ModuleConfig {
   engine::Isolation isolation = engine::Isolation::kInstance;
 };
 
+// [waf.wasm.watch]: how long a new version is watched, and what takes it back. 0 as a limit of a share or a time: that
+// one is not looked at.
+struct WatchLimits {
+  std::chrono::seconds seconds{60};  // 0: nothing is watched
+  std::uint64_t min_errors = 20;
+  double error_percent = 5;                    // of the requests since the swap, or of the last second
+  std::uint64_t min_requests = 500;            // of the new version, before shares and times are judged
+  std::uint64_t min_baseline_requests = 1000;  // of the version before it
+  double block_percent = 25;                   // points above the share of the version before
+  double rate_limit_percent = 25;              // the same
+  double p99_factor = 5;                       // of the version before
+  std::chrono::microseconds p99_floor{2000};   // a p99 below it is never too long
+
+  bool operator==(const WatchLimits&) const = default;
+};
+
 struct Listen {
   std::string host;
   std::uint16_t port = 0;
@@ -57,6 +73,8 @@ struct Config {
   std::chrono::seconds max_reload_frequency{10};
   std::chrono::seconds compile_timeout{30};
   std::size_t compile_memory_bytes = std::size_t{2} << 30U;
+
+  WatchLimits watch;  // [waf.wasm.watch]
 
   // [waf.rate_limit]
   double rate_limit_per_second = 10;

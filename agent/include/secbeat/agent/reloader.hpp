@@ -16,6 +16,7 @@
 
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/version_keeper.hpp"
+#include "secbeat/agent/watch_view.hpp"
 #include "secbeat/agent/worker_hub.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/base/error.hpp"
@@ -98,6 +99,9 @@ struct Rollback {
   std::optional<std::string> to_version;
   std::string reason = "Manual rollback";
   Origin origin;
+  // Of a rollback that the node decides on by itself: only if the version with this id still serves (kVersionConflict).
+  // Its bytes and configuration are quarantined with the reason.
+  std::optional<std::uint64_t> takes_back = {};
 };
 
 struct RollbackResult {
@@ -149,6 +153,7 @@ struct VersionView {
   std::uint64_t generation = 0;
   std::vector<std::string> kept;
   std::vector<WorkerVersion> workers;
+  std::optional<WatchView> watch = {};  // the last one over this module; the reloader knows of none
 };
 
 struct KnownVersion {   // GET /wasm/versions
@@ -159,7 +164,9 @@ struct KnownVersion {   // GET /wasm/versions
   std::string config_sha256;
   std::uint64_t size_bytes = 0;
   std::string created_at;
-  std::string state;  // "serving", "previous", "kept" (loaded), "stored" (bytes only), "removed"
+  std::string state;  // "serving", "quarantined", "previous", "kept" (loaded), "stored" (bytes only), "removed"
+  std::string quarantined_at = {};  // RFC 3339; empty: it is not
+  std::string quarantine_reason = {};
 };
 
 struct KnownVersions {
@@ -171,7 +178,7 @@ struct HistoryRow {
   std::int64_t id = 0;
   std::string timestamp;
   std::string name;
-  std::string kind;     // load, reload, config, file_change, rollback, …
+  std::string kind;     // load, reload, config, file_change, rollback, auto_rollback, …
   std::string version;  // what stayed or came serving
   std::string from_version;
   std::string attempted_version;
@@ -249,6 +256,9 @@ class Reloader {
   [[nodiscard]] virtual std::optional<Operation> operation() const = 0;
   // All live workers serve what is in force, and there is something in force (not after the last module was removed).
   [[nodiscard]] virtual bool ready() const = 0;
+
+  // A version that was let in by force has served well: an upload of the same needs no force any more.
+  virtual Result<void> lift_quarantine(std::string_view name, std::uint64_t version_id) = 0;
 
   // Makes artifacts again that have gone from the disk or are damaged, so that workers that start find them; to be
   // called from time to time. Waits for its turn; costs next to nothing where nothing is amiss.

@@ -30,6 +30,8 @@ namespace secbeat {
   X(kVersionConflict, "version_conflict", 409)            \
   X(kReloadInProgress, "reload_in_progress", 409)         \
   X(kNoPreviousVersion, "no_previous_version", 409)       \
+  X(kQuarantined, "quarantined", 409)                     \
+  X(kNoWatch, "no_watch", 409)                            \
   X(kTooLarge, "too_large", 413)                          \
   X(kUnsupportedMediaType, "unsupported_media_type", 415) \
   X(kInvalidWasm, "invalid_wasm", 422)                    \
