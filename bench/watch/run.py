@@ -91,7 +91,8 @@ def row_of(what, runs):
     return (f"| {what} | {spread([ms for ms, *_ in runs], 0)} | {sum(load.result['answers'] for load in loads):,} | "
             f"{sum(status >= 500 for load in loads for _, _, _, status, _ in load.records)} | "
             f"{sum(load.result['closed_by_server'] for load in loads)} | "
-            f"{sum(wrong(load, version) for _, load, version, _ in runs)} |")
+            f"{sum(wrong(load, version) for _, load, version, _ in runs)} | "
+            f"{max(load.result['latency_us']['max'] for load in loads) / 1000:.0f} |")
 
 
 def main():
@@ -113,8 +114,8 @@ sample configuration; {options.rounds} uploads of each module, every one with by
 worker swapped, so from before the first error, until every worker serves the old version again: median (least to most).
 {machine()}.
 
-| a version that | ms until the old one serves in all workers | answers | with a status of 5xx | connections closed | answers by the failing version |
-|---|---|---|---|---|---|
+| a version that | ms until the old one serves in all workers | answers | with a status of 5xx | connections closed | answers by the failing version | longest answer, ms |
+|---|---|---|---|---|---|---|
 {rows}
 {row_of("blocks everything", results["block_all"])}
 

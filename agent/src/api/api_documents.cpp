@@ -10,8 +10,6 @@ namespace secbeat::agent {
 static Json value_of(const Stages& stages);
 static Json value_of(const WorkerCount& workers);
 static Json value_of(const WorkerVersion& worker);
-static Json value_of(const WatchFigures& figures);
-static Json value_of(const WatchView& watch);
 static Json value_of(const HistoryRow& row);
 static Json value_of(const KnownVersion& version);
 static Json value_of(const Operation& operation);
@@ -29,10 +27,6 @@ constexpr std::string_view kKindWords[] = {"load",     "reload",        "config"
                                            "rollback", "auto_rollback", "remove"};
 constexpr std::string_view kOperationKindWords[] = {"load",     "reload",   "config",        "file_change",
                                                     "validate", "rollback", "auto_rollback", "remove"};
-constexpr std::string_view kWatchStateWords[] = {word_of(WatchState::kRunning), word_of(WatchState::kPassed),
-                                                 word_of(WatchState::kEnded), word_of(WatchState::kSuperseded),
-                                                 word_of(WatchState::kRolledBack)};
-constexpr std::string_view kWatchMessages[] = {"Watch ended"};
 constexpr std::string_view kStageWords[] = {word_of(OperationStage::kCheck), word_of(OperationStage::kStage),
                                             word_of(OperationStage::kSwap)};
 constexpr std::string_view kReloadMessages[] = {"Module reloaded", "Module loaded successfully", "Module unchanged"};
@@ -151,47 +145,6 @@ constexpr Member kRemovalMembers[] = {
     {"warnings", kWarnings, member<&RemovalResult::warnings>},
 };
 
-// -- the watch after a reload ------------------------------------------------------------------------------------
-
-constexpr Member kWatchFiguresMembers[] = {
-    {"requests", count("That it was asked about"), member<&WatchFigures::requests>},
-    {"trap", count(), member<&WatchFigures::trap>},
-    {"deadline", count(), member<&WatchFigures::deadline>},
-    {"memory", count(), member<&WatchFigures::memory>},
-    {"bad_verdict", count(), member<&WatchFigures::bad_verdict>},
-    {"no_instance", count(), member<&WatchFigures::no_instance>},
-    {"block_percent", amount("Of the requests"), member<&WatchFigures::block_percent>},
-    {"rate_limit_percent", amount("Of the requests"), member<&WatchFigures::rate_limit_percent>},
-    {"p99_us", amount("Of the time of one inspection; null: there was none").or_null(), member<&WatchFigures::p99_us>},
-};
-constexpr DocumentType kWatchFigures{"WatchFigures", "What a version did to the requests", kWatchFiguresMembers};
-
-constexpr Member kWatchMembers[] = {
-    {"state", one_of(kWatchStateWords),
-     computed<WatchView, [](const WatchView& watch) -> Json { return word_of(watch.state); }>},
-    {"version", text("The version that is watched"), member<&WatchView::version>},
-    {"previous_version", text("Where it would be taken back to; null: nowhere").or_null(),
-     text_or_null<&WatchView::previous_version>},
-    {"since", time(), member<&WatchView::since>},
-    {"until", time("When it ends, or ended"), member<&WatchView::until>},
-    {"reason", text("Why it ended, or what is wrong and cannot be mended").or_null(), text_or_null<&WatchView::reason>},
-    {"measured", document(kWatchFigures, "Since the swap"), member<&WatchView::measured>},
-    {"baseline", document(kWatchFigures, "Of the version before; null: there is none").or_null(),
-     member<&WatchView::baseline>},
-};
-constexpr DocumentType kWatch{"Watch", "The watch over a new version", kWatchMembers};
-
-constexpr Member kWatchEndMembers[] = {
-    {"success", flag(), always_true},
-    {"message", one_of(kWatchMessages),
-     computed<WatchEnded, [](const WatchEnded&) -> Json { return kWatchMessages[0]; }>},
-    {"name", text("The module"),
-     computed<WatchEnded, [](const WatchEnded& ended) -> Json { return ended.watch.module; }>},
-    {"version", text("The version that stays"),
-     computed<WatchEnded, [](const WatchEnded& ended) -> Json { return ended.watch.version; }>},
-    {"watch", document(kWatch), member<&WatchEnded::watch>},
-};
-
 // -- what is there -----------------------------------------------------------------------------------------------
 
 constexpr Member kName{"name", text("The module"), member<&VersionView::name>};
@@ -209,7 +162,7 @@ constexpr Member kAtGeneration{"generation", kGeneration, member<&VersionView::g
 constexpr Member kKept{"kept", text("A version that a rollback reaches at once").list(), member<&VersionView::kept>};
 constexpr Member kWorkers{"workers", document(kWorkerVersion).list(), member<&VersionView::workers>};
 
-constexpr Member kWatched{"watch", document(kWatch, "The last one over this module; null: none").or_null(),
+constexpr Member kWatched{"watch", document(documents::kWatch, "The last one over this module; null: none").or_null(),
                           member<&VersionView::watch>};
 
 constexpr Member kVersionMembers[] = {kName,         kServes,   kLoadedAt,     kPrevious, kSize,    kSha256,
@@ -395,8 +348,6 @@ constexpr Member kErrorMembers[] = {
 static Json value_of(const Stages& stages) { return write(kStages, &stages); }
 static Json value_of(const WorkerCount& workers) { return write(kWorkerCount, &workers); }
 static Json value_of(const WorkerVersion& worker) { return write(kWorkerVersion, &worker); }
-static Json value_of(const WatchFigures& figures) { return write(kWatchFigures, &figures); }
-static Json value_of(const WatchView& watch) { return write(kWatch, &watch); }
 static Json value_of(const HistoryRow& row) { return write(kHistoryRow, &row); }
 static Json value_of(const KnownVersion& version) { return write(kKnownVersion, &version); }
 static Json value_of(const Operation& operation) { return write(kOperation, &operation); }
@@ -409,7 +360,6 @@ const DocumentType kReload{"Reload", "A module was replaced, or served already",
 const DocumentType kValidation{"Validation", "What a reload would do", kValidationMembers};
 const DocumentType kRollback{"Rollback", "A version was brought back", kRollbackMembers};
 const DocumentType kRemoval{"Removal", "A module was taken out of the chain", kRemovalMembers};
-const DocumentType kWatchEnd{"WatchEnd", "A watch was ended", kWatchEndMembers};
 const DocumentType kVersion{"Version", "The version of a module that serves", kVersionMembers};
 const DocumentType kModules{"Modules", "The chain", kModulesMembers};
 const DocumentType kHistory{"History", "Attempts to change what is in force", kHistoryMembers};
@@ -434,7 +384,6 @@ Json to_dry_run_document(const ReloadResult& result) {
 }
 Json to_document(const RollbackResult& result) { return write(documents::kRollback, &result); }
 Json to_document(const RemovalResult& result) { return write(documents::kRemoval, &result); }
-Json to_document(const WatchEnded& ended) { return write(documents::kWatchEnd, &ended); }
 Json to_document(const VersionView& view) { return write(documents::kVersion, &view); }
 Json to_document(const ModuleList& list) { return write(documents::kModules, &list); }
 Json to_document(const HistoryPage& page) { return write(documents::kHistory, &page); }

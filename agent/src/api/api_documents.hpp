@@ -81,6 +81,9 @@ Json to_document(const ErrorPage& page);
 Json to_document(const RequestPage& page);
 Json to_document(const Health& health);
 
+// The watch as a part of other documents.
+Json value_of(const WatchView& watch);
+
 // Status, body, Retry-After of an operation that failed.
 HttpResponse failure_response(const Failure& failure);
 
@@ -90,6 +93,7 @@ extern const DocumentType kValidation;
 extern const DocumentType kRollback;
 extern const DocumentType kRemoval;
 extern const DocumentType kWatchEnd;
+extern const DocumentType kWatch;  // within others
 extern const DocumentType kVersion;
 extern const DocumentType kModules;
 extern const DocumentType kHistory;
