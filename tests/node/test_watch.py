@@ -86,6 +86,25 @@ def inspected(node, version):
     return sum(float(line.rsplit(" ", 1)[1]) for line in samples)
 
 
+def test_a_flood_of_requests_that_have_to_be_blocked_takes_nothing_back(make_node):
+    node = make_node("block_when_header", tables={"waf.wasm.watch": BASELINE})
+    with Load(node, rate=200) as load:
+        wait_for("a baseline", lambda: inspected(node, "v1") > 300)
+        module = distinct(node.guest("block_when_header").read_bytes(), 1)
+        assert node.upload(module, name="block_when_header").json["version"] == "v2"
+        wait_for("the watch", lambda: watch_of(node))
+
+        def flooded():
+            for _ in range(50):
+                assert node.site("/", headers={"x-block": "1"}).status == 403
+            watch = watch_of(node)
+            assert watch["state"] == "running", watch
+            return watch["measured"]["block_percent"] > 40 and watch["measured"]["requests"] > 500
+        wait_for("far more than the limit to be blocked", flooded)
+    assert load.lost[:2] == (0, 0), load.lost
+    assert node.version()["version"] == "v2"
+
+
 def test_without_a_baseline_a_version_may_block_everything(make_node):
     node = make_node("generation_0")
     assert node.upload("block_all", name="generation_0").status == 200

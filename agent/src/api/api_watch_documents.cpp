@@ -22,6 +22,8 @@ constexpr Member kWatchFiguresMembers[] = {
     {"no_instance", count(), member<&WatchFigures::no_instance>},
     {"block_percent", amount("Of the requests"), member<&WatchFigures::block_percent>},
     {"rate_limit_percent", amount("Of the requests"), member<&WatchFigures::rate_limit_percent>},
+    {"passed_per_second", amount("Requests that went on to the site; null: not known").or_null(),
+     member<&WatchFigures::passed_per_second>},
     {"p99_us", amount("Of the time of one inspection; null: there was none").or_null(), member<&WatchFigures::p99_us>},
 };
 constexpr DocumentType kWatchFigures{"WatchFigures", "What a version did to the requests", kWatchFiguresMembers};

@@ -1,16 +1,24 @@
 #include "baselines.hpp"
 
 namespace secbeat::agent {
+namespace {
+
+Figures at(SteadyTime now, Figures counted) {
+  counted.time = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch());
+  return counted;
+}
+
+}  // namespace
 
 void Baseline::begin(SteadyTime now, const Figures& counted) {
-  begun_ = counted;
-  latest_ = counted;
-  steps_.assign(1, {now, counted});
+  begun_ = at(now, counted);
+  latest_ = begun_;
+  steps_.assign(1, {now, begun_});
 }
 
 void Baseline::note(SteadyTime now, const Figures& counted) {
-  latest_ = counted;
-  if (now - steps_.back().first >= kStep) steps_.emplace_back(now, counted);
+  latest_ = at(now, counted);
+  if (now - steps_.back().first >= kStep) steps_.emplace_back(now, latest_);
   while (now - steps_.front().first > kWindow && steps_.size() > 1) steps_.pop_front();
 }
 

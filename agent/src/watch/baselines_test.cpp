@@ -18,10 +18,10 @@ TEST(BaselineTest, OnlyWhatAVersionDidWhileItServedIsItsBaseline) {
   baseline.begin(kStart, counted({.allowed = 5, .blocked = 900}));  // asked for others before it served
   baseline.note(kStart + seconds(1), counted({.allowed = 105, .blocked = 901}));
   baseline.end();
-  EXPECT_EQ(baseline.figures(kEnough), counted({.allowed = 100, .blocked = 1}));
+  EXPECT_EQ(baseline.figures(kEnough), counted({.allowed = 100, .blocked = 1, .seconds = 1}));
   baseline.begin(kStart + seconds(60), counted({.allowed = 105, .blocked = 5000}));
   baseline.note(kStart + seconds(61), counted({.allowed = 205, .blocked = 5000}));
-  EXPECT_EQ(baseline.figures(kEnough), counted({.allowed = 200, .blocked = 1}));
+  EXPECT_EQ(baseline.figures(kEnough), counted({.allowed = 200, .blocked = 1, .seconds = 2}));
 }
 
 TEST(BaselineTest, TheLastMinutesAreWhatCountsWhereTheyHoldEnough) {

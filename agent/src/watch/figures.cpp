@@ -11,7 +11,9 @@ namespace {
 
 constexpr std::array<std::string_view, control::kErrorKinds> kKinds = {"trap", "deadline", "memory", "bad_verdict",
                                                                        "no_instance"};
-constexpr std::size_t kBlock = 1;  // the verdicts' numbers
+constexpr std::size_t kAllow = 0;  // the verdicts' numbers
+constexpr std::size_t kBlock = 1;
+constexpr std::size_t kLog = 2;
 constexpr std::size_t kRateLimit = 3;
 constexpr double kNanosecondsPerMicrosecond = 1000;
 
@@ -50,6 +52,11 @@ double Figures::block_percent() const noexcept { return percent(verdicts[kBlock]
 
 double Figures::rate_limit_percent() const noexcept { return percent(verdicts[kRateLimit]); }
 
+std::optional<double> Figures::passed_per_second() const noexcept {
+  if (time.count() <= 0) return std::nullopt;
+  return static_cast<double>(verdicts[kAllow] + verdicts[kLog]) / std::chrono::duration<double>(time).count();
+}
+
 std::optional<double> Figures::p99_us() const noexcept {
   const std::uint64_t all = sum(buckets);
   if (all == 0) return std::nullopt;
@@ -73,6 +80,7 @@ Figures operator-(const Figures& later, const Figures& earlier) noexcept {
   decrease(difference.verdicts, earlier.verdicts);
   decrease(difference.errors, earlier.errors);
   decrease(difference.buckets, earlier.buckets);
+  difference.time -= std::min(difference.time, earlier.time);
   return difference;
 }
 
@@ -81,6 +89,7 @@ Figures operator+(const Figures& one, const Figures& other) noexcept {
   increase(both.verdicts, other.verdicts);
   increase(both.errors, other.errors);
   increase(both.buckets, other.buckets);
+  both.time += other.time;
   return both;
 }
 
@@ -108,6 +117,7 @@ WatchFigures view_of(const Figures& figures) {
           .no_instance = figures.errors[4],
           .block_percent = figures.block_percent(),
           .rate_limit_percent = figures.rate_limit_percent(),
+          .passed_per_second = figures.passed_per_second(),
           .p99_us = figures.p99_us()};
 }
 

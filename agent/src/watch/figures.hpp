@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,6 +18,8 @@ struct Figures {
   std::array<std::uint64_t, control::kVerdicts> verdicts{};
   std::array<std::uint64_t, control::kErrorKinds> errors{};
   std::array<std::uint64_t, control::kInspectionBuckets> buckets{};
+  // When it was counted, on some clock, so that a difference has the time that it took; 0: that is not known.
+  std::chrono::milliseconds time{0};
 
   // Requests that the version was asked about: it gave a verdict or failed.
   [[nodiscard]] std::uint64_t requests() const noexcept;
@@ -24,6 +27,8 @@ struct Figures {
   [[nodiscard]] double percent(std::uint64_t count) const noexcept;  // of the requests; 0 where there are none
   [[nodiscard]] double block_percent() const noexcept;
   [[nodiscard]] double rate_limit_percent() const noexcept;
+  // Requests that went on to the site; empty where the time is not known.
+  [[nodiscard]] std::optional<double> passed_per_second() const noexcept;
   // Within its bucket as if times were spread evenly there; the open bucket counts as its lower bound.
   [[nodiscard]] std::optional<double> p99_us() const noexcept;
 

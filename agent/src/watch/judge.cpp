@@ -23,15 +23,29 @@ struct Share {
   double limit;  // points above the baseline; 0: not looked at
 };
 
+// Whether so many requests that should pass do not: the requests that pass each second have become fewer by the limit,
+// too.
+bool fewer_pass(const Figures& baseline, const Figures& figures, double limit) {
+  const auto before = baseline.passed_per_second();
+  const auto measured = figures.passed_per_second();
+  return !before || !measured || *measured <= *before * (1 - limit / 100);
+}
+
+std::string rates(const Figures& baseline, const Figures& figures) {
+  const auto before = baseline.passed_per_second();
+  const auto measured = figures.passed_per_second();
+  return before && measured ? fmt::format("; {:.1f} requests/s pass, {:.1f} before", *measured, *before) : "";
+}
+
 Evidence judge_share(const WatchLimits& limits, const Scene& scene, const Figures& figures, std::string_view when,
                      const Share& share) {
   if (share.limit <= 0 || figures.requests() < limits.min_requests) return std::nullopt;
   const double measured = (figures.*share.percent)();
   const double before = (*scene.baseline.*share.percent)();
-  if (measured - before < share.limit) return std::nullopt;
-  return fmt::format("{}: {:.1f} % of {} requests {}, {:.1f} % of {} with {} before it; limit {:g} points more",
+  if (measured - before < share.limit || !fewer_pass(*scene.baseline, figures, share.limit)) return std::nullopt;
+  return fmt::format("{}: {:.1f} % of {} requests {}, {:.1f} % of {} with {} before it{}; limit {:g} points more",
                      share.what, measured, figures.requests(), when, before, scene.baseline->requests(),
-                     scene.baseline_version, share.limit);
+                     scene.baseline_version, rates(*scene.baseline, figures), share.limit);
 }
 
 // Both spans have to show it: the first requests after a swap find cold caches, and a busy moment is no fault of a

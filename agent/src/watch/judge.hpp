@@ -5,6 +5,10 @@
 // that chance cannot have made the difference. Each is looked at over the whole watch, so that what is slow shows, and
 // over the last moments, so that a version that turns bad late does not hide behind its good past.
 //
+// A share alone would let whoever floods the site with requests that any rule blocks take back the version that blocks
+// them. A version that blocks what it should not shows in another way too: fewer requests pass than before. Both are
+// asked.
+//
 // Thread safety: free functions over values.
 #pragma once
 

@@ -133,6 +133,7 @@ void WatchBook::begin(const control::Slot& slot, SystemTime since, std::chrono::
   watch.version = slot.current_version()->label;
   watch.since = since;
   watch.until = clock_.now() + remaining;
+  watch.began = clock_.steady() - (clock_.now() - since);
   watch.ends = clock_.steady() + remaining;
   if (const control::Version* previous = slot.previous_version()) {
     watch.previous_version = previous->label;
@@ -155,6 +156,11 @@ void WatchBook::begin(const control::Slot& slot, SystemTime since, std::chrono::
   write_notes();
 }
 
+void WatchBook::measure(Watch& watch) const {
+  watch.measured = figures_of(scoreboard_, watch.version_id);
+  watch.measured.time = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.steady() - watch.began);
+}
+
 std::vector<WatchBook::Culprit> WatchBook::judge_all() {
   std::vector<Culprit> culprits;
   const std::lock_guard lock(mutex_);
@@ -167,7 +173,7 @@ std::vector<WatchBook::Culprit> WatchBook::judge_all() {
 
 std::optional<WatchBook::Culprit> WatchBook::judge_one(Watch& watch) {
   const SteadyTime now = clock_.steady();
-  watch.measured = figures_of(scoreboard_, watch.version_id);
+  measure(watch);
   if (watch.recent.empty()) watch.recent.emplace_back(now, Figures{});
   watch.recent.emplace_back(now, watch.measured);
   while (now - watch.recent.front().first > kRecent) watch.recent.pop_front();
@@ -263,7 +269,7 @@ Result<WatchView> WatchBook::end(std::string_view module, const Origin& origin) 
     return fail(ErrorCode::kNoWatch,
                 fmt::format("No watch over {} is running; a new version of it begins one", module));
   }
-  watch->second.measured = figures_of(scoreboard_, watch->second.version_id);
+  measure(watch->second);
   finish(watch->second, WatchState::kEnded, fmt::format("ended by {}", origin.by));
   return view_of(watch->second);
 }

@@ -46,6 +46,7 @@ class WatchBook {
     WatchState state = WatchState::kRunning;
     SystemTime since;
     SystemTime until;
+    SteadyTime began;
     SteadyTime ends;
     std::string reason;
     Figures measured;
@@ -66,6 +67,7 @@ class WatchBook {
   void note_baselines(const control::InForce& document);
   void begin(const control::Slot& slot, SystemTime since, std::chrono::milliseconds remaining,
              const WatchNote* resumed);
+  void measure(Watch& watch) const;
   std::vector<Culprit> judge_all();
   std::optional<Culprit> judge_one(Watch& watch);
   void take_back(const Culprit& culprit);

@@ -43,6 +43,9 @@ std::optional<WatchNote> note_of(const Json& json) {
         !read(*baseline, "buckets", figures.buckets)) {
       return std::nullopt;
     }
+    const auto time = baseline->find("time_ms");
+    if (time == baseline->end() || !time->is_number_unsigned()) return std::nullopt;
+    figures.time = std::chrono::milliseconds(time->get<std::int64_t>());
   }
   return note;
 }
@@ -55,8 +58,10 @@ std::string to_json(const WatchNotes& notes) {
     Json& module = modules[name];
     module = {{"version_id", note.version_id}, {"state", word_of(note.state)}};
     if (!note.baseline) continue;
-    module["baseline"] = {
-        {"verdicts", note.baseline->verdicts}, {"errors", note.baseline->errors}, {"buckets", note.baseline->buckets}};
+    module["baseline"] = {{"verdicts", note.baseline->verdicts},
+                          {"errors", note.baseline->errors},
+                          {"buckets", note.baseline->buckets},
+                          {"time_ms", note.baseline->time.count()}};
   }
   return Json{{"format", kFormat}, {"modules", std::move(modules)}}.dump() + "\n";
 }

@@ -11,8 +11,10 @@ using testing::counted;
 using testing::WatchTest;
 
 WatchNotes some() {
-  return {{"waf", {.version_id = 7, .state = WatchState::kRunning, .baseline = counted({.allowed = 3, .traps = 1})}},
-          {"other", {.version_id = 9, .state = WatchState::kEnded, .baseline = std::nullopt}}};
+  return {
+      {"waf",
+       {.version_id = 7, .state = WatchState::kRunning, .baseline = counted({.allowed = 3, .traps = 1, .seconds = 7})}},
+      {"other", {.version_id = 9, .state = WatchState::kEnded, .baseline = std::nullopt}}};
 }
 
 TEST(WatchNotesTest, WhatWasWrittenIsRead) { EXPECT_EQ(watch_notes_from_json(to_json(some())), some()); }

@@ -13,6 +13,7 @@ Figures counted(const Counts& counts) {
   figures.errors[0] = counts.traps;
   figures.errors[1] = counts.deadlines;
   figures.buckets[counts.bucket] = counts.allowed + counts.blocked + counts.limited + counts.traps + counts.deadlines;
+  figures.time = std::chrono::seconds(counts.seconds);
   return figures;
 }
 

@@ -34,7 +34,8 @@ struct Counts {
   std::uint64_t limited = 0;
   std::uint64_t traps = 0;
   std::uint64_t deadlines = 0;
-  std::size_t bucket = 3;  // of all times: 2 to 5 µs
+  std::size_t bucket = 3;    // of all times: 2 to 5 µs
+  std::int64_t seconds = 0;  // that it took; 0: not known
 };
 Figures counted(const Counts& counts);
 

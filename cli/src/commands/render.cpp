@@ -147,13 +147,13 @@ std::string render_watch(const Json& answer) {
     rows.push_back({what, text_of(figures, "requests"), text_of(figures, "trap"), text_of(figures, "deadline"),
                     text_of(figures, "memory"), text_of(figures, "bad_verdict"), text_of(figures, "no_instance"),
                     text_of(figures, "block_percent"), text_of(figures, "rate_limit_percent"),
-                    text_of(figures, "p99_us")});
+                    text_of(figures, "passed_per_second"), text_of(figures, "p99_us")});
   };
   add("since the swap", watch.value("measured", Json()));
   add("before it", watch.value("baseline", Json()));
   return out + "\n" +
          table({"", "REQUESTS", "TRAP", "DEADLINE", "MEMORY", "BAD VERDICT", "NO INSTANCE", "BLOCK %", "LIMIT %",
-                "P99 µs"},
+                "PASS/s", "P99 µs"},
                rows);
 }
 

@@ -28,7 +28,8 @@ struct WatchFigures {
   std::uint64_t no_instance = 0;
   double block_percent = 0;  // of the requests
   double rate_limit_percent = 0;
-  std::optional<double> p99_us;  // of one inspection; empty: there was none
+  std::optional<double> passed_per_second;  // empty: the time is not known
+  std::optional<double> p99_us;             // of one inspection; empty: there was none
 };
 
 struct WatchView {
