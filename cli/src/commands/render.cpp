@@ -177,6 +177,9 @@ std::string render_running_watches(const Json& modules) {
     line(out, "Watching {} {} until {}: {} requests, {} errors. To end it: secbeat watch end {}",
          cleaned(module, "name"), cleaned(watch, "version"), cleaned(watch, "until"), cleaned(measured, "requests"),
          errors, cleaned(module, "name"));
+    if (watch.contains("reason") && watch.at("reason").is_string()) {
+      line(out, "  {} {}", paint(Tone::kWarning, "warning:"), cleaned(watch, "reason"));
+    }
   }
   return out;
 }
