@@ -156,7 +156,7 @@ def test_a_first_version_that_fails_stays_and_the_log_says_so(make_node):
 def test_an_operator_ends_a_watch_and_the_version_stays(make_node):
     node = make_node("generation_0")
     assert node.upload("hostile_traps", name="generation_0").status == 200
-    wait_for("the watch", lambda: (watch_of(node) or {}).get("version") == "v2")
+    assert watch_of(node)["version"] == "v2", "from the answer on"
     shown = node.cli("status").stdout
     assert "Watching generation_0 v2 until" in shown, shown
     assert 'secbeat_watch_running{module="generation_0"} 1' in node.get("/metrics").body.decode()

@@ -40,7 +40,7 @@ class Baseline {
   std::deque<std::pair<SteadyTime, Figures>> steps_;  // kStep apart, not older than kWindow
 };
 
-// Those of all loaded versions. Thread safety: owned by the thread of the watch.
+// Those of all loaded versions. Thread safety: as for std::map.
 class Baselines {
  public:
   [[nodiscard]] Baseline& of(std::uint64_t version_id) { return baselines_[version_id]; }

@@ -23,7 +23,7 @@ class VersionWatchImpl final : public VersionWatch {
   VersionWatchImpl(const Config& config, const control::Scoreboard& scoreboard, Reloader& reloader, const Clock& clock)
       : book_(config, scoreboard, reloader, clock), thread_([this](const std::stop_token& ending) { run(ending); }) {}
 
-  [[nodiscard]] std::optional<WatchView> view(std::string_view module) const override { return book_.view(module); }
+  [[nodiscard]] std::optional<WatchView> view(std::string_view module) override { return book_.view(module); }
   Result<WatchView> end(std::string_view module, const Origin& origin) override { return book_.end(module, origin); }
   [[nodiscard]] std::vector<std::string> running() const override { return book_.running(); }
   [[nodiscard]] std::vector<AutoRollbacks> rollbacks() const override { return book_.rollbacks(); }

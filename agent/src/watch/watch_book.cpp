@@ -47,13 +47,23 @@ WatchBook::WatchBook(const Config& config, const control::Scoreboard& scoreboard
       notes_(read_watch_notes(notes_file_)) {}
 
 void WatchBook::look() {
-  const control::InForce document = reloader_.in_force();
+  std::vector<Culprit> culprits;
+  {
+    const std::lock_guard lock(look_mutex_);
+    const control::InForce document = notice();
+    // While workers swap, the previous version may be asked about requests that the new one fails on.
+    const auto operation = reloader_.operation();
+    if (!operation || operation->stage != OperationStage::kSwap) note_baselines(document);
+    culprits = judge_all();
+  }
+  for (const Culprit& culprit : culprits) take_back(culprit);
+}
+
+control::InForce WatchBook::notice() {
+  control::InForce document = reloader_.in_force();
   if (!resumed_) resume(document);
   follow(document);
-  // While workers swap, the previous version may be asked about requests that the new one fails on.
-  const auto operation = reloader_.operation();
-  if (!operation || operation->stage != OperationStage::kSwap) note_baselines(document);
-  for (const Culprit& culprit : judge_all()) take_back(culprit);
+  return document;
 }
 
 // What a predecessor was watching. A version that is in force for the first time since it was made is one that was
@@ -256,13 +266,17 @@ WatchView WatchBook::view_of(const Watch& watch) {
   return view;
 }
 
-std::optional<WatchView> WatchBook::view(std::string_view module) const {
+std::optional<WatchView> WatchBook::view(std::string_view module) {
+  const std::lock_guard look(look_mutex_);
+  notice();
   const std::lock_guard lock(mutex_);
   const auto watch = watches_.find(module);
   return watch == watches_.end() ? std::nullopt : std::optional(view_of(watch->second));
 }
 
 Result<WatchView> WatchBook::end(std::string_view module, const Origin& origin) {
+  const std::lock_guard look(look_mutex_);
+  notice();
   const std::lock_guard lock(mutex_);
   const auto watch = watches_.find(module);
   if (watch == watches_.end() || watch->second.state != WatchState::kRunning) {

@@ -3,7 +3,7 @@
 // A version is new, and watched, where its number is higher than every one seen before. Whatever else changes what a
 // module serves (a rollback, a removal) only ends a watch.
 //
-// Thread safety: look() by one thread; the rest may be called from any thread.
+// Thread safety: every method may be called from any thread, look() by one at a time.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,8 @@ class WatchBook {
   // Blocks for as long as a rollback that it decides on takes.
   void look();
 
-  [[nodiscard]] std::optional<WatchView> view(std::string_view module) const;
+  // Both know of a version that came into force just before.
+  [[nodiscard]] std::optional<WatchView> view(std::string_view module);
   Result<WatchView> end(std::string_view module, const Origin& origin);
   [[nodiscard]] std::vector<std::string> running() const;
   [[nodiscard]] std::vector<AutoRollbacks> rollbacks() const;
@@ -61,12 +62,15 @@ class WatchBook {
     std::string evidence;
   };
 
+  // With look_mutex_ held.
+  control::InForce notice();
   void resume(const control::InForce& document);
   void follow(const control::InForce& document);
   void follow_slot(const control::Slot& slot);
   void note_baselines(const control::InForce& document);
   void begin(const control::Slot& slot, SystemTime since, std::chrono::milliseconds remaining,
              const WatchNote* resumed);
+  // With mutex_ held as well.
   void measure(Watch& watch) const;
   std::vector<Culprit> judge_all();
   std::optional<Culprit> judge_one(Watch& watch);
@@ -82,11 +86,11 @@ class WatchBook {
   const Clock& clock_;
   const std::filesystem::path notes_file_;
 
-  // Owned by the thread that looks.
-  Baselines baselines_;
-  std::map<std::string, std::uint64_t, std::less<>> current_;  // by module; 0: it serves none
-  std::uint64_t newest_id_ = 0;
-  bool resumed_ = false;
+  std::mutex look_mutex_;                                      // taken before mutex_, never while a rollback runs
+  Baselines baselines_;                                        // guarded by look_mutex_
+  std::map<std::string, std::uint64_t, std::less<>> current_;  // guarded by look_mutex_; by module, 0: it serves none
+  std::uint64_t newest_id_ = 0;                                // guarded by look_mutex_
+  bool resumed_ = false;                                       // guarded by look_mutex_
 
   mutable std::mutex mutex_;
   std::map<std::string, Watch, std::less<>> watches_;            // guarded by mutex_; the last one of each module

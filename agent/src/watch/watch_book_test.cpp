@@ -139,6 +139,14 @@ TEST_F(WatchBookTest, AnOperatorEndsItAndItStaysEndedOverARestart) {
   EXPECT_EQ(book_->view("waf"), std::nullopt);
 }
 
+TEST_F(WatchBookTest, AWatchIsEndedRightAfterItsVersionCame) {
+  bring_in_second();
+  reloader_.bring_in();
+  EXPECT_EQ(book_->view("waf")->version, "v3");
+  reloader_.bring_in();
+  EXPECT_EQ(book_->end("waf", {"api", ""})->version, "v4");
+}
+
 TEST_F(WatchBookTest, ARestartedAgentGoesOnForWhatRemains) {
   bring_in_second();
   const std::string until = book_->view("waf")->until;

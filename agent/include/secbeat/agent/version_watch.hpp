@@ -34,8 +34,9 @@ class VersionWatch {
                                              Reloader& reloader, const Clock& clock);
   virtual ~VersionWatch() = default;
 
-  // The last watch over this module; empty: there was none since the agent started.
-  [[nodiscard]] virtual std::optional<WatchView> view(std::string_view module) const = 0;
+  // The last watch over this module, that of a version which came at this moment included; empty: there was none since
+  // the agent started.
+  [[nodiscard]] virtual std::optional<WatchView> view(std::string_view module) = 0;
   // Ends the watch over this module, its version stays. kNoWatch: none is running.
   virtual Result<WatchView> end(std::string_view module, const Origin& origin) = 0;
   // Modules for which a watch is running, and what was taken back.
