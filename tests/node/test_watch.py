@@ -51,6 +51,20 @@ def test_a_version_that_turns_hostile_in_service_is_taken_back_and_no_client_not
     assert 'secbeat_auto_rollbacks_total{module="generation_0"} 1' in node.get("/metrics").body.decode()
 
 
+def test_a_version_that_turns_hostile_late_does_not_hide_behind_its_good_past(make_node):
+    node = make_node("generation_0")
+    assert node.upload("traps_on_request", name="generation_0").json["version"] == "v2"
+    with Load(node, rate=RATE) as load:
+        wait_for("thousands of good requests", lambda: watch_of(node)["measured"]["requests"] > 3000)
+
+        def taken_back():
+            assert {node.site("/", headers={"x-trap": "1"}).status for _ in range(20)} == {200}
+            return node.version()["version"] == "v1"
+        wait_for("the version before to serve again", taken_back, log=node.log)
+    assert load.lost[:2] == (0, 0), load.lost
+    assert "trap" in wait_for_rollback(node, "generation_0", "v1")["reason"]
+
+
 def test_force_passes_the_quarantine_and_a_restart_does_not(make_node):
     node = make_node("generation_0")
     with Load(node, rate=RATE):
