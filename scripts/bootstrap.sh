@@ -53,8 +53,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     dpkg-query -W -f '${db:Status-Status}' "$service" 2>/dev/null | grep -qx installed || new_services+=("$service.service")
   done
 
-  "${sudo[@]}" apt-get update -qq
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/tmp/secbeat-apt.$$ 2>&1 || {
+  "${sudo[@]}" apt-get -o DPkg::Lock::Timeout=300 update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" >/tmp/secbeat-apt.$$ 2>&1 || {
     tail -n 20 /tmp/secbeat-apt.$$ >&2
     rm -f /tmp/secbeat-apt.$$
     die "apt-get could not install them. clang-$GUEST_CLANG_MAJOR and the Rust packages come from Debian 12's security suite: is it in the apt sources?"
