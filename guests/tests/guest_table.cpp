@@ -162,6 +162,7 @@ void add_configuration_and_details(std::vector<GuestCase>& cases) {
   cases.push_back({.guest = "configurable",
                    .config = "forbidden-word\n",
                    .requests = {passes("/"), configured, passes("/forbidden"), configured}});
+  cases.push_back({.guest = "slow_to_configure", .requests = {passes()}});
   cases.push_back({.guest = "configurable", .requests = {passes("/x?forbidden-word=1")}});
 
   cases.push_back({.guest = "body_reader",

@@ -90,6 +90,7 @@ class Node:
         self.data, self.state = self.folder / "data", self.folder / "state"
         self.log = self.folder / "node.log"
         self.process, self.contract = None, None
+        self.working_folder = None
         self.tables = {
             "waf.wasm": {"module": str(module)} if module else {},
             "waf.wasm.reload": {"max_reload_frequency_seconds": 0},
@@ -119,10 +120,12 @@ class Node:
         self.write_config()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.secbeat, "node", "--config", str(self.config)], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True)
-        if wait:
-            wait_for("the node to be ready", lambda: self.is_ready() or self.process.poll() is not None, log=self.log)
-            assert self.process.poll() is None, self.log.read_text(errors="replace")[-4000:]
+                                            stdout=log, stderr=log, start_new_session=True, cwd=self.working_folder)
+        return self.wait_until_ready() if wait else self
+
+    def wait_until_ready(self):
+        wait_for("the node to be ready", lambda: self.is_ready() or self.process.poll() is not None, log=self.log)
+        assert self.process.poll() is None, self.log.read_text(errors="replace")[-4000:]
         return self
 
     def is_ready(self):
