@@ -1,5 +1,7 @@
 #include "secbeat/base/text.hpp"
 
+#include <openssl/crypto.h>
+
 namespace secbeat {
 
 std::string printable(std::string_view text) {
@@ -18,6 +20,10 @@ std::string printable(std::string_view text) {
     }
   }
   return result;
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 }  // namespace secbeat

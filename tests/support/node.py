@@ -5,6 +5,7 @@ side with anything else on the machine.
 """
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -35,8 +36,10 @@ class Answer:
         return f"Answer({self.status}, {self.body[:300]!r})"
 
 
-def http_request(port, method, path, headers=None, body=None, timeout=UPLOAD_TIMEOUT):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+def http_request(port, method, path, headers=None, body=None, timeout=UPLOAD_TIMEOUT, tls=None, source=None):
+    """tls: a context of ssl; source: the address to come from, any of 127.0.0.0/8."""
+    kind = http.client.HTTPConnection if tls is None else functools.partial(http.client.HTTPSConnection, context=tls)
+    connection = kind("127.0.0.1", port, timeout=timeout, source_address=(source, 0) if source else None)
     try:
         connection.request(method, path, body=body, headers=headers or {})
         answer = connection.getresponse()
@@ -91,6 +94,7 @@ class Node:
         self.log = self.folder / "node.log"
         self.process, self.contract = None, None
         self.working_folder = None
+        self.key, self.tls = None, None  # what calls of the API are made with
         self.tables = {
             "waf.wasm": {"module": str(module)} if module else {},
             "waf.wasm.reload": {"max_reload_frequency_seconds": 0},
@@ -189,9 +193,10 @@ class Node:
 
     def api(self, method, path, headers=None, body=None):
         """An answer of the API, which is one that its document promises."""
-        answer = http_request(self.api_port, method, path, headers, body)
+        key = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        answer = http_request(self.api_port, method, path, {**key, **(headers or {})}, body, tls=self.tls)
         if self.contract is None:
-            self.contract = Contract(http_request(self.api_port, "GET", "/openapi.json").json)
+            self.contract = Contract(http_request(self.api_port, "GET", "/openapi.json", key, tls=self.tls).json)
         self.contract.check(method, path, answer)
         return answer
 
@@ -244,8 +249,10 @@ class Node:
         return rows
 
     def cli(self, *arguments, env=None):
+        scheme = "https" if self.tls else "http"
         return subprocess.run([self.secbeat, *arguments], capture_output=True, text=True, timeout=UPLOAD_TIMEOUT, check=False,
-                              env={**os.environ, "SECBEAT_API": f"http://127.0.0.1:{self.api_port}", **(env or {})})
+                              env={**os.environ, "SECBEAT_API": f"{scheme}://127.0.0.1:{self.api_port}",
+                                   **({"SECBEAT_KEY": self.key} if self.key else {}), **(env or {})})
 
     def curl(self, *arguments):
         """curl as a user types it; answers (status, body)."""

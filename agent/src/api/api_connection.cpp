@@ -1,8 +1,10 @@
 #include "api_connection.hpp"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -65,6 +67,30 @@ HttpRequest read_head(MHD_Connection* connection, std::string_view path, std::st
   const auto given = request.header("x-request-id");
   request.request_id = given && is_request_id(*given) ? std::string(*given) : random_request_id();
   return request;
+}
+
+std::optional<std::string_view> authorization_of(MHD_Connection* connection) {
+  const char* value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+  return value == nullptr ? std::nullopt : std::optional<std::string_view>(value);
+}
+
+std::string address_of(MHD_Connection* connection) {
+  const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  if (info == nullptr || info->client_addr == nullptr) return {};
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (info->client_addr->sa_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(info->client_addr);
+    ::inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
+  } else if (info->client_addr->sa_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6*>(info->client_addr)->sin6_addr;
+    constexpr std::size_t kPrefix = 12;  // of ::ffff:0:0/96
+    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+      ::inet_ntop(AF_INET, v6.s6_addr + kPrefix, text.data(), text.size());
+    } else {
+      ::inet_ntop(AF_INET6, &v6, text.data(), text.size());
+    }
+  }
+  return text.data();
 }
 
 MHD_Result queue_response(MHD_Connection* connection, const HttpRequest& request, const HttpResponse& response) {

@@ -14,6 +14,11 @@ namespace secbeat::agent {
 // [A-Za-z0-9._-], else a random one.
 HttpRequest read_head(MHD_Connection* connection, std::string_view path, std::string_view method);
 
+// The header; not kept with the others, which handlers see.
+std::optional<std::string_view> authorization_of(MHD_Connection* connection);
+// The peer's address, an IPv4 one as such also where it came over IPv6; empty where there is none.
+std::string address_of(MHD_Connection* connection);
+
 MHD_Result queue_response(MHD_Connection* connection, const HttpRequest& request, const HttpResponse& response);
 
 // The connection's socket once more, to outlive the library's; empty when there is none to have.

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "api_text.hpp"
+#include "secbeat/agent/config.hpp"
+#include "secbeat/agent/reloader.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/base/error.hpp"
 
@@ -23,6 +25,13 @@ struct Route;
 using Json = nlohmann::ordered_json;
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
+// Who sent a request. Without keys in the configuration, whoever can is "local" and may do everything.
+struct Caller {
+  std::string name = "local";  // of the key; empty: none was needed
+  Role role = Role::kAdmin;
+  std::string address = {};  // empty: unknown
+};
+
 struct HttpRequest {
   std::string method;
   std::string path;                            // percent-decoded
@@ -30,9 +39,12 @@ struct HttpRequest {
   std::map<std::string, std::string> headers;  // those that the API reads, names in lower case
   std::string body;
   std::string request_id;
-  SteadyTime received;           // when its headers had come
+  SteadyTime received;  // when its headers had come
+  Caller caller;
   const Route* route = nullptr;  // that answers it; null: none, or a test of a part
 
+  // For the history.
+  [[nodiscard]] Origin origin() const { return {caller.name, request_id, caller.address}; }
   [[nodiscard]] std::optional<std::string_view> header(const std::string& lower_case_name) const;
   // Throws std::logic_error for one that the route does not name: nobody could send it.
   [[nodiscard]] std::optional<std::string_view> parameter(std::string_view name) const;

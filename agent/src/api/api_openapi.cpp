@@ -18,6 +18,11 @@ constexpr std::string_view kDescription =
     "is "
     "refused by the HTTP library, with a status of 4xx or 5xx and a body that is not JSON.";
 
+constexpr std::string_view kSecurity =
+    "A key of [[api.keys]] in the node's configuration. The role viewer may read, operator may also change rules, "
+    "admin "
+    "may also use force and what is for emergencies. A node without keys takes none.";
+
 Json content(std::string_view media, Json schema) { return {{std::string(media), {{"schema", std::move(schema)}}}}; }
 
 Json reference(const DocumentType& type) { return {{"$ref", fmt::format("#/components/schemas/{}", type.name)}}; }
@@ -27,6 +32,9 @@ Json headers(std::span<const ErrorCode> codes) {
   const auto asks_to_wait = [](ErrorCode code) {
     return code == ErrorCode::kReloadInProgress || code == ErrorCode::kRateLimited || code == ErrorCode::kBusy;
   };
+  if (std::ranges::find(codes, ErrorCode::kUnauthorized) != codes.end()) {
+    json["WWW-Authenticate"] = {{"$ref", "#/components/headers/WWW-Authenticate"}};
+  }
   if (std::ranges::any_of(codes, asks_to_wait)) json["Retry-After"] = {{"$ref", "#/components/headers/Retry-After"}};
   return json;
 }
@@ -95,6 +103,12 @@ Json body(const Route& route) {
 
 Json operation(const Route& route) {
   Json json{{"operationId", route.operation}, {"summary", route.summary}};
+  if (route.role == Role::kNone) {
+    json["security"] = Json::array();
+  } else {
+    json["description"] = fmt::format("Takes a key of the role {}, where the node has keys.", word_of(route.role));
+    json["security"] = {{{"key", Json::array()}}};
+  }
   if (Json list = parameters(route); !list.empty()) json["parameters"] = std::move(list);
   if (route.body != BodyKind::kNone) json["requestBody"] = body(route);
   json["responses"] = responses(route);
@@ -126,8 +140,10 @@ Json components() {
   }
   schemas[std::string(documents::kError.name)]["properties"]["success"]["const"] = false;
   return {{"schemas", std::move(schemas)},
+          {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}, {"description", kSecurity}}}}},
           {"headers",
-           {{"X-Request-Id",
+           {{"WWW-Authenticate", {{"description", "Bearer"}, {"required", true}, {"schema", {{"type", "string"}}}}},
+            {"X-Request-Id",
              {{"description", "The client's own, or a new one; the log and the history have the same"},
               {"required", true},
               {"schema", {{"type", "string"}}}}},

@@ -1,6 +1,7 @@
 // POST /api/v1/wasm/{reload,load,validate,rollback}, DELETE /api/v1/wasm/modules/{name}
 #include <fmt/format.h>
 
+#include "api_access.hpp"
 #include "api_documents.hpp"
 #include "api_form.hpp"
 #include "api_routes.hpp"
@@ -77,6 +78,9 @@ OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request) {
   if (!dry_run) return std::unexpected(dry_run.error());
   const auto force = take_boolean(*form, "force");
   if (!force) return std::unexpected(force.error());
+  if (*force) {
+    if (auto may = require_role(request.caller, Role::kAdmin, "force"); !may) return std::unexpected(may.error());
+  }
 
   Upload upload;
   upload.mode = *dry_run ? Mode::kDryRun : Mode::kApply;
@@ -86,7 +90,7 @@ OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request) {
   upload.name = std::move(texts->name);
   upload.expected_version = std::move(texts->version);
   upload.reason = texts->reason.value_or("");
-  upload.origin = {"api", request.request_id};
+  upload.origin = request.origin();
   upload.received = request.received;
   if (auto checked = check_parts(config, upload); !checked) return std::unexpected(checked.error());
   return upload;
@@ -131,7 +135,7 @@ HttpResponse handle_rollback(const ApiContext& context, HttpRequest& request) {
   rollback.name = std::move(texts->name);
   rollback.to_version = std::move(texts->version);
   if (texts->reason) rollback.reason = std::move(*texts->reason);
-  rollback.origin = {"api", request.request_id};
+  rollback.origin = request.origin();
   const auto result = context.reloader.rollback(rollback);
   if (!result) return failure_response(result.error());
   return json_response(to_document(*result));
@@ -148,7 +152,7 @@ HttpResponse handle_remove(const ApiContext& context, HttpRequest& request) {
   removal.name = request.path.substr(request.path.rfind('/') + 1);
   removal.expected_version = std::move(texts->version);
   removal.reason = texts->reason.value_or("");
-  removal.origin = {"api", request.request_id};
+  removal.origin = request.origin();
   const auto result = context.reloader.remove(removal);
   if (!result) return failure_response(result.error());
   return json_response(to_document(*result));

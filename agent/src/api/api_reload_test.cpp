@@ -126,7 +126,7 @@ TEST_F(ApiReload, HandsOverEveryField) {
   EXPECT_EQ(upload->mode, Mode::kApply);
   EXPECT_EQ(upload->gates, Gates::kForced);
   EXPECT_EQ(upload->kind, UploadKind::kReload);
-  EXPECT_EQ(upload->origin.by, "api");
+  EXPECT_EQ(upload->origin.by, "local");
   EXPECT_EQ(upload->origin.request_id, "ci.build-7_a");
   EXPECT_EQ(answer.headers.at("x-request-id"), "ci.build-7_a");
   EXPECT_NE(upload->received, SteadyTime{});

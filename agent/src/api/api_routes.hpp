@@ -36,12 +36,16 @@ enum class Lane : std::uint8_t { kInline, kWork, kRollback };
 // What a body may be.
 enum class BodyKind : std::uint8_t { kNone, kUpload, kFields };
 
+// Who may call what its route does not say: GET is for viewers, what changes something for operators.
+constexpr Role usual_role(std::string_view method) { return method == "GET" ? Role::kViewer : Role::kOperator; }
+
 struct Route {
   std::string_view method;  // GET answers HEAD as well
   std::string_view path;    // a final "{name}" is one segment of any text
   HttpResponse (*handler)(const ApiContext&, HttpRequest&);
   std::string_view operation;  // its name in /openapi.json, unique
   std::string_view summary;
+  Role role = usual_role(method);  // of the key that a call takes, where the node has keys
   Lane lane = Lane::kInline;
   BodyKind body = BodyKind::kNone;
   std::span<const Input> query = {};

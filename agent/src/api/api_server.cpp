@@ -17,6 +17,7 @@
 #include <cstdarg>
 #include <mutex>
 
+#include "api_access.hpp"
 #include "api_connection.hpp"
 #include "api_executor.hpp"
 #include "api_linger.hpp"
@@ -48,15 +49,24 @@ struct Exchange {
   bool is_complete = false;    // counted as one that stop() waits for
 };
 
+ApiContext with_access(ApiContext context, const Access& access) {
+  context.access = &access;
+  return context;
+}
+
 class MhdServer final : public ApiServer {
  public:
   explicit MhdServer(const ApiContext& context)
-      : context_(context), work_(kWorkThreads, kMaxWaiting), rollbacks_(kRollbackThreads, kMaxWaiting) {}
+      : context_(with_access(context, access_)),
+        access_(context.config.api_keys),
+        work_(kWorkThreads, kMaxWaiting),
+        rollbacks_(kRollbackThreads, kMaxWaiting) {}
   ~MhdServer() override { MhdServer::stop(); }
 
   Result<void> listen();
   [[nodiscard]] std::uint16_t port() const override { return port_; }
   void stop() override;
+  Result<void> renew(const Config& config) override { return access_.replace(config.api_keys); }
 
  private:
   static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
@@ -77,6 +87,7 @@ class MhdServer final : public ApiServer {
   std::uint16_t port_ = 0;
 
   // safe for any thread
+  Access access_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::size_t> held_bytes_{0};
   Executor work_;
@@ -153,7 +164,16 @@ MHD_Result MhdServer::begin(MHD_Connection* connection, std::unique_ptr<Exchange
   Exchange& exchange = *owned;
   *state = owned.release();  // on_completed() deletes it
   const auto route = find_route(exchange.request.method, exchange.request.path);
-  if (!route) {
+  auto caller = access_.admit(route ? *route : nullptr, authorization_of(connection), address_of(connection),
+                              exchange.request.received);
+  if (caller) {
+    exchange.request.caller = *std::move(caller);
+  } else {
+    exchange.request.caller = {.name = {}, .role = Role::kNone, .address = address_of(connection)};
+  }
+  if (!caller) {
+    exchange.response = std::move(caller.error());
+  } else if (!route) {
     exchange.response = route.error();
   } else if (auto head = check_head(**route, exchange.request, context_.config); !head) {
     exchange.response = std::move(head.error());
@@ -243,13 +263,24 @@ void MhdServer::on_completed(void* self, MHD_Connection* /*connection*/, void** 
   if (--server.complete_ == 0) server.answered_.notify_all();
 }
 
+// Whoever was refused for want of a key or a role is looked for; a flood of calls without keys would fill the log.
+spdlog::level::level_enum log_level(const Exchange& exchange) {
+  const std::string& path = exchange.request.path;
+  const auto code = exchange.response ? exchange.response->code : std::nullopt;
+  if (code == ErrorCode::kUnauthorized || code == ErrorCode::kForbidden) return spdlog::level::warn;
+  const bool is_flood = code == ErrorCode::kRateLimited && exchange.request.caller.role == Role::kNone;
+  const bool is_probe = path == "/healthz" || path == "/readyz" || path == "/metrics";
+  return is_flood || is_probe ? spdlog::level::debug : spdlog::level::info;
+}
+
 void MhdServer::log(const Exchange& exchange, MHD_RequestTerminationCode how) const {
   const HttpRequest& request = exchange.request;
   const std::chrono::duration<double, std::milli> taken = context_.clock.steady() - request.received;
   const std::string status = exchange.response ? std::to_string(exchange.response->status) : "no answer";
-  const bool is_probe = request.path == "/healthz" || request.path == "/readyz" || request.path == "/metrics";
-  spdlog::log(is_probe ? spdlog::level::debug : spdlog::level::info, "api: {} {} {} {:.1f} ms request_id={}{}",
-              shown(request.method), shown(request.path, 256), status, taken.count(), request.request_id,
+  const auto or_none = [](const std::string& text) { return text.empty() ? std::string_view("-") : text; };
+  spdlog::log(log_level(exchange), "api: {} {} {} {:.1f} ms by={} from={} request_id={}{}", shown(request.method),
+              shown(request.path, 256), status, taken.count(), or_none(request.caller.name),
+              or_none(request.caller.address), request.request_id,
               how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " (connection ended early)");
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <sstream>
 
+#include "api_access.hpp"
 #include "metrics_process.hpp"
 #include "metrics_series.hpp"
 
@@ -145,6 +146,18 @@ void add_watch(std::vector<MetricFamily>& families, const ApiContext& context, c
   families.insert(families.end(), {std::move(watched), std::move(taken_back)});
 }
 
+void add_access(std::vector<MetricFamily>& families, const ApiContext& context) {
+  if (context.access == nullptr) return;
+  const Access::Refused refused = context.access->refused();
+  MetricFamily family = counter_family("secbeat_api_refused_total",
+                                       "Calls of the API without a right key, with one whose role does not reach, and "
+                                       "those turned away unlooked at for too many of the first.");
+  const std::pair<const char*, std::uint64_t> rows[] = {
+      {"unauthorized", refused.unauthorized}, {"forbidden", refused.forbidden}, {"rate_limited", refused.limited}};
+  for (const auto& [code, count] : rows) add_counter(family, {{"code", code}}, static_cast<double>(count));
+  families.push_back(std::move(family));
+}
+
 void add_archive(std::vector<MetricFamily>& families, const ApiContext& context) {
   if (context.archive == nullptr) return;
   const ArchiveStatus status = context.archive->status();
@@ -170,6 +183,7 @@ std::string render_metrics(const ApiContext& context) {
   add_node(families, context);
   add_watch(families, context, in_force);
   add_archive(families, context);
+  add_access(families, context);
   add_process(families);
   // A family without a sample would be a HELP and a TYPE of nothing.
   std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });

@@ -69,11 +69,20 @@ class Walker {
     for (const toml_file::Node& element : *array) {
       const int at = element.line;
       if (const auto* inner = std::get_if<toml_file::Table>(&element.value)) {
-        draft_.further.push_back({.line = at, .name = {}, .module = {}, .config = {}, .on_error = {}, .isolation = {}});
+        begin_element(path, at);
         table(*inner, path + "[]");
       } else {
         faults_.add(at, path, fmt::format("expected a table, got {}", toml_file::kind_of(element)));
       }
+    }
+  }
+
+  // What the keys of the element are stored in.
+  void begin_element(const std::string& path, int line) {
+    if (path == "api.keys") {
+      draft_.api_keys.emplace_back().line = line;
+    } else {
+      draft_.further.emplace_back().line = line;
     }
   }
 

@@ -15,19 +15,6 @@
 namespace secbeat::agent {
 namespace {
 
-int line_of(const Draft& draft, std::string_view key) {
-  for (std::string_view at = key; !at.empty(); at = at.substr(0, at.rfind('.') == at.npos ? 0 : at.rfind('.'))) {
-    const auto found = draft.lines.find(at);
-    if (found != draft.lines.end()) return found->second;
-  }
-  return 1;
-}
-
-std::filesystem::path absolute_from(const std::filesystem::path& base, const std::filesystem::path& path) {
-  const std::filesystem::path result = (base / path).lexically_normal();
-  return result.has_filename() ? result : result.parent_path();  // without a slash at the end
-}
-
 ModuleConfig module_of(const Draft& draft, const ModuleDraft& module) {
   ModuleConfig result;
   result.name = module.name;
@@ -83,18 +70,6 @@ void finish_listeners(Draft& draft, Faults& faults) {
       config.proxy.host == config.api.host) {
     faults.add(line_of(draft, "api.listen"), "api.listen", "the same address and port as proxy.listen");
   }
-  if (is_loopback(config.api.host)) return;
-  if (config.api_insecure) {
-    config.notices.push_back(
-        fmt::format("api.insecure: WARNING: the management API on {} has neither TLS nor keys: whoever reaches it can "
-                    "replace your rules",
-                    to_text(config.api)));
-    return;
-  }
-  faults.add(line_of(draft, "api.listen"), "api.listen",
-             fmt::format("{} is reachable from other machines, and this version has neither TLS nor keys for the API: "
-                         "listen on 127.0.0.1, or say insecure = true in [api]",
-                         to_text(config.api)));
 }
 
 std::filesystem::path environment_path(const char* name) {
@@ -167,9 +142,23 @@ void finish_node(Draft& draft, Faults& faults) {
 
 }  // namespace
 
+int line_of(const Draft& draft, std::string_view key) {
+  for (std::string_view at = key; !at.empty(); at = at.substr(0, at.rfind('.') == at.npos ? 0 : at.rfind('.'))) {
+    const auto found = draft.lines.find(at);
+    if (found != draft.lines.end()) return found->second;
+  }
+  return 1;
+}
+
+std::filesystem::path absolute_from(const std::filesystem::path& base, const std::filesystem::path& path) {
+  const std::filesystem::path result = (base / path).lexically_normal();
+  return result.has_filename() ? result : result.parent_path();
+}
+
 void finish(Draft& draft, Faults& faults) {
   finish_modules(draft, faults);
   finish_listeners(draft, faults);
+  finish_access(draft, faults);
   finish_node(draft, faults);
 }
 

@@ -27,6 +27,14 @@ class Faults {
   std::multimap<int, std::string> faults_;
 };
 
+// Where a key stands, else the table nearest above it that is there, else 1.
+int line_of(const Draft& draft, std::string_view key);
+// Without a slash at the end.
+std::filesystem::path absolute_from(const std::filesystem::path& base, const std::filesystem::path& path);
+
+// Who may use the API and from where: keys, TLS, `listen` (config_access.cpp). Reads the files of hashes.
+void finish_access(Draft& draft, Faults& faults);
+
 // Fills in what depends on other keys, the user and the machine, and adds what contradicts.
 void finish(Draft& draft, Faults& faults);
 

@@ -93,6 +93,24 @@ Told store_word(std::string& to, const Scalar& value, std::initializer_list<std:
   return ok();
 }
 
+Told store_role(Role& to, const Scalar& value) {
+  for (const Role role : {Role::kViewer, Role::kOperator, Role::kAdmin}) {
+    if (text(value) == word_of(role)) {
+      to = role;
+      return ok();
+    }
+  }
+  return fault(fmt::format("expected \"viewer\", \"operator\" or \"admin\", got \"{}\"", printable(text(value))));
+}
+
+// What is given instead may be the key itself: it is not shown.
+Told store_key_hash(std::string& to, const Scalar& value) {
+  const auto hash = parse_sha256(text(value));
+  if (!hash) return fault("expected the SHA-256 of the key, 64 hexadecimal digits; secbeat key new prints one");
+  to = *hash;
+  return ok();
+}
+
 Told store_archive(std::filesystem::path& to, const std::string& url) {
   auto folder = archive_folder(url);
   if (!folder) return fault(std::move(folder.error().message));
@@ -197,7 +215,15 @@ constexpr auto kKeys = std::to_array<Key>({
 
     {"api.listen", kString, 0, 0, [](D& d, N, const S& v) { return store_listen(d.config.api, v); }},
     {"api.insecure", kBool, 0, 0, [](D& d, N, const S& v) { d.config.api_insecure = flag(v); return ok(); }},
-    {"api.keys", kAny, 0, 0, [](D&, N, const S&) { return refused("keys for the API"); }},
+    {"api.keys[].name", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.api_keys.back().name, v); }},
+    {"api.keys[].role", kString, 0, 0, [](D& d, N, const S& v) { return store_role(d.api_keys.back().role, v); }},
+    {"api.keys[].sha256", kString, 0, 0, [](D& d, N, const S& v) { return store_key_hash(d.api_keys.back().sha256, v); }},
+    {"api.keys[].sha256_file", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string path;
+       Told told = store_path(path, v);
+       d.api_keys.back().file = path;
+       return told;
+     }},
     {"api.tls_certificate", kAny, 0, 0, [](D&, N, const S&) { return refused("TLS for the API"); }},
     {"api.tls_key", kAny, 0, 0, [](D&, N, const S&) { return refused("TLS for the API"); }},
 

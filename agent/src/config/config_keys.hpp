@@ -38,11 +38,21 @@ struct ModuleDraft {
   std::optional<engine::Isolation> isolation;
 };
 
+// What one table of [[api.keys]] says.
+struct ApiKeyDraft {
+  int line = 0;
+  std::string name;
+  Role role = Role::kNone;     // not given
+  std::string sha256;          // in lower case
+  std::filesystem::path file;  // with the same, as it is written
+};
+
 // The configuration while it is read.
 struct Draft {
   Config config;
   ModuleDraft main;                               // [waf.wasm]
   std::vector<ModuleDraft> further;               // [[waf.wasm.modules]]
+  std::vector<ApiKeyDraft> api_keys;              // [[api.keys]]
   std::map<std::string, int, std::less<>> lines;  // where each table and key stands that was given
   std::filesystem::path base;                     // relative paths start here
 };

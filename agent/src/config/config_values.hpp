@@ -23,6 +23,8 @@ std::string to_text(const Listen& listen);
 
 // Letters, digits, '.', '_', '-'; does not begin with '.' or '-'; at most 64 characters. Module, node and user names.
 bool is_name(std::string_view text);
+// 64 hexadecimal digits, in lower case.
+std::optional<std::string> parse_sha256(std::string_view text);
 // A path that can stand in nginx' configuration between quotes: no control characters, quotes, '$', '\', ';', '{', '}'.
 bool is_plain_path(std::string_view text);
 

@@ -134,6 +134,7 @@ class Node {
   Result<void> start_nginx();
   bool wait_for_workers(const Signals& signals);
   void say_ready() const;
+  void renew_access();
 
   const Config& config_;
   RealClock clock_;
@@ -272,8 +273,9 @@ void Node::serve(const Signals& signals) {
   for (;;) {
     const int signal = early_signal_ != 0 ? std::exchange(early_signal_, 0) : signals.wait(milliseconds(-1));
     if (signal == SIGHUP) {
-      spdlog::info("SIGHUP: nginx opens its log files again");
+      spdlog::info("SIGHUP: nginx opens its log files again, and the API's keys are read again");
       if (supervisor_) supervisor_->reopen_logs();
+      renew_access();
     } else if (signal == SIGUSR2) {
       spdlog::info("SIGUSR2: the agent ends, nginx goes on with what is in force");
       return end_agent_only();
@@ -283,6 +285,16 @@ void Node::serve(const Signals& signals) {
       return end();
     }
   }
+}
+
+// Of the file, only who may use the API: all else takes a restart. What cannot be read changes nothing.
+void Node::renew_access() {
+  const auto fresh = load_config(config_.file);
+  if (!fresh) return spdlog::error("the API's keys stay as they are: {}", fresh.error().message);
+  if (auto renewed = api_->renew(*fresh); !renewed) {
+    return spdlog::error("the API's keys stay as they are: {}", renewed.error().message);
+  }
+  spdlog::info("the API has {} keys", fresh->api_keys.size());
 }
 
 void Node::end_agent_only() {

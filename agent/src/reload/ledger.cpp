@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS quarantine (
   reason TEXT NOT NULL, PRIMARY KEY (name, sha256, config_sha256)) STRICT;
 )sql";
 
+// The same.
+constexpr const char* kCountSourceIp = "SELECT count(*) FROM pragma_table_info('history') WHERE name = 'source_ip'";
+constexpr const char* kAddSourceIp = "ALTER TABLE history ADD COLUMN source_ip TEXT NOT NULL DEFAULT ''";
+
 constexpr const char* kVersionColumns =
     "id, name, label, sha256, config_sha256, artifact_sha256, size_bytes, artifact_bytes, embedded_version, "
     "exports_configure, previous_id, created_at, generation";
@@ -111,6 +115,7 @@ void Ledger::prepare_schema() {
     database_.exec(fmt::format("PRAGMA user_version = {}", kSchema));
   }
   database_.exec(kCreateQuarantine);
+  if (database_.execAndGet(kCountSourceIp).getInt() == 0) database_.exec(kAddSourceIp);
   transaction.commit();
 }
 

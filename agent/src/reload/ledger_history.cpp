@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kHistoryColumns =
     "id, timestamp, name, kind, version, from_version, attempted_version, duration_ms, requests_during_reload, "
-    "state = 'success', error, code, reason, by, request_id, sha256, config_sha256, generation, receive_ms, "
+    "state = 'success', error, code, reason, by, source_ip, request_id, sha256, config_sha256, generation, receive_ms, "
     "validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms";
 
 HistoryRow history_row(SQLite::Statement& statement) {
@@ -19,7 +19,7 @@ HistoryRow history_row(SQLite::Statement& statement) {
   Stages& stages = row.stages;
   sql::Row(statement) >> row.id >> row.timestamp >> row.name >> row.kind >> row.version >> row.from_version >>
       row.attempted_version >> row.duration_ms >> row.requests_during_reload >> row.success >> row.error >> row.code >>
-      row.reason >> row.by >> row.request_id >> row.sha256 >> row.config_sha256 >> row.generation >>
+      row.reason >> row.by >> row.source_ip >> row.request_id >> row.sha256 >> row.config_sha256 >> row.generation >>
       stages.receive_ms >> stages.validate_ms >> stages.compile_ms >> stages.rehearse_ms >> stages.stage_ms >>
       stages.swap_ms >> stages.total_ms;
   return row;
@@ -28,15 +28,17 @@ HistoryRow history_row(SQLite::Statement& statement) {
 void insert(const SQLite::Database& database, const HistoryRow& row, std::string_view state, std::uint64_t version_id,
             Counted counted) {
   const Stages& stages = row.stages;
-  sql::run(database,
-           "INSERT INTO history (state, counted, timestamp, name, kind, version, version_id, from_version, "
-           "attempted_version, duration_ms, requests_during_reload, error, code, reason, by, request_id, sha256, "
-           "config_sha256, generation, receive_ms, validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms) "
-           "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-           state, counted == Counted::kYes ? 1 : 0, row.timestamp, row.name, row.kind, row.version, version_id,
-           row.from_version, row.attempted_version, row.duration_ms, row.requests_during_reload, row.error, row.code,
-           row.reason, row.by, row.request_id, row.sha256, row.config_sha256, row.generation, stages.receive_ms,
-           stages.validate_ms, stages.compile_ms, stages.rehearse_ms, stages.stage_ms, stages.swap_ms, stages.total_ms);
+  sql::run(
+      database,
+      "INSERT INTO history (state, counted, timestamp, name, kind, version, version_id, from_version, "
+      "attempted_version, duration_ms, requests_during_reload, error, code, reason, by, source_ip, request_id, sha256, "
+      "config_sha256, generation, receive_ms, validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      state, counted == Counted::kYes ? 1 : 0, row.timestamp, row.name, row.kind, row.version, version_id,
+      row.from_version, row.attempted_version, row.duration_ms, row.requests_during_reload, row.error, row.code,
+      row.reason, row.by, row.source_ip, row.request_id, row.sha256, row.config_sha256, row.generation,
+      stages.receive_ms, stages.validate_ms, stages.compile_ms, stages.rehearse_ms, stages.stage_ms, stages.swap_ms,
+      stages.total_ms);
 }
 
 }  // namespace

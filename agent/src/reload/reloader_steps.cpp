@@ -242,6 +242,7 @@ HistoryRow ReloaderImpl::row_of(const Attempt& attempt) const {
   row.attempted_version = attempt.attempted;
   row.reason = attempt.reason;
   row.by = attempt.origin.by;
+  row.source_ip = attempt.origin.address;
   row.request_id = attempt.origin.request_id;
   row.sha256 = attempt.sha256;
   row.config_sha256 = attempt.config_sha256;

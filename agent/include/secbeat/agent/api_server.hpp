@@ -19,6 +19,8 @@
 
 namespace secbeat::agent {
 
+class Access;
+
 // What the API shows; all outlive the server. `supervisor` is null with an external nginx.
 struct ApiContext {
   const Config& config;
@@ -30,6 +32,7 @@ struct ApiContext {
   const Clock& clock;
   const Archive* archive = nullptr;  // null: there is none
   VersionWatch* watch = nullptr;     // null: nothing is watched
+  const Access* access = nullptr;    // the server's own, which it fills in
 };
 
 class ApiServer {
@@ -38,6 +41,8 @@ class ApiServer {
   static Result<std::unique_ptr<ApiServer>> start(const ApiContext& context);
   virtual ~ApiServer() = default;
   [[nodiscard]] virtual std::uint16_t port() const = 0;  // useful where the configuration says 0
+  // Takes the keys of `config`, which was read again, from the next request on. kConfig: those in force stay.
+  virtual Result<void> renew(const Config& config) = 0;
   // Answers what is under way and accepts nothing new.
   virtual void stop() = 0;
 };

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "secbeat/base/error.hpp"
@@ -50,6 +51,24 @@ struct Listen {
   std::uint16_t port = 0;
 };
 
+// What a caller of the API may do; each may what those before it may. kNone: what needs no key.
+enum class Role : std::uint8_t { kNone, kViewer, kOperator, kAdmin };
+constexpr std::string_view word_of(Role role) noexcept {
+  return role == Role::kAdmin      ? "admin"
+         : role == Role::kOperator ? "operator"
+         : role == Role::kViewer   ? "viewer"
+                                   : "none";
+}
+
+// [[api.keys]]. A key itself stands nowhere on a node.
+struct ApiKey {
+  std::string name;
+  Role role = Role::kViewer;
+  std::vector<std::string> sha256;  // of the key, or of several while they are exchanged; lower case
+
+  bool operator==(const ApiKey&) const = default;
+};
+
 struct Config {
   std::filesystem::path file;
 
@@ -82,6 +101,7 @@ struct Config {
 
   Listen api{"127.0.0.1", 9090};  // [api]
   bool api_insecure = false;
+  std::vector<ApiKey> api_keys;  // none: whoever reaches the API may do everything
 
   // [proxy]
   Nginx nginx = Nginx::kManaged;

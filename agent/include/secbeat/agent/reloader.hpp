@@ -43,8 +43,9 @@ enum class Gates : std::uint8_t { kOn, kForced };
 enum class UploadKind : std::uint8_t { kReload, kLoad, kFileChange };
 
 struct Origin {
-  std::string by;  // "api", "start", "file", "cli"; later the key's name
+  std::string by;  // the name of the caller's key, or "local", "start", "file", "watch"
   std::string request_id;
+  std::string address = {};  // that the call came from; empty: none
 };
 
 struct Upload {
@@ -189,6 +190,7 @@ struct HistoryRow {
   std::string code;
   std::string reason;
   std::string by;
+  std::string source_ip = {};  // empty: it came over no connection
   std::string request_id;
   std::string sha256;
   std::string config_sha256;

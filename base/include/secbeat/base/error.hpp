@@ -21,6 +21,7 @@ namespace secbeat {
   X(kBadConfigJson, "bad_config_json", 400)               \
   X(kBadJson, "bad_json", 400)                            \
   X(kBadRequest, "bad_request", 400)                      \
+  X(kUnauthorized, "unauthorized", 401)                   \
   X(kForbidden, "forbidden", 403)                         \
   X(kHotReloadDisabled, "hot_reload_disabled", 403)       \
   X(kNotFound, "not_found", 404)                          \

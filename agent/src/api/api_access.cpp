@@ -1,0 +1,182 @@
+#include "api_access.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <spdlog/spdlog.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "api_routes.hpp"
+#include "secbeat/base/files.hpp"
+#include "secbeat/base/text.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+// No shorter one is taken, whatever its hash: a password is no key.
+constexpr std::size_t kShortestKey = 32;
+constexpr std::size_t kLongestKey = 512;
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  // So few bytes come whole once the pool is initialised, which it is when services start.
+  static_cast<void>(::getrandom(&number, sizeof number, 0));
+  return number;
+}
+
+// The key of "Bearer <key>" (RFC 6750, section 2.1; the scheme in any case); empty where the header has another form.
+std::string_view key_of(std::string_view authorization) {
+  constexpr std::string_view kScheme = "bearer ";
+  if (authorization.size() < kScheme.size()) return {};
+  const bool is_bearer = std::ranges::equal(authorization.substr(0, kScheme.size()), kScheme, [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b;
+  });
+  if (!is_bearer) return {};
+  authorization.remove_prefix(kScheme.size());
+  while (authorization.starts_with(' ')) authorization.remove_prefix(1);
+  while (authorization.ends_with(' ')) authorization.remove_suffix(1);
+  return authorization;
+}
+
+// The key with this hash. Every hash is compared whole, so that the time tells nothing.
+const ApiKey* find_key(const std::vector<ApiKey>& keys, std::string_view sha256) {
+  const ApiKey* found = nullptr;
+  for (const ApiKey& key : keys) {
+    for (const std::string& hash : key.sha256) {
+      if (equal_in_constant_time(hash, sha256)) found = &key;
+    }
+  }
+  return found;
+}
+
+// The address, of IPv6 its first 64 bits.
+std::string counted_part(const std::string& address) {
+  constexpr std::size_t kPrefixBytes = 8;
+  in6_addr v6{};
+  if (::inet_pton(AF_INET6, address.c_str(), &v6) != 1) return address;
+  return {reinterpret_cast<const char*>(v6.s6_addr), kPrefixBytes};
+}
+
+}  // namespace
+
+WrongKeys::WrongKeys() : seed_(random_number()), entries_(kEntries) {}
+
+WrongKeys::Entry& WrongKeys::entry_of(std::uint64_t key) {
+  const auto set = entries_.begin() + static_cast<std::ptrdiff_t>(key % (kEntries / kWays) * kWays);
+  const auto end = set + static_cast<std::ptrdiff_t>(kWays);
+  const auto same = std::find_if(set, end, [key](const Entry& entry) { return entry.key == key; });
+  if (same != end) return *same;
+  const auto soonest = std::min_element(set, end, [](const Entry& a, const Entry& b) { return a.full_at < b.full_at; });
+  *soonest = {};
+  soonest->key = key;
+  return *soonest;
+}
+
+WrongKeys::Decision WrongKeys::count(const std::string& address, SteadyTime now) {
+  // Whoever finds addresses that meet in one set gets their calls free again sooner, and nothing else.
+  const std::uint64_t hash = std::hash<std::string>{}(fmt::format("{}|{}", seed_, counted_part(address)));
+  const std::scoped_lock lock(mutex_);
+  Entry& entry = entry_of(std::max<std::uint64_t>(hash, 1));
+  const SteadyTime next = std::max(entry.full_at, now) + kInterval;
+  const SteadyTime latest = now + kBurst * kInterval;
+  if (next > latest) {
+    const auto wait = std::chrono::ceil<std::chrono::seconds>(next - latest);
+    return {.allowed = false,
+            .first_refused = !std::exchange(entry.refused, true),
+            .retry_after_seconds = static_cast<std::uint32_t>(wait.count())};
+  }
+  entry.full_at = next;
+  entry.refused = false;
+  return {};
+}
+
+Access::Access(std::vector<ApiKey> keys) : keys_(std::make_shared<const Keys>(std::move(keys))) {}
+
+Result<void> Access::replace(std::vector<ApiKey> keys) {
+  auto fresh = std::make_shared<const Keys>(std::move(keys));
+  const std::scoped_lock lock(mutex_);
+  if (fresh->empty() && !keys_->empty()) {
+    return fail(ErrorCode::kConfig,
+                "api.keys: there are none any more, and without keys whoever reaches the API may do everything: those "
+                "in force stay until the node starts again");
+  }
+  keys_ = std::move(fresh);
+  return {};
+}
+
+OrRefusal<Caller> Access::admit(const Route* route, std::optional<std::string_view> authorization,
+                                const std::string& address, SteadyTime now) {
+  std::shared_ptr<const Keys> keys;
+  {
+    const std::scoped_lock lock(mutex_);
+    keys = keys_;
+  }
+  if (keys->empty()) return Caller{.address = address};
+  const bool is_open = route != nullptr && route->role == Role::kNone;
+  if (is_open) return Caller{.name = {}, .role = Role::kNone, .address = address};
+  const std::string_view given = authorization ? key_of(*authorization) : std::string_view();
+  if (given.empty()) {
+    return std::unexpected(
+        refuse_key("This call takes a key: send Authorization: Bearer KEY (secbeat: --key-file, SECBEAT_KEY or a "
+                   "profile)",
+                   address, now));
+  }
+  const bool is_long_enough = given.size() >= kShortestKey && given.size() <= kLongestKey;
+  const ApiKey* key = is_long_enough ? find_key(*keys, sha256_hex(given)) : nullptr;
+  if (key == nullptr) {
+    return std::unexpected(refuse_key(
+        is_long_enough
+            ? "The key is none of this node's"
+            : fmt::format("A key has {} to {} characters; secbeat key new makes one", kShortestKey, kLongestKey),
+        address, now));
+  }
+  Caller caller{.name = key->name, .role = key->role, .address = address};
+  if (route != nullptr) {
+    if (auto reaches = require_role(caller, route->role, "This call"); !reaches) {
+      const std::scoped_lock lock(mutex_);
+      ++refused_.forbidden;
+      return std::unexpected(std::move(reaches.error()));
+    }
+  }
+  return caller;
+}
+
+// The log line is written with the answer; of a flood, only its first.
+HttpResponse Access::refuse_key(std::string message, const std::string& address, SteadyTime now) {
+  const WrongKeys::Decision decision = wrong_keys_.count(address, now);
+  const std::scoped_lock lock(mutex_);
+  ++(decision.allowed ? refused_.unauthorized : refused_.limited);
+  if (decision.allowed) {
+    auto response = error_response({ErrorCode::kUnauthorized, std::move(message)});
+    response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"secbeat\"");
+    return response;
+  }
+  if (decision.first_refused) {
+    spdlog::warn(
+        "api: too many calls without a right key from {}: they are answered 429, and not logged, until they "
+        "slow down",
+        address);
+  }
+  auto response = error_response(
+      {ErrorCode::kRateLimited, fmt::format("Too many calls without a right key from {}; try again in {} s", address,
+                                            decision.retry_after_seconds)},
+      {{"retry_after_seconds", decision.retry_after_seconds}});
+  response.headers.emplace_back("Retry-After", std::to_string(decision.retry_after_seconds));
+  return response;
+}
+
+Access::Refused Access::refused() const {
+  const std::scoped_lock lock(mutex_);
+  return refused_;
+}
+
+OrRefusal<void> require_role(const Caller& caller, Role role, std::string_view what) {
+  if (caller.role >= role) return {};
+  return refuse(ErrorCode::kForbidden, fmt::format("{} takes a key of the role {}; {} is {}", what, word_of(role),
+                                                   caller.name, word_of(caller.role)));
+}
+
+}  // namespace secbeat::agent

@@ -1,0 +1,95 @@
+// Who may use the API, as the configuration says it.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "secbeat/agent/config.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr std::string_view kLeast = "[waf.wasm]\nmodule = \"a.wasm\"\n[proxy]\nupstream = \"127.0.0.1:8080\"\n";
+const std::string kHash(64, 'a');
+const std::string kOtherHash(64, 'b');
+
+class ConfigAccess : public testing::Test {
+ protected:
+  ConfigAccess() {
+    std::string name = (std::filesystem::temp_directory_path() / "secbeat-config-XXXXXX").string();
+    folder_ = ::mkdtemp(name.data());
+  }
+  ~ConfigAccess() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] Result<Config> parse(const std::string& text) const {
+    return parse_config(std::string(kLeast) + text, folder_ / "secbeat.toml");
+  }
+  [[nodiscard]] std::string error_of(const std::string& text) const {
+    const auto config = parse(text);
+    return config ? "accepted" : config.error().message;
+  }
+  void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
+
+  std::filesystem::path folder_;
+};
+
+std::string key(const std::string& rest) { return "[[api.keys]]\nname = \"ci\"\nrole = \"operator\"\n" + rest; }
+
+TEST_F(ConfigAccess, ReadsKeysInTheirOrder) {
+  write("grafana.sha256", "# for the dashboards\n\n" + kOtherHash + "  grafana.key\n" + std::string(64, 'C') + "\n");
+  const auto config = parse(key("sha256 = \"" + std::string(64, 'A') + "\"\n") +
+                            "[[api.keys]]\nname = \"grafana\"\nrole = \"viewer\"\nsha256_file = \"grafana.sha256\"\n");
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->api_keys.size(), 2U);
+  EXPECT_EQ(config->api_keys[0], (ApiKey{"ci", Role::kOperator, {kHash}}));
+  EXPECT_EQ(config->api_keys[1], (ApiKey{"grafana", Role::kViewer, {kOtherHash, std::string(64, 'c')}}));
+  EXPECT_THAT(config->notices, IsEmpty());
+}
+
+TEST_F(ConfigAccess, RefusesWhatIsNoKeyAndSaysWhy) {
+  const std::string sha256 = "sha256 = \"" + kHash + "\"\n";
+  EXPECT_THAT(error_of("[[api.keys]]\nrole = \"viewer\"\n" + sha256), HasSubstr(":5: api.keys: name is missing"));
+  EXPECT_THAT(error_of("[[api.keys]]\nname = \"a\"\n" + sha256), HasSubstr(":5: api.keys: role is missing"));
+  EXPECT_THAT(error_of(key("")), HasSubstr("expected the SHA-256 of the key as sha256 or in a file"));
+  EXPECT_THAT(error_of(key(sha256 + "sha256_file = \"x\"\n")), HasSubstr("one of the two"));
+  EXPECT_THAT(error_of("[[api.keys]]\nname = \"a\"\nrole = \"root\"\n" + sha256), HasSubstr("expected \"viewer\""));
+  EXPECT_THAT(error_of(key(sha256) + key("sha256 = \"" + kOtherHash + "\"\n")),
+              HasSubstr("name \"ci\" is there twice"));
+  EXPECT_THAT(error_of(key(sha256) + "[[api.keys]]\nname = \"b\"\nrole = \"viewer\"\n" + sha256),
+              HasSubstr("the key of \"b\" is there twice"));
+  EXPECT_THAT(error_of(key("secret = \"x\"\n")), HasSubstr("api.keys[].secret: unknown key"));
+  EXPECT_THAT(error_of("[api]\nkeys = \"x\"\n"), HasSubstr("expected tables [[api.keys]]"));
+  for (const char* name : {"local", "start", "file", "watch"}) {
+    EXPECT_THAT(error_of(fmt::format("[[api.keys]]\nname = \"{}\"\nrole = \"viewer\"\n{}", name, sha256)),
+                HasSubstr("is what the history calls something else"));
+  }
+  for (const char* name : {"a b", "a\\nb", "\\u001b[31m", "", "-x"}) {
+    EXPECT_THAT(error_of(fmt::format("[[api.keys]]\nname = \"{}\"\nrole = \"viewer\"\n{}", name, sha256)),
+                HasSubstr("expected a name"));
+  }
+}
+
+// It may be the key itself that somebody put there.
+TEST_F(ConfigAccess, NeverShowsWhatStandsInPlaceOfAHash) {
+  write("key.txt", "sbk_secret-of-mine\n");
+  write("empty.txt", "# nothing\n");
+  write("many.txt", std::string(5000, 'a'));
+  const std::string in_text = error_of(key("sha256 = \"sbk_secret-of-mine\"\n"));
+  EXPECT_THAT(in_text, HasSubstr("expected the SHA-256 of the key"));
+  const std::string in_file = error_of(key("sha256_file = \"key.txt\"\n"));
+  EXPECT_THAT(in_file, HasSubstr("line 1 of "));
+  EXPECT_THAT(in_text + in_file, Not(HasSubstr("secret-of-mine")));
+  EXPECT_THAT(error_of(key("sha256_file = \"empty.txt\"\n")), HasSubstr("has 0 hashes"));
+  EXPECT_THAT(error_of(key("sha256_file = \"many.txt\"\n")), HasSubstr("many.txt"));
+  EXPECT_THAT(error_of(key("sha256_file = \"missing.txt\"\n")), HasSubstr("missing.txt"));
+}
+
+}  // namespace
+}  // namespace secbeat::agent
