@@ -24,6 +24,7 @@ void build_app(CLI::App& app, Run& run) {
       "  SECBEAT_API      the address of the node's API\n"
       "  SECBEAT_PROFILE  the profile to take\n"
       "  SECBEAT_KEY      the key to send to the node, instead of the profile's\n"
+      "  SECBEAT_CA       who may have signed the node's certificate, a file\n"
       "  SECBEAT_CONFIG   the configuration of secbeat node\n"
       "  NO_COLOR         no colour, whatever the terminal\n\n"
       "Files:\n"
@@ -43,6 +44,7 @@ void build_app(CLI::App& app, Run& run) {
   add_inspect_command(app, run);
   add_validate_command(app, run);
   add_archive_command(app, run);
+  add_key_command(app, run);
   add_compile_command(app, run);
   add_completion_command(app, run);
   add_man_command(app, run);

@@ -155,12 +155,12 @@ def test_keys_are_exchanged_while_the_node_runs(make_node):
     hang_up("the API has 1 keys")
     assert [call(node, "GET", "/metrics", key).status for key in (old, new)] == [401, 200]
     hashes.write_text("rubbish\n")
-    hang_up("the API's keys stay as they are")
+    hang_up("the API's keys and certificate stay as they are")
     assert call(node, "GET", "/metrics", new).status == 200
     hashes.write_text(sha256(new) + "\n")
     del node.tables["api.keys"]
     node.write_config()
-    hang_up("the API's keys stay as they are")
+    hang_up("the API's keys and certificate stay as they are")
     assert call(node, "GET", "/metrics").status == 401
     node.key = new
 

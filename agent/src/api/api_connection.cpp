@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <gnutls/gnutls.h>
 #include <netinet/in.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -111,7 +112,8 @@ UniqueFd duplicate_socket(MHD_Connection* connection) {
   return info == nullptr ? UniqueFd() : UniqueFd(::fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0));
 }
 
-void send_last_response(const UniqueFd& socket, const HttpRequest& request, const HttpResponse& response) {
+void send_last_response(MHD_Connection* connection, const UniqueFd& socket, const HttpRequest& request,
+                        const HttpResponse& response) {
   std::string bytes =
       fmt::format("HTTP/1.1 {} {}\r\nDate: {:%a, %d %b %Y %H:%M:%S} GMT\r\nConnection: close\r\nContent-Length: {}\r\n",
                   response.status, MHD_get_reason_phrase_for(static_cast<unsigned>(response.status)),
@@ -120,7 +122,12 @@ void send_last_response(const UniqueFd& socket, const HttpRequest& request, cons
   bytes += "\r\n";
   bytes += response.body;
   // Nothing has been sent but "100 Continue": these few hundred bytes fit into the socket's buffer.
-  static_cast<void>(::send(socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+  const MHD_ConnectionInfo* tls = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+  if (tls != nullptr && tls->tls_session != nullptr) {
+    static_cast<void>(gnutls_record_send(static_cast<gnutls_session_t>(tls->tls_session), bytes.data(), bytes.size()));
+  } else {
+    static_cast<void>(::send(socket.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
 }
 
 HttpResponse busy_response() {

@@ -23,8 +23,10 @@ MHD_Result queue_response(MHD_Connection* connection, const HttpRequest& request
 
 // The connection's socket once more, to outlive the library's; empty when there is none to have.
 UniqueFd duplicate_socket(MHD_Connection* connection);
-// The answer as bytes, with Connection: close, without waiting. REQUIRES: nothing else is being sent.
-void send_last_response(const UniqueFd& socket, const HttpRequest& request, const HttpResponse& response);
+// The answer as bytes, with Connection: close, without waiting. `socket` is the connection's. REQUIRES: nothing else is
+// being sent.
+void send_last_response(MHD_Connection* connection, const UniqueFd& socket, const HttpRequest& request,
+                        const HttpResponse& response);
 
 HttpResponse busy_response();
 HttpResponse stopping_response();

@@ -8,6 +8,7 @@
 // Every suspended connection is resumed before the library is stopped, as it demands.
 #include "secbeat/agent/api_server.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <microhttpd.h>
 #include <spdlog/spdlog.h>
@@ -23,6 +24,7 @@
 #include "api_linger.hpp"
 #include "api_listen.hpp"
 #include "api_routes.hpp"
+#include "api_tls.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -66,13 +68,16 @@ class MhdServer final : public ApiServer {
   Result<void> listen();
   [[nodiscard]] std::uint16_t port() const override { return port_; }
   void stop() override;
-  Result<void> renew(const Config& config) override { return access_.replace(config.api_keys); }
+  Result<std::string> renew(const Config& config) override;
 
  private:
   static MHD_Result on_request(void* self, MHD_Connection* connection, const char* url, const char* method,
                                const char* version, const char* data, std::size_t* size, void** state) noexcept;
   static void on_completed(void* self, MHD_Connection* connection, void** state,
                            MHD_RequestTerminationCode how) noexcept;
+
+  static void on_connection(void* self, MHD_Connection* connection, void** state,
+                            MHD_ConnectionNotificationCode what) noexcept;
 
   MHD_Result begin(MHD_Connection* connection, std::unique_ptr<Exchange> exchange, void** state);
   MHD_Result receive(MHD_Connection* connection, Exchange& exchange, std::string_view bytes);
@@ -88,6 +93,7 @@ class MhdServer final : public ApiServer {
 
   // safe for any thread
   Access access_;
+  std::unique_ptr<CurrentCertificate> certificate_;  // constant after listen(); null: no TLS
   std::atomic<bool> stopping_{false};
   std::atomic<std::size_t> held_bytes_{0};
   Executor work_;
@@ -99,6 +105,14 @@ class MhdServer final : public ApiServer {
   std::size_t complete_ = 0;  // guarded by mutex_: requests that have come whole and are not answered yet
 };
 
+// The library reads the texts while it starts.
+std::vector<MHD_OptionItem> tls_options(const Certificate& certificate) {
+  const auto text = [](const char* value) { return const_cast<char*>(value); };
+  return {{MHD_OPTION_HTTPS_MEM_CERT, 0, text(certificate.chain_pem.c_str())},
+          {MHD_OPTION_HTTPS_MEM_KEY, 0, text(certificate.key_pem.c_str())},
+          {MHD_OPTION_HTTPS_PRIORITIES, 0, text(kTlsPriorities)}};
+}
+
 void log_library(void*, const char* format, va_list arguments) {
   std::array<char, 512> line{};
   if (std::vsnprintf(line.data(), line.size(), format, arguments) > 0)
@@ -109,20 +123,67 @@ Result<void> MhdServer::listen() {
   auto socket = listen_on(context_.config.api);
   if (!socket) return std::unexpected(socket.error());
   port_ = port_of(*socket);
-  daemon_ = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, nullptr,
-                             nullptr, &MhdServer::on_request, this,                        //
-                             MHD_OPTION_EXTERNAL_LOGGER, &log_library, nullptr,            //
-                             MHD_OPTION_LISTEN_SOCKET, socket->get(),                      //
-                             MHD_OPTION_NOTIFY_COMPLETED, &MhdServer::on_completed, this,  //
-                             MHD_OPTION_THREAD_POOL_SIZE, kServerThreads,                  //
-                             MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,                 //
-                             MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,                  //
-                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory,        //
-                             MHD_OPTION_CONNECTION_MEMORY_INCREMENT, kReadIncrement,       //
+  unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+  std::vector<MHD_OptionItem> tls;
+  if (!context_.config.tls_certificate.empty()) {
+    auto loaded = load_certificate(context_.config.tls_certificate, context_.config.tls_key);
+    if (!loaded) return std::unexpected(loaded.error());
+    tls = tls_options(**loaded);
+    certificate_ = std::make_unique<CurrentCertificate>(*std::move(loaded));
+    flags |= MHD_USE_TLS;
+  }
+  tls.push_back({MHD_OPTION_END, 0, nullptr});
+  daemon_ = MHD_start_daemon(flags, 0, nullptr, nullptr, &MhdServer::on_request, this,       //
+                             MHD_OPTION_ARRAY, tls.data(),                                   //
+                             MHD_OPTION_NOTIFY_CONNECTION, &MhdServer::on_connection, this,  //
+                             MHD_OPTION_EXTERNAL_LOGGER, &log_library, nullptr,              //
+                             MHD_OPTION_LISTEN_SOCKET, socket->get(),                        //
+                             MHD_OPTION_NOTIFY_COMPLETED, &MhdServer::on_completed, this,    //
+                             MHD_OPTION_THREAD_POOL_SIZE, kServerThreads,                    //
+                             MHD_OPTION_CONNECTION_LIMIT, kMaxConnections,                   //
+                             MHD_OPTION_CONNECTION_TIMEOUT, kIdleSeconds,                    //
+                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, kConnectionMemory,          //
+                             MHD_OPTION_CONNECTION_MEMORY_INCREMENT, kReadIncrement,         //
                              MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
   if (daemon_ == nullptr) return fail(ErrorCode::kInternal, "the API's HTTP server does not start; see the log");
   static_cast<void>(socket->release());  // stop() closes it
   return {};
+}
+
+Result<std::string> MhdServer::renew(const Config& config) {
+  std::string what = fmt::format("{} keys", config.api_keys.size());
+  std::shared_ptr<const Certificate> certificate;
+  if (config.tls_certificate.empty() != (certificate_ == nullptr)) {
+    return fail(ErrorCode::kConfig, "api.tls_certificate: TLS is switched on and off by a restart only");
+  }
+  if (certificate_) {
+    auto loaded = load_certificate(config.tls_certificate, config.tls_key);
+    if (!loaded) return std::unexpected(loaded.error());
+    certificate = *std::move(loaded);
+    what += fmt::format(", and a certificate for {} until {:%Y-%m-%d}", certificate->subject,
+                        fmt::gmtime(std::chrono::system_clock::to_time_t(certificate->expires)));
+  }
+  if (auto replaced = access_.replace(config.api_keys); !replaced) return std::unexpected(replaced.error());
+  if (certificate) certificate_->replace(std::move(certificate));
+  return what;
+}
+
+// A connection keeps the certificate that it began with until it is gone.
+void MhdServer::on_connection(void* self, MHD_Connection* connection, void** state,
+                              MHD_ConnectionNotificationCode what) noexcept {
+  using Kept = std::shared_ptr<const Certificate>;
+  auto& server = *static_cast<MhdServer*>(self);
+  if (!server.certificate_) return;
+  if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+    delete static_cast<Kept*>(*state);
+    *state = nullptr;
+    return;
+  }
+  const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+  auto* kept = new (std::nothrow) Kept(server.certificate_->get());
+  if (kept == nullptr || info == nullptr) return;  // the certificate of the start
+  *state = kept;
+  CurrentCertificate::use(**kept, static_cast<gnutls_session_int*>(info->tls_session));
 }
 
 void MhdServer::stop() {
@@ -208,7 +269,7 @@ MHD_Result MhdServer::receive(MHD_Connection* connection, Exchange& exchange, st
 MHD_Result MhdServer::cut(MHD_Connection* connection, Exchange& exchange, HttpResponse response) {
   exchange.response = std::move(response);
   UniqueFd socket = duplicate_socket(connection);
-  send_last_response(socket, exchange.request, *exchange.response);
+  send_last_response(connection, socket, exchange.request, *exchange.response);
   lingerer_.take(std::move(socket));
   return MHD_NO;
 }
@@ -285,6 +346,12 @@ void MhdServer::log(const Exchange& exchange, MHD_RequestTerminationCode how) co
 }
 
 }  // namespace
+
+Result<void> ApiServer::check_files(const Config& config) {
+  if (config.tls_certificate.empty()) return {};
+  const auto loaded = load_certificate(config.tls_certificate, config.tls_key);
+  return loaded ? Result<void>() : std::unexpected(loaded.error());
+}
 
 Result<std::unique_ptr<ApiServer>> ApiServer::start(const ApiContext& context) {
   auto server = std::make_unique<MhdServer>(context);

@@ -41,7 +41,7 @@ void describe(Certificate& certificate) {
   const std::unique_ptr<std::remove_pointer_t<gnutls_x509_crt_t>, decltype(&gnutls_x509_crt_deinit)> own(
       made, &gnutls_x509_crt_deinit);
   if (gnutls_x509_crt_import(made, &raw, GNUTLS_X509_FMT_DER) != GNUTLS_E_SUCCESS) return;
-  certificate.expires = std::chrono::system_clock::from_time_t(gnutls_x509_crt_get_expiration_time(made));
+  certificate.expires = SystemTime(std::chrono::seconds(gnutls_x509_crt_get_expiration_time(made)));
   gnutls_datum_t name{};
   if (gnutls_x509_crt_get_dn3(made, &name, 0) != GNUTLS_E_SUCCESS) return;
   certificate.subject = printable({reinterpret_cast<const char*>(name.data), name.size});

@@ -99,8 +99,6 @@ class Walker {
       return std::unexpected(fmt::format("expected {}, got {}", expected, toml_file::kind_of(node)));
     };
     switch (key.type) {
-      case KeyType::kAny:
-        return Scalar{};
       case KeyType::kBool:
         if (const auto* v = std::get_if<bool>(&node.value)) return Scalar{*v};
         return wrong("true or false");

@@ -92,26 +92,45 @@ void finish_keys(Draft& draft, Faults& faults) {
   }
 }
 
+void finish_tls(Draft& draft, Faults& faults) {
+  Config& config = draft.config;
+  if (config.tls_certificate.empty() != config.tls_key.empty()) {
+    const bool lacks_key = config.tls_key.empty();
+    faults.add(line_of(draft, lacks_key ? "api.tls_certificate" : "api.tls_key"), "api",
+               lacks_key ? "tls_certificate without tls_key: the file with its key in PEM"
+                         : "tls_key without tls_certificate: the file with the certificate and its chain in PEM");
+  }
+  for (std::filesystem::path* file : {&config.tls_certificate, &config.tls_key}) {
+    if (!file->empty()) *file = absolute_from(draft.base, *file);
+  }
+}
+
+// Beyond this machine: TLS, so that nobody takes a key on the way, and keys, so that not everybody may do everything.
 void finish_reach(Draft& draft, Faults& faults) {
   Config& config = draft.config;
   if (is_loopback(config.api.host)) return;
   const bool has_keys = !draft.api_keys.empty();
+  const bool has_tls = !config.tls_certificate.empty();
+  if (has_keys && has_tls) return;
+  const std::string_view lacks = has_keys  ? "no TLS: whoever listens on the way can take keys and use them"
+                                 : has_tls ? "no keys: whoever reaches it can replace your rules"
+                                           : "neither TLS nor keys: whoever reaches it can replace your rules";
   if (config.api_insecure) {
-    config.notices.push_back(fmt::format("api.insecure: WARNING: the management API on {} has {}", to_text(config.api),
-                                         has_keys ? "no TLS: whoever listens on the way can take keys and use them"
-                                                  : "no keys: whoever reaches it can replace your rules"));
+    config.notices.push_back(
+        fmt::format("api.insecure: WARNING: the management API on {} has {}", to_text(config.api), lacks));
     return;
   }
   faults.add(line_of(draft, "api.listen"), "api.listen",
-             fmt::format("{} is reachable from other machines, and the API has neither TLS nor keys: listen on "
-                         "127.0.0.1, or say insecure = true in [api]",
-                         to_text(config.api)));
+             fmt::format("{} is reachable from other machines, and the API has {}: give tls_certificate, tls_key and "
+                         "[[api.keys]] (secbeat key new), listen on 127.0.0.1, or say insecure = true in [api]",
+                         to_text(config.api), lacks));
 }
 
 }  // namespace
 
 void finish_access(Draft& draft, Faults& faults) {
   finish_keys(draft, faults);
+  finish_tls(draft, faults);
   finish_reach(draft, faults);
 }
 

@@ -91,5 +91,32 @@ TEST_F(ConfigAccess, NeverShowsWhatStandsInPlaceOfAHash) {
   EXPECT_THAT(error_of(key("sha256_file = \"missing.txt\"\n")), HasSubstr("missing.txt"));
 }
 
+TEST_F(ConfigAccess, CertificateAndKeyComeTogether) {
+  const auto config = parse("[api]\ntls_certificate = \"tls/api.crt\"\ntls_key = \"/etc/api.key\"\n");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->tls_certificate, folder_ / "tls/api.crt");
+  EXPECT_EQ(config->tls_key, "/etc/api.key");
+  EXPECT_THAT(error_of("[api]\ntls_certificate = \"a\"\n"), HasSubstr(":6: api: tls_certificate without tls_key"));
+  EXPECT_THAT(error_of("[api]\ntls_key = \"a\"\n"), HasSubstr(":6: api: tls_key without tls_certificate"));
+}
+
+TEST_F(ConfigAccess, BeyondThisMachineTakesTlsAndKeys) {
+  const std::string tls = "tls_certificate = \"a\"\ntls_key = \"b\"\n";
+  const std::string keys = key("sha256 = \"" + kHash + "\"\n");
+  for (const char* address : {"0.0.0.0:9090", "*:9090", "[::]:9090", "192.0.2.1:9090"}) {
+    const std::string listen = fmt::format("[api]\nlisten = \"{}\"\n", address);
+    EXPECT_THAT(error_of(listen), HasSubstr("the API has neither TLS nor keys"));
+    EXPECT_THAT(error_of(listen + keys), HasSubstr("the API has no TLS"));
+    EXPECT_THAT(error_of(listen + tls), HasSubstr("the API has no keys"));
+    EXPECT_EQ(error_of(listen + tls + keys), "accepted");
+    EXPECT_THAT(parse(listen + tls + keys)->notices, IsEmpty());
+    EXPECT_THAT(parse(listen + "insecure = true\n" + keys)->notices,
+                testing::ElementsAre(HasSubstr("WARNING: the management API on")));
+  }
+  for (const std::string& rest : {std::string(), tls, keys}) {
+    EXPECT_EQ(error_of("[api]\nlisten = \"127.0.0.1:9090\"\n" + rest), "accepted");
+  }
+}
+
 }  // namespace
 }  // namespace secbeat::agent

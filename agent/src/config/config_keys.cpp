@@ -125,7 +125,6 @@ constexpr auto kBool = KeyType::kBool;
 constexpr auto kInteger = KeyType::kInteger;
 constexpr auto kNumber = KeyType::kNumber;
 constexpr auto kString = KeyType::kString;
-constexpr auto kAny = KeyType::kAny;
 
 Told fleet_later(D&, N, const S&) { return later("fleet: the node works on its own"); }
 
@@ -224,8 +223,18 @@ constexpr auto kKeys = std::to_array<Key>({
        d.api_keys.back().file = path;
        return told;
      }},
-    {"api.tls_certificate", kAny, 0, 0, [](D&, N, const S&) { return refused("TLS for the API"); }},
-    {"api.tls_key", kAny, 0, 0, [](D&, N, const S&) { return refused("TLS for the API"); }},
+    {"api.tls_certificate", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string path;
+       Told told = store_path(path, v);
+       d.config.tls_certificate = path;
+       return told;
+     }},
+    {"api.tls_key", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string path;
+       Told told = store_path(path, v);
+       d.config.tls_key = path;
+       return told;
+     }},
 
     {"node.name", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.config.node_name, v); }},
     {"node.labels.*", kString, 0, 0, [](D& d, N name, const S& v) {

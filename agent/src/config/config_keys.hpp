@@ -23,7 +23,6 @@ enum class KeyType : std::uint8_t {
   kInteger,
   kNumber,  // whole or not
   kString,
-  kAny,  // not looked at: the key is refused whatever it holds
 };
 
 using Scalar = std::variant<std::monostate, bool, std::int64_t, double, std::string>;

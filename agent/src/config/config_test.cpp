@@ -191,7 +191,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"API beyond loopback, IPv6", "[api]\nlisten = \"[::]:9090\"\n", "insecure = true in [api]"},
         Refused{"API on the proxy's port", "[api]\nlisten = \"127.0.0.1:8000\"\n",
                 "the same address and port as proxy.listen"},
-        Refused{"TLS of the API", "[api]\ntls_certificate = \"a\"\n", "this version has no TLS for the API"},
         Refused{"module without file", "[[waf.wasm.modules]]\nname = \"a\"\n", ":5: waf.wasm.modules.module: missing"},
         Refused{
             "module twice",

@@ -258,7 +258,8 @@ bool Node::wait_for_workers(const Signals& signals) {
 }
 
 void Node::say_ready() const {
-  const std::string api = fmt::format("http://{}", to_text({config_.api.host, api_->port()}));
+  const std::string api = fmt::format("{}://{}", config_.tls_certificate.empty() ? "http" : "https",
+                                      to_text({config_.api.host, api_->port()}));
   if (supervisor_) {
     spdlog::info("ready: http://{} protects {}; API {}/api/v1, metrics {}/metrics",
                  to_text(supervisor_->status().listen), config_.upstream, api, api);
@@ -273,7 +274,7 @@ void Node::serve(const Signals& signals) {
   for (;;) {
     const int signal = early_signal_ != 0 ? std::exchange(early_signal_, 0) : signals.wait(milliseconds(-1));
     if (signal == SIGHUP) {
-      spdlog::info("SIGHUP: nginx opens its log files again, and the API's keys are read again");
+      spdlog::info("SIGHUP: nginx opens its log files again; keys and certificate of the API are read again");
       if (supervisor_) supervisor_->reopen_logs();
       renew_access();
     } else if (signal == SIGUSR2) {
@@ -290,11 +291,9 @@ void Node::serve(const Signals& signals) {
 // Of the file, only who may use the API: all else takes a restart. What cannot be read changes nothing.
 void Node::renew_access() {
   const auto fresh = load_config(config_.file);
-  if (!fresh) return spdlog::error("the API's keys stay as they are: {}", fresh.error().message);
-  if (auto renewed = api_->renew(*fresh); !renewed) {
-    return spdlog::error("the API's keys stay as they are: {}", renewed.error().message);
-  }
-  spdlog::info("the API has {} keys", fresh->api_keys.size());
+  const auto renewed = fresh ? api_->renew(*fresh) : std::unexpected(fresh.error());
+  if (renewed) return spdlog::info("the API has {}", *renewed);
+  spdlog::error("the API's keys and certificate stay as they are: {}", renewed.error().message);
 }
 
 void Node::end_agent_only() {

@@ -13,6 +13,7 @@ using Run = std::function<int()>;
 
 void add_node_command(CLI::App& app, Run& run);        // node_command.cpp
 void add_archive_command(CLI::App& app, Run& run);     // archive_commands.cpp
+void add_key_command(CLI::App& app, Run& run);         // key_command.cpp
 void add_compile_command(CLI::App& app, Run& run);     // compile_command.cpp
 void add_validate_command(CLI::App& app, Run& run);    // compile_command.cpp
 void add_doctor_command(CLI::App& app, Run& run);      // doctor_command.cpp

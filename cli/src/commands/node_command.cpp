@@ -6,6 +6,7 @@
 #include "commands/commands.hpp"
 #include "exit_codes.hpp"
 #include "node_api/api_command.hpp"
+#include "secbeat/agent/api_server.hpp"
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/node.hpp"
 
@@ -33,7 +34,10 @@ void add_node_command(CLI::App& app, Run& run) {
   command->add_flag("--json", options->json, "With --check: print the result as JSON, for programs")->needs(check);
   command->callback([options, &run] {
     run = [options] {
-      const auto config = agent::load_config(options->config);
+      auto config = agent::load_config(options->config);
+      if (config && options->check) {
+        if (auto files = agent::ApiServer::check_files(*config); !files) config = std::unexpected(files.error());
+      }
       if (options->check && options->json) {
         fmt::print("{}\n", json_text(Json{{"file", options->config},
                                           {"valid", config.has_value()},

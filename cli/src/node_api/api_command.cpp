@@ -41,6 +41,12 @@ void ApiOptions::add_to(CLI::App& command) {
       ->type_name("URL");
   command.add_option("--profile", profile, "A profile of the profile file: an address, and perhaps a key")
       ->type_name("NAME");
+  command.add_option("--key-file", key_file, "A file with the key to send; default: SECBEAT_KEY, else the profile's")
+      ->type_name("FILE");
+  command
+      .add_option("--ca", ca,
+                  "Who may have signed the node's certificate, PEM; default: SECBEAT_CA, else the profile's")
+      ->type_name("FILE");
   command.add_flag("--json", json, "Print the API's answer, for programs");
 }
 
@@ -48,9 +54,11 @@ int with_node(const ApiOptions& options, const std::function<int(const Client&)>
   Choice choice = choice_from_environment();
   choice.api = options.api;
   choice.profile = options.profile;
+  choice.key_file = options.key_file;
+  choice.ca = options.ca;
   auto target = choose_target(choice);
   if (!target) return complain(target.error(), kUsage);
-  if (!target->warning.empty()) fmt::print(stderr, "secbeat: warning: {}\n", clean(target->warning));
+  for (const std::string& warning : target->warnings) fmt::print(stderr, "secbeat: warning: {}\n", clean(warning));
   curl_global_init(CURL_GLOBAL_DEFAULT);
   return ask(Client(*std::move(target)));
 }

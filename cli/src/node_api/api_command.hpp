@@ -15,6 +15,8 @@ namespace secbeat::cli {
 struct ApiOptions {
   std::string api;
   std::string profile;
+  std::string key_file;
+  std::string ca;
   bool json = false;
 
   void add_to(CLI::App& command);

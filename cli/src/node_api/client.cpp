@@ -25,6 +25,26 @@ long seconds_of(Patience patience) {
   return 30;
 }
 
+std::string_view advice_on(CURLcode code) {
+  switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return "Nothing was sent: its certificate is not one that this machine trusts for this address. Where you know "
+             "who "
+             "signed it: --ca FILE, SECBEAT_CA, or ca in a profile";
+    case CURLE_SSL_CACERT_BADFILE:
+      return "--ca, SECBEAT_CA or the profile's ca has to be a file with certificates in PEM";
+    case CURLE_SSL_CONNECT_ERROR:
+      return "Does the node have TLS (tls_certificate in its [api])? Without it, its address begins with http://";
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+      return "Is it a node's API? Where the node has TLS (tls_certificate in its [api]), its address begins with "
+             "https://";
+    default:
+      return "Is the node running (secbeat node --config FILE), and does its [api] listen say this address? Another "
+             "one: --api URL, SECBEAT_API, or a profile (--profile NAME)";
+  }
+}
+
 std::size_t collect(char* data, std::size_t size, std::size_t count, void* target) {
   auto& body = *static_cast<std::string*>(target);
   if (body.size() + size * count > kMaxReplyBytes) return 0;
@@ -40,6 +60,7 @@ class Request {
     set(CURLOPT_URL, (target.address + std::string(path)).c_str());
     if (!request_id.empty()) header("X-Request-Id: " + request_id);
     if (!target.key.empty()) header("Authorization: Bearer " + target.key);
+    if (!target.ca.empty()) set(CURLOPT_CAINFO, target.ca.c_str());
   }
 
   template <class Value>
@@ -65,13 +86,10 @@ class Request {
     set(CURLOPT_PROTOCOLS_STR, "http,https");
     set(CURLOPT_USERAGENT, "secbeat/" SECBEAT_VERSION);
     set(CURLOPT_PROXY, "");
+    set(CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
     if (const CURLcode code = curl_easy_perform(handle_.get()); code != CURLE_OK) {
-      return fail(
-          ErrorCode::kIo,
-          fmt::format("No answer from the node's API at {}: {}. Is the node running (secbeat node --config FILE), "
-                      "and does its [api] listen say this address? Another one: --api URL, SECBEAT_API, or a "
-                      "profile (--profile NAME)",
-                      address_, curl_easy_strerror(code)));
+      return fail(ErrorCode::kIo, fmt::format("No answer from the node's API at {}: {}. {}", address_,
+                                              curl_easy_strerror(code), advice_on(code)));
     }
     curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &reply.status);
     return reply;

@@ -1,11 +1,14 @@
 #include "node_api/profile.hpp"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <netinet/in.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
 #include <ranges>
@@ -24,6 +27,7 @@ constexpr std::size_t kMaxProfiles = 256;
 constexpr std::size_t kMaxKeyBytes = 512;
 constexpr std::size_t kMaxNameBytes = 64;
 constexpr std::size_t kMaxAddressBytes = 1024;
+constexpr std::array<std::string_view, 4> kProfileKeys = {"api", "key", "key_file", "ca"};
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing here changes the environment
@@ -51,6 +55,43 @@ bool is_profile_name(std::string_view name) {
 bool is_key(std::string_view key) {
   return !key.empty() && key.size() <= kMaxKeyBytes &&
          std::ranges::all_of(key, [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
+// The first line of a file, without blanks around it.
+Result<std::string> read_key(const std::filesystem::path& file) {
+  constexpr std::size_t kMaxKeyFileBytes = 4096;
+  auto content = read_file(file, kMaxKeyFileBytes);
+  if (!content) return fail(ErrorCode::kConfig, std::move(content.error().message));
+  std::string key = content->substr(0, content->find_first_of("\r\n"));
+  while (key.ends_with(' ')) key.pop_back();
+  if (!is_key(key)) {
+    return fail(ErrorCode::kConfig,
+                fmt::format("{}: its first line is no key: 1 to 512 visible characters of ASCII", file.string()));
+  }
+  return key;
+}
+
+void warn_of_readers(const std::filesystem::path& file, std::vector<std::string>& warnings) {
+  struct stat st{};
+  if (::stat(file.c_str(), &st) != 0 || (st.st_mode & (S_IRWXG | S_IRWXO)) == 0) return;
+  warnings.push_back(
+      fmt::format("{} holds a key and other users may read it: chmod 600 {}", file.string(), file.string()));
+}
+
+// Whether what is sent to this address stays on the machine or is encrypted.
+bool keeps_secrets(const std::string& address) {
+  if (address.starts_with("https://")) return true;
+  const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> url(curl_url(), curl_url_cleanup);
+  char* part = nullptr;
+  if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, address.c_str(), 0) != CURLUE_OK ||
+      curl_url_get(url.get(), CURLUPART_HOST, &part, 0) != CURLUE_OK) {
+    return false;
+  }
+  const std::unique_ptr<char, decltype(&curl_free)> host(part, curl_free);
+  const std::string_view name = host.get();
+  in_addr v4{};
+  if (::inet_pton(AF_INET, host.get(), &v4) == 1) return (ntohl(v4.s_addr) >> 24U) == IN_LOOPBACKNET;
+  return name == "localhost" || name == "[::1]";
 }
 
 // Reads one file; the first fault ends it.
@@ -106,20 +147,24 @@ class Reader {
     for (const toml::Entry& given : *table) {
       const auto* text = std::get_if<std::string>(&given.node.value);
       const std::string key = path + "." + given.name;
-      if (given.name != "api" && given.name != "key")
-        return fault(given.line, key, "unknown key; known are api and key");
+      if (std::ranges::find(kProfileKeys, given.name) == kProfileKeys.end())
+        return fault(given.line, key, fmt::format("unknown key; known are {}", fmt::join(kProfileKeys, ", ")));
       if (text == nullptr)
         return fault(given.line, key, fmt::format("expected a text in quotes, got {}", kind_of(given.node)));
       if (given.name == "key") {
         if (!is_key(*text)) return fault(given.line, key, "a key has 1 to 512 visible characters of ASCII");
         profile.key = *text;
-      } else {
+      } else if (given.name == "api") {
         auto address = checked_address(*text);
         if (!address) return fault(given.line, key, address.error().message);
         profile.api = *std::move(address);
+      } else {
+        if (text->empty()) return fault(given.line, key, "expected the path of a file");
+        (given.name == "ca" ? profile.ca : profile.key_file) = file_.parent_path() / *text;
       }
     }
     if (profile.api.empty()) return fault(entry.line, path, "api is missing: the address of the node's API");
+    if (!profile.key.empty() && !profile.key_file.empty()) return fault(entry.line, path, "key and key_file: give one");
     profiles_.by_name.emplace(entry.name, std::move(profile));
     return {};
   }
@@ -129,13 +174,18 @@ class Reader {
   int default_line_ = 1;
 };
 
-std::string warning_about(const std::filesystem::path& file, const Profiles& profiles) {
-  struct stat st{};
-  const bool open = ::stat(file.c_str(), &st) == 0 && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0;
-  const bool has_key =
-      std::ranges::any_of(profiles.by_name, [](const auto& entry) { return !entry.second.key.empty(); });
-  if (!open || !has_key) return {};
-  return fmt::format("{} holds a key and other users may read it: chmod 600 {}", file.string(), file.string());
+Result<Target> target_of(const Profile& profile, const std::filesystem::path& file, const Profiles& profiles) {
+  Target target{.address = profile.api, .key = profile.key, .ca = profile.ca, .warnings = {}};
+  if (std::ranges::any_of(profiles.by_name, [](const auto& entry) { return !entry.second.key.empty(); })) {
+    warn_of_readers(file, target.warnings);
+  }
+  if (!profile.key_file.empty()) {
+    auto key = read_key(profile.key_file);
+    if (!key) return std::unexpected(key.error());
+    target.key = *std::move(key);
+    warn_of_readers(profile.key_file, target.warnings);
+  }
+  return target;
 }
 
 Result<Target> from_file(const std::filesystem::path& file, const std::string& name) {
@@ -158,7 +208,7 @@ Result<Target> from_file(const std::filesystem::path& file, const std::string& n
     return fail(ErrorCode::kConfig, fmt::format("{} has no profile {}; it has: {}", file.string(), printable(wanted),
                                                 fmt::join(std::views::keys(profiles->by_name), ", ")));
   }
-  return Target{found->second.api, found->second.key, warning_about(file, *profiles)};
+  return target_of(found->second, file, *profiles);
 }
 
 Result<Target> with_address(std::string_view address, std::string_view from) {
@@ -181,19 +231,36 @@ Result<Target> without_key_of_environment(const Choice& choice) {
 Choice choice_from_environment() {
   return {.api = {},
           .profile = {},
+          .key_file = {},
+          .ca = {},
           .env_api = variable("SECBEAT_API"),
           .env_profile = variable("SECBEAT_PROFILE"),
           .env_key = variable("SECBEAT_KEY"),
+          .env_ca = variable("SECBEAT_CA"),
           .file = profile_file()};
 }
 
 Result<Target> choose_target(const Choice& choice) {
   auto target = without_key_of_environment(choice);
-  if (!target || choice.env_key.empty()) return target;
-  if (!is_key(choice.env_key)) {
-    return fail(ErrorCode::kConfig, "SECBEAT_KEY: a key has 1 to 512 visible characters of ASCII");
+  if (!target) return target;
+  if (!choice.key_file.empty()) {
+    auto key = read_key(choice.key_file);
+    if (!key) return std::unexpected(key.error());
+    target->key = *std::move(key);
+    warn_of_readers(choice.key_file, target->warnings);
+  } else if (!choice.env_key.empty()) {
+    if (!is_key(choice.env_key)) {
+      return fail(ErrorCode::kConfig, "SECBEAT_KEY: a key has 1 to 512 visible characters of ASCII");
+    }
+    target->key = choice.env_key;
   }
-  target->key = choice.env_key;
+  if (const std::string& ca = choice.ca.empty() ? choice.env_ca : choice.ca; !ca.empty()) target->ca = ca;
+  if (!target->key.empty() && !keeps_secrets(target->address)) {
+    target->warnings.push_back(
+        fmt::format("the key goes to {} unencrypted: whoever listens on the way can take it; use "
+                    "https:// (tls_certificate in the node's configuration)",
+                    target->address));
+  }
   return target;
 }
 

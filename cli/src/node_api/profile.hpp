@@ -5,7 +5,8 @@
 //   api = "http://127.0.0.1:9090"
 //   [profiles.edge-1]
 //   api = "https://edge-1.example:9090"
-//   key = "..."
+//   key_file = "edge-1.key"               # or key = "...": the key itself
+//   ca = "edge-ca.pem"                    # who signed its certificate, where the machine does not know
 //
 // A profile's key goes to that profile's address and nowhere else. Keys are never printed.
 //
@@ -16,6 +17,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "secbeat/base/error.hpp"
 
@@ -25,13 +27,16 @@ inline constexpr std::string_view kDefaultAddress = "http://127.0.0.1:9090";
 
 struct Target {
   std::string address{kDefaultAddress};
-  std::string key;      // empty: none
-  std::string warning;  // empty: none; for standard error
+  std::string key;           // empty: none
+  std::filesystem::path ca;  // who may have signed the node's certificate; empty: those whom the machine trusts
+  std::vector<std::string> warnings;  // for standard error
 };
 
 struct Profile {
   std::string api;
   std::string key;
+  std::filesystem::path key_file;  // absolute, as is the next; empty: not given
+  std::filesystem::path ca;
 };
 
 struct Profiles {
@@ -43,9 +48,12 @@ struct Profiles {
 struct Choice {
   std::string api{};             // --api
   std::string profile{};         // --profile
+  std::string key_file{};        // --key-file
+  std::string ca{};              // --ca
   std::string env_api{};         // SECBEAT_API
   std::string env_profile{};     // SECBEAT_PROFILE
   std::string env_key{};         // SECBEAT_KEY
+  std::string env_ca{};          // SECBEAT_CA
   std::filesystem::path file{};  // of profiles; empty: there is no home directory
 };
 
@@ -53,7 +61,8 @@ struct Choice {
 Choice choice_from_environment();
 
 // In this order: --api, --profile, SECBEAT_API, SECBEAT_PROFILE, the file's default, kDefaultAddress. The file is read
-// only where the order comes to it. kConfig says what to do.
+// only where the order comes to it. The key is that of --key-file, else SECBEAT_KEY, else the profile's; the same for
+// ca. kConfig says what to do.
 Result<Target> choose_target(const Choice& choice);
 
 // `file` only names it. kConfig: "<file>:<line>: <key>: <what is wrong>".

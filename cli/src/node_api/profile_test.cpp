@@ -11,7 +11,9 @@ namespace secbeat::cli {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -128,9 +130,43 @@ TEST_F(ChooseTarget, SendsAProfilesKeyToItsOwnAddressOnly) {
 }
 
 TEST_F(ChooseTarget, WarnsOfAKeyThatOthersMayRead) {
-  EXPECT_EQ(chosen({.profile = "edge-1"}).warning, "");
+  EXPECT_THAT(chosen({.profile = "edge-1"}).warnings, IsEmpty());
   ::chmod(file_.c_str(), 0644);
-  EXPECT_THAT(chosen({.profile = "edge-1"}).warning, AllOf(HasSubstr("chmod 600"), Not(HasSubstr("sesame"))));
+  EXPECT_THAT(chosen({.profile = "edge-1"}).warnings,
+              ElementsAre(AllOf(HasSubstr("chmod 600"), Not(HasSubstr("sesame")))));
+}
+
+TEST_F(ChooseTarget, ReadsKeyFilesAndPrefersTheFlagToTheEnvironmentAndBothToTheProfile) {
+  const std::string key_file = file_.string() + ".key";
+  std::ofstream(key_file) << "from-a-file \r\nwhat follows is not read\n";
+  ::chmod(key_file.c_str(), 0600);
+  EXPECT_EQ(chosen({.profile = "edge-1", .key_file = key_file, .env_key = "mine"}).key, "from-a-file");
+  EXPECT_EQ(chosen({.profile = "edge-1", .env_key = "mine"}).key, "mine");
+  std::ofstream(file_) << "[profiles.a]\napi = \"https://h\"\nca = \"ca.pem\"\nkey_file = \""
+                       << std::filesystem::path(key_file).filename().string() << "\"\n";
+  const Target target = chosen({.profile = "a"});
+  EXPECT_EQ(target.key, "from-a-file");
+  EXPECT_EQ(target.ca, file_.parent_path() / "ca.pem");
+  EXPECT_THAT(target.warnings, IsEmpty());
+  EXPECT_EQ(chosen({.profile = "a", .env_ca = "env.pem"}).ca, "env.pem");
+  EXPECT_EQ(chosen({.profile = "a", .ca = "flag.pem", .env_ca = "env.pem"}).ca, "flag.pem");
+  ::chmod(key_file.c_str(), 0640);
+  EXPECT_THAT(chosen({.profile = "a"}).warnings, ElementsAre(HasSubstr("chmod 600")));
+  std::ofstream(key_file) << "not a key\n";
+  EXPECT_THAT(refused({.key_file = key_file}), AllOf(HasSubstr("no key"), Not(HasSubstr("not a key"))));
+  std::filesystem::remove(key_file);
+  EXPECT_THAT(refused({.key_file = key_file}), HasSubstr(key_file));
+}
+
+TEST_F(ChooseTarget, WarnsOfAKeyThatTravelsInClear) {
+  for (const char* address : {"http://192.0.2.1:9090", "http://edge-1.example", "http://[2001:db8::1]:9090",
+                              "http://127.0.0.1.example:9090", "http://localhost.example"}) {
+    EXPECT_THAT(chosen({.api = address, .env_key = "mine"}).warnings, ElementsAre(HasSubstr("unencrypted"))) << address;
+    EXPECT_THAT(chosen({.api = address}).warnings, IsEmpty()) << address;
+  }
+  for (const char* address : {"https://edge-1.example", "http://127.0.0.1:9090", "http://localhost:1", "http://[::1]:1"}) {
+    EXPECT_THAT(chosen({.api = address, .env_key = "mine"}).warnings, IsEmpty()) << address;
+  }
 }
 
 TEST_F(ChooseTarget, NamesTheProfilesThereAre) {

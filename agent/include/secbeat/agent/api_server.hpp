@@ -39,10 +39,13 @@ class ApiServer {
  public:
   // kConfig with the owner of the port where it is taken.
   static Result<std::unique_ptr<ApiServer>> start(const ApiContext& context);
+  // Whether the files that [api] names can be used, without a server. kConfig says what is wrong.
+  static Result<void> check_files(const Config& config);
   virtual ~ApiServer() = default;
   [[nodiscard]] virtual std::uint16_t port() const = 0;  // useful where the configuration says 0
-  // Takes the keys of `config`, which was read again, from the next request on. kConfig: those in force stay.
-  virtual Result<void> renew(const Config& config) = 0;
+  // Takes the keys of `config`, which was read again, from the next request on, and the certificate from the next
+  // connection on; what it has now, for the log. kConfig: what is in force stays.
+  virtual Result<std::string> renew(const Config& config) = 0;
   // Answers what is under way and accepts nothing new.
   virtual void stop() = 0;
 };

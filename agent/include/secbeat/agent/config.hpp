@@ -101,7 +101,9 @@ struct Config {
 
   Listen api{"127.0.0.1", 9090};  // [api]
   bool api_insecure = false;
-  std::vector<ApiKey> api_keys;  // none: whoever reaches the API may do everything
+  std::vector<ApiKey> api_keys;           // none: whoever reaches the API may do everything
+  std::filesystem::path tls_certificate;  // absolute; empty: no TLS
+  std::filesystem::path tls_key;          // absolute; given where the certificate is
 
   // [proxy]
   Nginx nginx = Nginx::kManaged;
