@@ -12,6 +12,7 @@
 
 #include "app.hpp"
 #include "exit_codes.hpp"
+#include "terminal/terminal.hpp"
 
 namespace {
 
@@ -34,7 +35,8 @@ int run_main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const auto named = [argv](const CLI::App* command) { return command->get_name() == argv[1]; };
     if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
-      fmt::print(stderr, "secbeat: there is no command '{}'; secbeat --help lists them\n", argv[1]);
+      fmt::print(stderr, "secbeat: there is no command '{}'; secbeat --help lists them\n",
+                 secbeat::cli::clean(argv[1]));
       return secbeat::cli::kUsage;
     }
     return app.exit(error) == 0 ? secbeat::cli::kOk : secbeat::cli::kUsage;
@@ -59,7 +61,7 @@ int main(int argc, char** argv) {
     return with_output_written(run_main(argc, argv));
   } catch (const std::exception& error) {
     if (std::ferror(stdout) != 0) return with_output_written(secbeat::cli::kUnwritten);
-    fmt::print(stderr, "secbeat: {}\n", error.what());
+    fmt::print(stderr, "secbeat: {}\n", secbeat::cli::clean_lines(error.what()));
     return secbeat::cli::kRefused;
   }
 }

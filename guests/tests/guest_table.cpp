@@ -103,6 +103,8 @@ void add_verdicts(std::vector<GuestCase>& cases) {
   cases.push_back({.guest = "block_when_header",
                    .requests = {passes(), blocked(with_header("x-block"), "x-block"), with_header("x-blocked"),
                                 blocked(with_header("x-block", ""), "x-block"), passes()}});
+  cases.push_back({.guest = "hostile_texts",
+                   .requests = {passes(), blocked(with_header("x-block"), "rule\x1b]0;title\x07\nFORGED")}});
   for (const std::string number : {"0", "1", "2", "3"}) {
     cases.push_back({.guest = "generation_" + number,
                      .requests = {passes(), blocked(with_header("x-who"), "generation-" + number)}});

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "secbeat/base/build_id.hpp"
+#include "secbeat/base/text.hpp"
 
 namespace secbeat::nginx {
 
@@ -14,7 +15,8 @@ std::unique_ptr<Runtime> Runtime::start(ngx_cycle_t* cycle, std::string_view sta
   options.parent_pid = ngx_parent;
   options.build = build_id();
   options.log = [cycle](std::string_view message) {
-    ngx_str_t text = {message.size(), reinterpret_cast<u_char*>(const_cast<char*>(message.data()))};
+    std::string line = harmless(message);  // a guest may have had its say in it
+    ngx_str_t text = {line.size(), reinterpret_cast<u_char*>(line.data())};
     ngx_log_error(NGX_LOG_ERR, cycle->log, 0, "secbeat: %V", &text);
   };
   auto worker = worker::Worker::start(std::move(options));

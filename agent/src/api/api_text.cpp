@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "secbeat/base/text.hpp"
+
 namespace secbeat::agent {
 namespace {
 
@@ -49,20 +51,9 @@ class MomentReader {
 
 // Bytes of the UTF-8 sequence that begins the text; 0: none does, or it is a control character.
 std::size_t plain_sequence(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x20 || lead == 0x7F || (lead >= 0x80 && lead < 0xC2) || lead > 0xF4) return 0;
-  const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0U) != 0x80U) return 0;
-  }
-  const unsigned char second = length > 1 ? byte(1) : 0;
-  const bool is_c1_control = lead == 0xC2 && second < 0xA0;
-  const bool is_overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-  const bool is_surrogate = lead == 0xED && second > 0x9F;
-  const bool is_beyond_unicode = lead == 0xF4 && second > 0x8F;
-  return is_c1_control || is_overlong || is_surrogate || is_beyond_unicode ? 0 : length;
+  const Character character = first_character(text);
+  const bool is_control = character.code < 0x20 || (character.code >= 0x7F && character.code < 0xA0);
+  return character.valid && !is_control ? character.bytes : 0;
 }
 
 }  // namespace

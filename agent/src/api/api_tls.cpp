@@ -76,6 +76,10 @@ Result<std::shared_ptr<const Certificate>> load_certificate(const std::filesyste
                             chain.string(), key.string(), gnutls_strerror(result)));
   }
   describe(*certificate);
+  if (certificate->expires < std::chrono::system_clock::now()) {
+    spdlog::warn("api.tls_certificate: {} has expired on {:%Y-%m-%d}: clients refuse it", chain.string(),
+                 fmt::gmtime(std::chrono::system_clock::to_time_t(certificate->expires)));
+  }
   return certificate;
 }
 

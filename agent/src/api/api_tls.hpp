@@ -30,8 +30,8 @@ struct Certificate {
 inline constexpr const char* kTlsPriorities =
     "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-SHA1:%SERVER_PRECEDENCE";
 
-// A chain in PEM, the server's own certificate first, and its key in PEM without a password. kConfig says what is wrong.
-// Warns in the log of a key that others may read.
+// A chain in PEM, the server's own certificate first, and its key in PEM without a password. kConfig says what is
+// wrong. Warns in the log of a key that others may read, and of a certificate that has expired.
 Result<std::shared_ptr<const Certificate>> load_certificate(const std::filesystem::path& chain,
                                                             const std::filesystem::path& key);
 

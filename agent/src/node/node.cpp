@@ -29,6 +29,7 @@
 #include "nginx_config.hpp"
 #include "node_folders.hpp"
 #include "node_lock.hpp"
+#include "node_log.hpp"
 #include "secbeat/agent/api_server.hpp"
 #include "secbeat/agent/archive.hpp"
 #include "secbeat/agent/event_log.hpp"
@@ -54,7 +55,7 @@ constexpr milliseconds kTick{20};
 
 void log_to_standard_error(const Config& config) {
   auto logger = std::make_shared<spdlog::logger>("secbeat", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+  logger->set_formatter(log_formatter());
   logger->set_level(spdlog::level::from_str(config.log_level));
   logger->flush_on(spdlog::level::debug);
   spdlog::set_default_logger(std::move(logger));

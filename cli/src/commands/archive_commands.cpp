@@ -89,7 +89,7 @@ int run_list(const ArchiveOptions& options, const std::string& name) {
                             {"problems", json_of(contents->problems)}}
                            .dump(2, ' ', false, Json::error_handler_t::replace));
   } else if (contents->manifests.empty()) {
-    fmt::print("No version {}in {}\n", name.empty() ? "" : "of " + clean(name) + " ", archive->path().string());
+    fmt::print("No version {}in {}\n", name.empty() ? "" : "of " + clean(name) + " ", clean(archive->path().string()));
   } else {
     std::vector<std::vector<std::string>> rows;
     for (const Manifest& m : contents->manifests) {
@@ -120,7 +120,7 @@ int run_verify(const ArchiveOptions& options) {
                            .dump(2, ' ', false, Json::error_handler_t::replace));
     return problems.empty() ? kOk : kRefused;
   }
-  fmt::print("{}: {} versions, {} modules, {} configurations: {}\n", archive->path().string(),
+  fmt::print("{}: {} versions, {} modules, {} configurations: {}\n", clean(archive->path().string()),
              verdict->contents.manifests.size(), verdict->modules, verdict->configs,
              problems.empty() ? paint(Tone::kGood, "all good")
                               : paint(Tone::kBad, fmt::format("{} problems", problems.size())));

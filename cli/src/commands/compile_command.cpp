@@ -45,7 +45,7 @@ int run_compile(const CLI::App& command) {
 }
 
 void show_valid(const std::string& path, const engine::CompileReport& report, const engine::ModuleInfo& info) {
-  fmt::print("{}: {}\n", path, paint(Tone::kGood, "valid"));
+  fmt::print("{}: {}\n", clean(path), paint(Tone::kGood, "valid"));
   fmt::print("  name {}, version {}, ABI {}, {}, {}\n", clean(info.embedded_name.value_or("(none embedded)")),
              clean(info.embedded_version.value_or("(none embedded)")), report.abi,
              report.exports_configure ? "takes a configuration" : "takes no configuration",
@@ -63,7 +63,8 @@ int run_validate(const CompileOptions& options) {
     return report->error ? kRefused : kOk;
   }
   if (report->error) {
-    fmt::print(stderr, "{}: {}\n  ({})\n", options.module, clean(report->error->message), word_of(report->error->code));
+    fmt::print(stderr, "{}: {}\n  ({})\n", clean(options.module), clean(report->error->message),
+               word_of(report->error->code));
     return kRefused;
   }
   const auto bytes = read_file(options.module, options.job.max_module_bytes);

@@ -46,12 +46,12 @@ void add_node_command(CLI::App& app, Run& run) {
         return config ? kOk : kUsage;
       }
       if (!config) {
-        fmt::print(stderr, "secbeat: {}\n", config.error().message);
+        fmt::print(stderr, "secbeat: {}\n", clean_lines(config.error().message));
         return kUsage;
       }
       if (options->check) {
-        fmt::print("{}: good\n", options->config);
-        for (const std::string& notice : config->notices) fmt::print("  notice: {}\n", notice);
+        fmt::print("{}: good\n", clean(options->config));
+        for (const std::string& notice : config->notices) fmt::print("  notice: {}\n", clean(notice));
         return kOk;
       }
       return agent::run_node(*config);

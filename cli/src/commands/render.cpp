@@ -37,6 +37,13 @@ std::string stages_text(const Json& stages) {
 
 std::string cleaned(const Json& object, const char* key) { return clean(text_of(object, key)); }
 
+// Who made a change, and from where, as far as that says more than "this machine".
+std::string who(const Json& row) {
+  const std::string by = text_of(row, "by");
+  const std::string from = text_of(row, "source_ip");
+  return from == "-" || from == "127.0.0.1" || from == "::1" ? by : fmt::format("{} at {}", by, from);
+}
+
 std::vector<std::string> history_row(const Json& row) {
   const bool ok = row.at("success").get<bool>();
   const std::string attempted = text_of(row, "attempted_version");
@@ -48,6 +55,7 @@ std::vector<std::string> history_row(const Json& row) {
           ok ? "ok" : "failed",
           text_of(row, "duration_ms"),
           text_of(row, "requests_during_reload"),
+          who(row),
           text_of(row, ok ? "reason" : "error")};
 }
 
@@ -188,7 +196,7 @@ std::string render_history(const Json& answer) {
   Rows rows;
   for (const Json& row : answer.at("reloads")) rows.push_back(history_row(row));
   if (rows.empty()) return "No reload yet\n";
-  return table({"TIME", "MODULE", "KIND", "SERVING AFTER", "RESULT", "MS", "REQUESTS", "REASON"}, rows);
+  return table({"TIME", "MODULE", "KIND", "SERVING AFTER", "RESULT", "MS", "REQUESTS", "BY", "REASON"}, rows);
 }
 
 std::string render_modules(const Json& answer) {

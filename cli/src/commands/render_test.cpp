@@ -44,6 +44,9 @@ TEST(RenderHistory, ShowsWhatAFailedAttemptWanted) {
   const Json answer = Json::parse(R"({"reloads":[{"timestamp":"t","name":"waf","kind":"reload","version":"v1",
       "attempted_version":"v2","success":false,"error":"no","reason":"try","duration_ms":8}]})");
   EXPECT_THAT(render_history(answer), AllOf(HasSubstr("v1 (not v2)"), HasSubstr("failed"), HasSubstr("no")));
+  const Json called = Json::parse(R"({"reloads":[{"timestamp":"t","success":true,"by":"ci","source_ip":"192.0.2.1"},
+      {"timestamp":"t","success":true,"by":"local","source_ip":"127.0.0.1"}]})");
+  EXPECT_THAT(render_history(called), AllOf(HasSubstr("  ci at 192.0.2.1  "), HasSubstr("  local  ")));
 }
 
 TEST(Shapes, RefuseAnEmptyObject) {

@@ -64,7 +64,7 @@ int with_node(const ApiOptions& options, const std::function<int(const Client&)>
 }
 
 int complain(const Error& error, int exit_code) {
-  fmt::print(stderr, "secbeat: {}\n", error.message);
+  fmt::print(stderr, "secbeat: {}\n", clean_lines(error.message));
   return exit_code;
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "secbeat/base/text.hpp"
+
 namespace secbeat::cli {
 namespace {
 
@@ -28,33 +30,11 @@ bool colours() {
 
 bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
 
-// The length of the UTF-8 character that `text` begins with; 0: it begins with none.
-std::size_t character_length(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text.front());
-  const std::size_t length = first < 0x80   ? 1
-                             : first < 0xC2 ? 0
-                             : first < 0xE0 ? 2
-                             : first < 0xF0 ? 3
-                             : first < 0xF5 ? 4
-                                            : 0;
-  if (length > text.size()) return 0;
-  return std::ranges::all_of(text.substr(std::min<std::size_t>(1, length), length == 0 ? 0 : length - 1), continues)
-             ? length
-             : 0;
-}
-
-char32_t code_point(std::string_view character) {
-  if (character.size() == 1) return static_cast<unsigned char>(character.front());
-  char32_t code = static_cast<unsigned char>(character.front()) & (0x7FU >> character.size());
-  for (const char c : character.substr(1)) code = code << 6U | (static_cast<unsigned char>(c) & 0x3FU);
-  return code;
-}
-
-bool steers(char32_t code) {
-  return code < 0x20 || (code >= 0x7F && code < 0xA0) ||  // controls
-         (code >= 0x200B && code <= 0x200F) ||            // invisible, and marks of direction
-         (code >= 0x2028 && code <= 0x202E) ||            // line breaks, embedded directions
-         (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
+// UTF-16, as JSON writes it.
+std::string escaped_for_json(char32_t code) {
+  if (code < 0x10000) return fmt::format("\\u{:04x}", static_cast<unsigned>(code));
+  const auto rest = static_cast<unsigned>(code) - 0x10000U;
+  return fmt::format("\\u{:04x}\\u{:04x}", 0xD800U + (rest >> 10U), 0xDC00U + (rest & 0x3FFU));
 }
 
 // Code points of UTF-8, which is close enough to columns for what the API answers.
@@ -73,16 +53,24 @@ std::string paint(Tone tone, std::string_view text) {
 std::string clean(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const std::size_t length = character_length(text);
-    const std::string_view character = text.substr(0, std::max<std::size_t>(length, 1));
-    if (length == 0 || steers(code_point(character))) {
+    const Character character = first_character(text);
+    if (!character.valid || steers(character.code)) {
       out += '?';
     } else {
-      out += character;
+      out += text.substr(0, character.bytes);
     }
-    text.remove_prefix(character.size());
+    text.remove_prefix(character.bytes);
   }
   return out;
+}
+
+std::string clean_lines(std::string_view text) {
+  std::string out;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    out += clean(text.substr(0, end)) + "\n";
+    text.remove_prefix(end + 1);
+  }
+  return out + clean(text);
 }
 
 std::string shortened(std::string_view text, std::size_t most) {
@@ -140,6 +128,21 @@ std::string bytes_text(std::uint64_t bytes) {
   return bytes < 1024 ? fmt::format("{} bytes", bytes) : fmt::format("{} bytes ({} KiB)", grouped(bytes), bytes / 1024);
 }
 
-std::string json_text(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+std::string json_text(const Json& json) {
+  const std::string dumped = json.dump(2, ' ', false, Json::error_handler_t::replace);
+  std::string out;
+  out.reserve(dumped.size());
+  // The dump has line feeds of its own, and what steers beyond ASCII in its texts only.
+  for (std::string_view rest = dumped; !rest.empty();) {
+    const Character character = first_character(rest);
+    if (character.code >= 0x7F && steers(character.code)) {
+      out += escaped_for_json(character.code);
+    } else {
+      out += rest.substr(0, character.bytes);
+    }
+    rest.remove_prefix(character.bytes);
+  }
+  return out;
+}
 
 }  // namespace secbeat::cli

@@ -23,6 +23,9 @@ std::string table(const std::vector<std::string>& header, const std::vector<std:
 // direction of writing, and bytes that are not UTF-8 become "?".
 std::string clean(std::string_view text);
 
+// The same for a message of several lines.
+std::string clean_lines(std::string_view text);
+
 // At most `most` characters, the last of which is "…" where some were left out.
 std::string shortened(std::string_view text, std::size_t most);
 
@@ -35,7 +38,8 @@ std::string text_of(const Json& object, const char* key);
 // "87,040 bytes (85 KiB)"
 std::string bytes_text(std::uint64_t bytes);
 
-// For --json: indented, and valid UTF-8 whatever is in it.
+// For --json: indented, and valid UTF-8 whatever is in it. On a terminal it steers nothing: such characters are
+// escaped.
 std::string json_text(const Json& json);
 
 }  // namespace secbeat::cli

@@ -32,6 +32,19 @@ TEST(Clean, ReplacesWhatIsNotUtf8) {
   EXPECT_EQ(clean("\xc0\x9b"), "??");  // overlong
 }
 
+TEST(CleanLines, KeepsLinesAndNothingElseThatSteers) {
+  EXPECT_EQ(clean_lines("a\x1b[2J\nb\r\n"), "a?[2J\nb?\n");
+  EXPECT_EQ(clean_lines(""), "");
+}
+
+TEST(JsonText, SteersNoTerminalAndSaysTheSame) {
+  for (const auto& text : {"\x1b[2J\n"s, "\xc2\x9b"s, "\xe2\x80\xae grün"s, "\xf3\xa0\x81\x81"s, "a\0b\x7f"s}) {
+    const std::string written = json_text(Json{{"a", text}});
+    EXPECT_EQ(clean_lines(written), written);
+    EXPECT_EQ(Json::parse(written).at("a"), text);
+  }
+}
+
 TEST(Shortened, CountsCharactersAndMarksTheCut) {
   EXPECT_EQ(shortened("äöü", 3), "äöü");
   EXPECT_EQ(shortened("äöüß", 3), "äö…");
