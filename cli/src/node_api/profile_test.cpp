@@ -164,7 +164,8 @@ TEST_F(ChooseTarget, WarnsOfAKeyThatTravelsInClear) {
     EXPECT_THAT(chosen({.api = address, .env_key = "mine"}).warnings, ElementsAre(HasSubstr("unencrypted"))) << address;
     EXPECT_THAT(chosen({.api = address}).warnings, IsEmpty()) << address;
   }
-  for (const char* address : {"https://edge-1.example", "http://127.0.0.1:9090", "http://localhost:1", "http://[::1]:1"}) {
+  for (const char* address :
+       {"https://edge-1.example", "http://127.0.0.1:9090", "http://localhost:1", "http://[::1]:1"}) {
     EXPECT_THAT(chosen({.api = address, .env_key = "mine"}).warnings, IsEmpty()) << address;
   }
 }
