@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "secbeat/base/fault_point.hpp"
+
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U  // Linux 6.3; Debian 12's headers do not have it
 #endif
@@ -48,7 +50,7 @@ enum class Durable : std::uint8_t { kYes, kNo };
 
 Result<void> replace_file(const std::filesystem::path& path, std::string_view bytes, mode_t mode, Durable durable) {
   const std::filesystem::path folder = folder_of(path);
-  std::string temporary = (folder / (".tmp-" + path.filename().string() + "-XXXXXX")).string();
+  std::string temporary = (folder / (std::string(kTemporaryPrefix) + path.filename().string() + "-XXXXXX")).string();
   const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd) return std::unexpected(io_error("cannot write in " + folder.string()));
 
@@ -57,10 +59,13 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view by
     if (::fchmod(fd.get(), mode) != 0 || (durable == Durable::kYes && ::fsync(fd.get()) != 0)) {
       return std::unexpected(io_error("cannot write " + path.string()));
     }
+    if (durable == Durable::kYes) fault_point("file.written");
     if (::rename(temporary.c_str(), path.c_str()) != 0) {
       return std::unexpected(io_error("cannot replace " + path.string()));
     }
-    return durable == Durable::kYes ? sync_folder(folder) : Result<void>();
+    if (durable == Durable::kNo) return {};
+    fault_point("file.renamed");
+    return sync_folder(folder);
   };
   auto finished = finish();
   if (!finished) ::unlink(temporary.c_str());

@@ -6,6 +6,7 @@
 
 #include "compile_parts.hpp"
 #include "engine_impl.hpp"
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/engine/compile.hpp"
 #include "secbeat/engine/module_info.hpp"
@@ -91,6 +92,7 @@ Result<void> Job::run() {
     }
     artifact = std::move(*compiled);
     sha256 = sha256_hex(artifact);
+    fault_point("child.compiled");
   } else {
     auto read = read_file(job_.artifact, kMaxArtifactBytes);
     if (!read) return std::unexpected(read.error());
@@ -103,8 +105,11 @@ Result<void> Job::run() {
     report_.error = std::move(rehearsed.error());
     return {};
   }
-  if (!job_.output.empty()) return write_file_unsynced(job_.output, artifact);
-  return {};
+  fault_point("child.rehearsed");
+  if (job_.output.empty()) return {};
+  auto written = write_file_unsynced(job_.output, artifact);
+  fault_point("child.artifact_written");
+  return written;
 }
 
 Result<std::string> Job::compile(std::string_view module) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "secbeat/base/fault_point.hpp"
 #include "thread.hpp"
 
 namespace secbeat::worker {
@@ -126,6 +127,7 @@ void HelperThread::read_messages() {
 }
 
 void HelperThread::handle(const control::Stage& stage) {
+  fault_point("worker.stage_received");
   const std::uint64_t generation = stage.in_force.generation;
   if (!staged_ || staged_->document != stage.in_force) {
     BuiltChain built = build_chain(context_, stage.in_force, newest().counters, chains());
@@ -142,9 +144,11 @@ void HelperThread::handle(const control::Stage& stage) {
   }
   staged_->prepare(context_);
   link_.send(control::Staged{generation});
+  fault_point("worker.staged");
 }
 
 void HelperThread::handle(const control::Commit& commit) {
+  fault_point("worker.commit_received");
   if (staged_ && staged_->generation == commit.generation) {
     hand_over(std::move(staged_), Acknowledge::kToAgent);
   } else if (pending_.chain && pending_.chain->generation == commit.generation) {
@@ -168,6 +172,7 @@ void HelperThread::hand_over(std::unique_ptr<Chain> chain, Acknowledge acknowled
   if (pending_.chain && pending_.chain.get() != not_taken) passed_.push_back(std::move(pending_.chain));
   pending_ = {std::move(chain), acknowledge, Clock::now()};
   handover_.loop_wake.signal();
+  fault_point("worker.chain_handed_over");
 }
 
 void HelperThread::see_what_is_served() {
@@ -176,6 +181,7 @@ void HelperThread::see_what_is_served() {
   if (pending_.acknowledge == Acknowledge::kToAgent) {
     link_.send(control::Serving{.generation = serving_->generation,
                                 .pause_ns = handover_.pause_ns.load(std::memory_order_relaxed)});
+    fault_point("worker.serving_told");
   }
   passed_.clear();
   next_maintenance_ = {};

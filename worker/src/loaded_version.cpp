@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/base/files.hpp"
 #include "warm_up.hpp"
 
@@ -33,6 +34,7 @@ Result<std::shared_ptr<LoadedVersion>> LoadedVersion::load(const LoadContext& co
 
   const auto bytes = read_file(context.paths.artifact(version.artifact_sha256), kMaxArtifactBytes);
   if (!bytes) return std::unexpected(bytes.error());
+  fault_point("worker.artifact_read");
   auto artifact = engine::Artifact::load(context.engine, *bytes, version.artifact_sha256, slot.isolation);
   if (!artifact) return std::unexpected(artifact.error());
   loaded->artifact_ = std::move(*artifact);
@@ -44,6 +46,7 @@ Result<std::shared_ptr<LoadedVersion>> LoadedVersion::load(const LoadContext& co
   auto instance = loaded->make_instance(context);
   if (!instance) return std::unexpected(instance.error());
   loaded->active_ = std::move(*instance);
+  fault_point("worker.instance_made");
   loaded->needs_body_ = loaded->active_->needs_body();
   return loaded;
 }

@@ -14,6 +14,7 @@
 #include "event_ring.hpp"
 #include "handover.hpp"
 #include "helper_thread.hpp"
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/engine/engine.hpp"
 #include "ticker.hpp"
@@ -150,6 +151,7 @@ void WorkerInProcess::on_wake() noexcept {
   Chain* next = handover_.next.exchange(nullptr, std::memory_order_acq_rel);
   if (next == nullptr) return;
   serve(next);
+  fault_point("worker.loop_swapped");
   handover_.pause_ns.store(static_cast<std::uint64_t>((elapsed_of(CLOCK_MONOTONIC) - begin).count()),
                            std::memory_order_relaxed);
   handover_.serving.store(next, std::memory_order_release);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "secbeat/base/fault_point.hpp"
+
 namespace secbeat::agent {
 namespace {
 
@@ -99,6 +101,11 @@ Result<void> Peer::flush() {
     if (!sent && sent.error().code == ErrorCode::kProtocol) break;  // would block
     if (!sent) return sent;
     unsent_.pop_front();
+    if (committed_) {
+      fault_point("commit.first_worker_told");
+    } else if (asked_) {
+      fault_point("stage.first_worker_told");
+    }
   }
   if (unsent_.size() > kMostUnsent) return fail(ErrorCode::kProtocol, "it does not read what it is sent");
   return {};

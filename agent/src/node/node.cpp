@@ -40,6 +40,7 @@
 #include "secbeat/agent/worker_hub.hpp"
 #include "secbeat/base/build_id.hpp"
 #include "secbeat/base/clock.hpp"
+#include "secbeat/base/fault_point.hpp"
 #include "upkeep.hpp"
 
 namespace secbeat::agent {
@@ -206,6 +207,7 @@ Result<void> Node::begin(const Signals& signals) {
   if (supervisor_ && !wait_for_workers(signals) && early_signal_ == 0) {
     spdlog::warn("not all of nginx' workers answer yet; its log is {}", nginx_paths(config_).error_log.string());
   }
+  fault_point("start.nginx_runs");
   auto api = ApiServer::start({.config = config_,
                                .reloader = *reloader_,
                                .hub = *hub_,

@@ -37,7 +37,9 @@ Result<FolderLock> FolderLock::take(const std::filesystem::path& folder, std::st
                             key, pid == 0 ? "another process" : fmt::format("process {}", pid), key));
   }
   const std::string pid = fmt::format("{}\n", ::getpid());
-  if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0) {
+  // The pid is for people. A full disk must not keep a node from starting with what is on it.
+  const bool written = ::ftruncate(file.get(), 0) == 0 && ::pwrite(file.get(), pid.data(), pid.size(), 0) >= 0;
+  if (!written && errno != ENOSPC && errno != EDQUOT) {
     return std::unexpected(io_error("cannot write " + path.string()));
   }
   return FolderLock(std::move(file));

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <future>
 
+#include "secbeat/base/fault_point.hpp"
+
 namespace secbeat::agent {
 namespace {
 
@@ -59,7 +61,11 @@ std::expected<std::size_t, Failure> Committer::stage(const control::InForce& nex
   // The disk is waited for while the workers load; where there is no thread to be had, afterwards.
   std::future<Result<void>> durable;
   if (!store_.is_durable()) {
-    durable = std::async(std::launch::async | std::launch::deferred, [this] { return store_.make_durable(); });
+    durable = std::async(std::launch::async | std::launch::deferred, [this] {
+      auto synced = store_.make_durable();
+      fault_point("stage.files_durable");
+      return synced;
+    });
   }
   StageOutcome outcome = hub_.stage(next, kStageTimeout);
   if (durable.valid()) {
@@ -68,6 +74,7 @@ std::expected<std::size_t, Failure> Committer::stage(const control::InForce& nex
       return std::unexpected(plain(synced.error()));
     }
   }
+  fault_point("stage.done");
   if (outcome.failures.empty()) return outcome.workers;
   hub_.abort(next.generation);
   return std::unexpected(stage_failure(std::move(outcome)));
@@ -89,6 +96,7 @@ std::expected<std::vector<std::int64_t>, SwapFailure> Committer::put_in_force(co
     }
     return std::unexpected(SwapFailure{plain(written.error()), old, std::move(*rows)});
   }
+  fault_point("commit.in_force_written");
   hub_.set_target(next);
   return *std::move(rows);
 }
@@ -98,6 +106,7 @@ std::expected<Swapped, SwapFailure> Committer::commit(const control::InForce& ol
   auto rows = put_in_force(old, next, intents);
   if (!rows) return std::unexpected(std::move(rows.error()));
   CommitOutcome outcome = hub_.commit(next.generation, kCommitTimeout);
+  fault_point("commit.acknowledged");
   if (!outcome.failures.empty()) {
     Failure failure = plain({ErrorCode::kWorkersDisagree,
                              fmt::format("{} of {} workers did not swap; every worker is brought back to what was in "

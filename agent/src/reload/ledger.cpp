@@ -1,11 +1,14 @@
 #include "ledger.hpp"
 
 #include <fmt/format.h>
+#include <sqlite3.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "ledger_sql.hpp"
+#include "secbeat/base/fault_point.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -65,6 +68,12 @@ VersionRow version_row(SQLite::Statement& row) {
   return version;
 }
 
+bool is_of_the_disk(int code) {
+  constexpr std::array kCodes = {SQLITE_BUSY,  SQLITE_LOCKED, SQLITE_PERM,     SQLITE_READONLY,
+                                 SQLITE_IOERR, SQLITE_FULL,   SQLITE_CANTOPEN, SQLITE_NOMEM};
+  return std::ranges::find(kCodes, code) != kCodes.end();
+}
+
 // The version that came before `version`, as far as a document alone can tell: the one that the slot names, else
 // the next older one.
 std::uint64_t guessed_previous(const control::Slot& slot, const control::Version& version) {
@@ -82,34 +91,56 @@ Ledger::Ledger(const std::filesystem::path& file, const Bounds& bounds)
     : bounds_(bounds), database_(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeoutMs) {}
 
 Result<std::unique_ptr<Ledger>> Ledger::open(const std::filesystem::path& file, const Bounds& bounds) {
-  const std::string advice =
-      "move it and its -wal and -shm files aside and start again: what is in force stays, "
-      "the history starts anew";
   try {
     std::unique_ptr<Ledger> ledger(new Ledger(file, bounds));
     const int schema = ledger->database_.execAndGet("PRAGMA user_version").getInt();
     const int application = ledger->database_.execAndGet("PRAGMA application_id").getInt();
     if (schema > kSchema) {
-      return fail(ErrorCode::kConfig,
-                  fmt::format("{} was written by a newer SecBeat (schema {}, this one knows {}); start that one, or {}",
-                              file.string(), schema, kSchema, advice));
+      return fail(ErrorCode::kConfig, fmt::format("{} was written by a newer SecBeat (schema {}, this one knows {})",
+                                                  file.string(), schema, kSchema));
     }
     if ((schema != 0 || application != 0) && application != kApplicationId) {
-      return fail(ErrorCode::kConfig, fmt::format("{} is another program's database; {}", file.string(), advice));
+      return fail(ErrorCode::kConfig, fmt::format("{} is another program's database", file.string()));
     }
     ledger->prepare_schema();
+    ledger->prove_whole_and_writable();
     return ledger;
   } catch (const SQLite::Exception& error) {
-    return fail(ErrorCode::kConfig,
-                fmt::format("{} cannot be opened ({}); if it is damaged, {}", file.string(), error.what(), advice));
+    if (is_of_the_disk(error.getErrorCode())) {
+      return fail(ErrorCode::kIo, fmt::format("{} cannot be opened ({})", file.string(), error.what()));
+    }
+    return fail(ErrorCode::kConfig, fmt::format("{} is damaged ({})", file.string(), error.what()));
   }
+}
+
+Result<std::unique_ptr<Ledger>> Ledger::open_in_memory(std::string why) {
+  return sql::guarded([&] {
+    std::unique_ptr<Ledger> ledger(new Ledger(":memory:", {}));
+    ledger->prepare_schema();
+    ledger->refuses_ = std::move(why);
+    return ledger;
+  });
+}
+
+Result<void> Ledger::promise() const {
+  if (refuses_.empty()) return {};
+  return fail(ErrorCode::kIo, refuses_);
+}
+
+// Pages that are damaged, and a disk that takes no more, show at the start and not at the next reload.
+void Ledger::prove_whole_and_writable() {
+  SQLite::Statement check(database_, "PRAGMA quick_check(1)");
+  const std::string found = check.executeStep() ? check.getColumn(0).getString() : "no answer";
+  if (found != "ok") throw SQLite::Exception(found, SQLITE_CORRUPT);
+  database_.exec("UPDATE numbers SET value = value");
 }
 
 void Ledger::prepare_schema() {
   database_.exec("PRAGMA journal_mode = WAL");
   database_.exec("PRAGMA synchronous = FULL");
   SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
-  if (database_.execAndGet("PRAGMA user_version").getInt() == 0) {
+  new_ = database_.execAndGet("PRAGMA user_version").getInt() == 0;
+  if (new_) {
     database_.exec(kCreate);
     database_.exec(fmt::format("PRAGMA application_id = {}", kApplicationId));
     database_.exec(fmt::format("PRAGMA user_version = {}", kSchema));
@@ -130,6 +161,7 @@ void Ledger::raise_number(const char* key, std::uint64_t at_least) {
 }
 
 Result<Numbers> Ledger::reserve() {
+  if (auto promised = promise(); !promised) return std::unexpected(promised.error());
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {
     const sql::WithoutSync without_sync(database_);
@@ -138,6 +170,7 @@ Result<Numbers> Ledger::reserve() {
     raise_number(kNextVersion, numbers.version_id + 1);
     raise_number(kNextGeneration, numbers.generation + 1);
     transaction.commit();
+    fault_point("ledger.numbers_reserved");
     return numbers;
   });
 }
@@ -271,6 +304,21 @@ Result<VersionRow> Ledger::version(std::uint64_t id) const {
   if (!asked) return std::unexpected(asked.error());
   if (!found) return fail(ErrorCode::kUnknownVersion, fmt::format("The ledger knows no version with the id {}", id));
   return *std::move(found);
+}
+
+Result<std::vector<VersionRow>> Ledger::last_in_force() const {
+  const std::lock_guard lock(mutex_);
+  return sql::guarded([&] {
+    std::vector<VersionRow> versions;
+    // Where there is one max(), SQLite takes the other columns from its row.
+    SQLite::Statement rows(
+        database_,
+        fmt::format("SELECT {} FROM versions WHERE id IN (SELECT version_id FROM (SELECT version_id, max(id) FROM "
+                    "history WHERE state = 'success' GROUP BY name)) ORDER BY id",
+                    kVersionColumns));
+    while (rows.executeStep()) versions.push_back(version_row(rows));
+    return versions;
+  });
 }
 
 Result<std::vector<VersionRow>> Ledger::versions(const std::optional<std::string>& name, Page page) const {

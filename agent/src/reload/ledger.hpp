@@ -92,9 +92,17 @@ class Ledger {
     std::int64_t quarantine = 1000;
   };
 
-  // Opens or creates. kConfig for a file that is no ledger or that a newer build has written.
+  // Opens or creates. kConfig for a file that is no ledger, is damaged, or that a newer build has written; kIo where
+  // the disk or another process is in the way.
   static Result<std::unique_ptr<Ledger>> open(const std::filesystem::path& file, const Bounds& bounds);
   static Result<std::unique_ptr<Ledger>> open(const std::filesystem::path& file) { return open(file, {}); }
+  // Where the disk takes none: it lasts as long as the process, so it promises nothing: reserve() and begin() fail with
+  // `why`.
+  static Result<std::unique_ptr<Ledger>> open_in_memory(std::string why);
+
+  // There was no file, or an empty one.
+  [[nodiscard]] bool is_new() const noexcept { return new_; }
+  [[nodiscard]] bool is_in_memory() const noexcept { return !refuses_.empty(); }
 
   // Makes the ledger agree with what is in force (nothing: empty document): intents that are still open become
   // successes where their generation is in force, else failures ("interrupted"); versions that it does
@@ -114,6 +122,8 @@ class Ledger {
   Result<void> withdraw(std::int64_t row, const Error& error, const Finish& finish);
   // An attempt that failed before anything was to be written.
   Result<void> record_failure(const HistoryRow& row);
+  // What has happened already, by nobody's request: a success that is in no total.
+  Result<void> record_event(const HistoryRow& row, std::uint64_t version_id);
   // Another artifact for the same version (the engine refused the old one).
   Result<void> set_artifact(std::uint64_t version_id, std::string_view artifact_sha256, std::uint64_t artifact_bytes);
 
@@ -122,6 +132,8 @@ class Ledger {
                                                              std::string_view config_sha256) const;
   Result<void> lift_quarantine(std::string_view name, std::string_view sha256, std::string_view config_sha256);
 
+  // By module, what its newest successful row brought into force; without those that it removed.
+  [[nodiscard]] Result<std::vector<VersionRow>> last_in_force() const;
   [[nodiscard]] Result<LabelFamilies> families(std::string_view name) const;
   [[nodiscard]] std::uint64_t previous_id(std::uint64_t id) const noexcept;  // 0 where it is not known
   [[nodiscard]] Result<VersionRow> version(std::uint64_t id) const;          // kUnknownVersion
@@ -134,6 +146,8 @@ class Ledger {
  private:
   Ledger(const std::filesystem::path& file, const Bounds& bounds);
   void prepare_schema();
+  void prove_whole_and_writable();
+  [[nodiscard]] Result<void> promise() const;
   void enter(const VersionRow& row);
   void enter(const Quarantine& quarantine);
   void finish_row(std::int64_t row, const Finish& finish);
@@ -144,6 +158,8 @@ class Ledger {
   void raise_number(const char* key, std::uint64_t at_least);
 
   const Bounds bounds_;
+  bool new_ = false;     // constant after opening
+  std::string refuses_;  // constant after opening; empty: on the disk
 
   mutable std::mutex mutex_;
   mutable SQLite::Database database_;  // guarded by mutex_

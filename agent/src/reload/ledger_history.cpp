@@ -5,6 +5,7 @@
 
 #include "ledger.hpp"
 #include "ledger_sql.hpp"
+#include "secbeat/base/fault_point.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -44,6 +45,7 @@ void insert(const SQLite::Database& database, const HistoryRow& row, std::string
 }  // namespace
 
 Result<std::vector<std::int64_t>> Ledger::begin(std::span<const Intent> intents) {
+  if (auto promised = promise(); !promised) return std::unexpected(promised.error());
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {
     SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
@@ -61,7 +63,9 @@ Result<std::vector<std::int64_t>> Ledger::begin(std::span<const Intent> intents)
       ids.push_back(database_.getLastInsertRowid());
       prune(intent.row.name);
     }
+    fault_point("ledger.intent_before_commit");
     transaction.commit();
+    fault_point("ledger.intent_written");
     return ids;
   });
 }
@@ -87,7 +91,9 @@ Result<void> Ledger::succeed(std::int64_t row, const Finish& finish) {
              "WHERE id = (SELECT version_id FROM history WHERE id = ?1)",
              row);
     count(row);
+    fault_point("ledger.success_before_commit");
     transaction.commit();
+    fault_point("ledger.success_written");
   });
 }
 
@@ -114,6 +120,11 @@ Result<void> Ledger::record_failure(const HistoryRow& row) {
     prune(row.name);
     transaction.commit();
   });
+}
+
+Result<void> Ledger::record_event(const HistoryRow& row, std::uint64_t version_id) {
+  const std::lock_guard lock(mutex_);
+  return sql::guarded([&] { insert(database_, row, "success", version_id, Counted::kNo); });
 }
 
 // Anybody can upload nonsense under a new name: only a name that came into force has a total of its own.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::agent {
@@ -74,7 +75,9 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
     }
   }
 
+  fault_point("reload.bytes_in_work");
   auto report = compiler_.run(job, cancel);
+  fault_point("reload.checked");
   if (!report) return std::unexpected(report.error());
   if (report->error) return std::unexpected(*report->error);
   Checked checked{.artifact_sha256 = known_artifact.empty() ? report->artifact_sha256 : known_artifact,
@@ -93,10 +96,12 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
 
 Result<std::uint64_t> ReloadPipeline::keep(const Candidate& candidate, const Checked& checked) {
   if (auto put = store_.put_module(candidate.sha256, candidate.bytes); !put) return std::unexpected(put.error());
+  fault_point("reload.module_kept");
   if (!candidate.config.empty()) {
     if (auto put = store_.put_config(candidate.config_sha256, candidate.config); !put) {
       return std::unexpected(put.error());
     }
+    fault_point("reload.config_kept");
   }
   if (checked.compiled) return store_.adopt_artifact(store_.work_path(kWorkArtifact), checked.artifact_sha256);
   auto bytes = store_.artifact_bytes(checked.artifact_sha256);

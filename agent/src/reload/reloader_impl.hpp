@@ -5,6 +5,7 @@
 //   reloader_remove.cpp    remove()
 //   reloader_steps.cpp     what they share: check, prepare, bring into force, record
 //   reloader_open.cpp      what happens at start
+//   reloader_recover.cpp   … where files are lost or damaged
 //   reloader_mend.cpp      artifacts that have gone from the disk
 //   reloader_views.cpp     questions
 #pragma once
@@ -65,8 +66,8 @@ class ReloaderImpl final : public Reloader {
   ReloaderImpl(const Config& config, control::Scoreboard& scoreboard, WorkerHub& hub, const Clock& clock,
                EngineParts parts, std::unique_ptr<Ledger> ledger, VersionStore store);
   // Repairs, loads what the configuration file names and is not there; called once, before anything else.
-  // kShuttingDown once `ending` is cancelled.
-  Result<void> start(const CancelToken& ending);
+  // `said`: what had to be done to have a ledger. kShuttingDown once `ending` is cancelled.
+  Result<void> start(const CancelToken& ending, const std::string& said);
 
   Outcome<ReloadResult> reload(const Upload& upload) override;
   Outcome<RollbackResult> rollback(const Rollback& rollback) override;
@@ -93,6 +94,12 @@ class ReloaderImpl final : public Reloader {
     control::InForce next;
     Intent intent;
     std::vector<std::string> warnings;
+  };
+  // What a start has to do besides loading.
+  struct Recovery {
+    std::string said;              // about the state as a whole; empty: nothing was wrong with it
+    std::vector<Intent> intents;   // recorded with the document that comes into force
+    std::vector<HistoryRow> lost;  // versions that are in force and cannot be served
   };
   struct Applied {
     WorkerCount workers;
@@ -159,14 +166,28 @@ class ReloaderImpl final : public Reloader {
   Result<void> repair(const control::InForce& found);
   [[nodiscard]] Result<void> check_isolation(const control::InForce& document) const;
   [[nodiscard]] Numbers numbers_in_use() const;
-  Result<control::InForce> with_usable_artifacts(control::InForce document, const CancelToken& ending);
+  Result<control::InForce> with_usable_versions(control::InForce document, const std::vector<InitialModule>& modules,
+                                                Recovery& recovery, const CancelToken& ending);
+  Result<control::Version> usable(const control::Slot& slot, const control::Version& version,
+                                  const CancelToken& ending);
   Result<control::Version> recompiled(const control::Slot& slot, control::Version version, const CancelToken& cancel);
-  Result<std::vector<Intent>> load_missing(const std::vector<InitialModule>& modules, control::InForce& document,
-                                           const CancelToken& ending);
+  Result<void> load_missing(const std::vector<InitialModule>& modules, control::InForce& document, Recovery& recovery,
+                            const CancelToken& ending);
   Result<void> put_in_force(const control::InForce& found, control::InForce document, std::vector<Intent>& intents);
   void tell_differences(const std::vector<InitialModule>& modules, const control::InForce& found) const;
 
+  // reloader_recover.cpp
+  Result<control::InForce> found_in_force(Recovery& recovery);
+  void restore_files(const control::InForce& found, const std::vector<InitialModule>& modules);
+  // What becomes of a slot whose current version is lost; false: the slot goes, and the file's module is loaded anew.
+  bool replace_lost(control::Slot& slot, const control::Version& lost, const Error& reason, bool named,
+                    Recovery& recovery);
+  [[nodiscard]] HistoryRow row_of_start(const std::string& kind, const std::string& reason, const std::string& name,
+                                        const control::Version& version) const;
+  void tell_what_was_done(const control::InForce& document, const Recovery& recovery);
+
   // reloader_mend.cpp
+  [[nodiscard]] bool in_force_is_on_disk() const;
   [[nodiscard]] bool needs_mending(const control::InForce& document) const;
   control::InForce mended(control::InForce document, const CancelToken& cancel);
 

@@ -10,11 +10,18 @@
 
 namespace secbeat::agent {
 
+// Not so while an operation commits, which is why who finds it so waits for the turn and looks again.
+bool ReloaderImpl::in_force_is_on_disk() const {
+  const auto read = store_.read_in_force();
+  return read && read->value_or(control::InForce{}) == in_force();
+}
+
 bool ReloaderImpl::needs_mending(const control::InForce& document) const {
   // A damaged file shows only when it is read, which is done where somebody complains.
   const std::vector<WorkerStatus> workers = hub_.workers();
   const bool complaint = std::ranges::any_of(
       workers, [&](const WorkerStatus& worker) { return worker.connected && worker.generation < document.generation; });
+  if (!in_force_is_on_disk()) return true;
   for (const control::Slot& slot : document.slots) {
     for (const control::Version& version : slot.versions) {
       std::error_code error;
@@ -48,6 +55,11 @@ void ReloaderImpl::mend() {
   auto turn = gate_.enter_in_turn();
   if (!turn) return;
   const control::InForce before = in_force();
+  if (!in_force_is_on_disk() && !before.slots.empty()) {
+    auto written = store_.write_in_force(before);
+    spdlog::error("{} was not what is in force{}", store_.in_force_path().string(),
+                  written ? ", and was written again" : " and cannot be written: " + written.error().message);
+  }
   control::InForce next = mended(before, turn->cancel());
   if (next == before || turn->cancel().cancelled()) return;
   const auto numbers = reserve(before);

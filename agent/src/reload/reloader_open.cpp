@@ -7,7 +7,9 @@
 #include <algorithm>
 
 #include "module_names.hpp"
+#include "recovery.hpp"
 #include "reloader_impl.hpp"
+#include "secbeat/base/fault_point.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -31,15 +33,18 @@ Error ended_early() { return {ErrorCode::kShuttingDown, "the node ends before it
 
 }  // namespace
 
-Result<void> ReloaderImpl::start(const CancelToken& ending) {
-  auto read = store_.read_in_force();
+Result<void> ReloaderImpl::start(const CancelToken& ending, const std::string& said) {
+  Recovery recovery{.said = said, .intents = {}, .lost = {}};
+  auto read = found_in_force(recovery);
   if (!read) return std::unexpected(read.error());
-  const control::InForce found = read->value_or(control::InForce{});
+  const control::InForce found = *std::move(read);
   if (auto repaired = repair(found); !repaired) return repaired;
+  fault_point("start.ledger_repaired");
   auto modules = read_initial_modules(config_, found);
   if (!modules) return std::unexpected(modules.error());
   for (const InitialModule& module : *modules) config_names_.push_back(module.name);
-  auto usable = with_usable_artifacts(found, ending);
+  restore_files(found, *modules);
+  auto usable = with_usable_versions(found, *modules, recovery, ending);
   if (!usable) return std::unexpected(usable.error());
 
   control::InForce document = with_settings(*std::move(usable), config_, config_names_);
@@ -52,10 +57,11 @@ Result<void> ReloaderImpl::start(const CancelToken& ending) {
     }
   }
   if (auto checked = check_isolation(document); !checked) return checked;
-  auto intents = load_missing(*modules, document, ending);
-  if (!intents) return std::unexpected(intents.error());
+  if (auto loaded = load_missing(*modules, document, recovery, ending); !loaded) return loaded;
   sort_chain(document, config_names_);
-  if (auto done = put_in_force(found, document, *intents); !done) return done;
+  if (auto done = put_in_force(found, document, recovery.intents); !done) return done;
+  fault_point("start.in_force");
+  tell_what_was_done(document, recovery);
   tell_differences(*modules, found);
   collect_garbage();
   return {};
@@ -103,35 +109,46 @@ Numbers ReloaderImpl::numbers_in_use() const {
   return {.version_id = std::min(seen.version_id, kPlausible), .generation = std::min(seen.generation, kPlausible)};
 }
 
-Result<control::InForce> ReloaderImpl::with_usable_artifacts(control::InForce document, const CancelToken& ending) {
+Result<control::InForce> ReloaderImpl::with_usable_versions(control::InForce document,
+                                                            const std::vector<InitialModule>& modules,
+                                                            Recovery& recovery, const CancelToken& ending) {
+  std::vector<control::Slot> slots;
   for (control::Slot& slot : document.slots) {
-    std::vector<control::Version> usable;
+    std::vector<control::Version> kept;
+    std::optional<std::pair<control::Version, Error>> lost;  // the current one
     for (const control::Version& version : slot.versions) {
-      const auto bytes = store_.artifact_bytes(version.artifact_sha256);
-      const Result<void> accepted = bytes ? parts_.accepts_artifact(*bytes, version.artifact_sha256)
-                                          : Result<void>(std::unexpected(bytes.error()));
-      if (accepted) {
-        usable.push_back(version);
-        continue;
-      }
-      spdlog::warn("{} {} is compiled again: {}", slot.name, version.label, accepted.error().message);
-      auto again = recompiled(slot, version, ending);
+      auto good = usable(slot, version, ending);
       if (ending.cancelled()) return std::unexpected(ended_early());
-      if (again) {
-        usable.push_back(*std::move(again));
+      if (good) {
+        kept.push_back(*std::move(good));
       } else if (version.id == slot.current) {
-        return fail(again.error().code,
-                    fmt::format("{} {}, which is in force, cannot be compiled again: {}; move {} aside and start again "
-                                "to load the module of the configuration file",
-                                slot.name, version.label, again.error().message, store_.in_force_path().string()));
+        lost.emplace(version, good.error());
       } else {
-        spdlog::warn("{} {} is no longer kept for rollback: {}", slot.name, version.label, again.error().message);
+        spdlog::warn("{} {} is no longer kept for rollback: {}", slot.name, version.label, good.error().message);
       }
     }
-    slot.versions = std::move(usable);
+    slot.versions = std::move(kept);
     if (slot.find(slot.previous) == nullptr) slot.previous = 0;
+    const bool named = std::ranges::any_of(
+        modules, [&](const InitialModule& module) { return module.name == slot.name && module.candidate; });
+    if (!lost || replace_lost(slot, lost->first, lost->second, named, recovery)) slots.push_back(std::move(slot));
   }
+  document.slots = std::move(slots);
   return document;
+}
+
+// The version with an artifact that this build takes, compiled again where need be.
+Result<control::Version> ReloaderImpl::usable(const control::Slot& slot, const control::Version& version,
+                                              const CancelToken& ending) {
+  if (!version.config_sha256.empty()) {
+    if (auto config = store_.config_bytes(version.config_sha256); !config) return std::unexpected(config.error());
+  }
+  const auto bytes = store_.artifact_bytes(version.artifact_sha256);
+  const Result<void> accepted =
+      bytes ? parts_.accepts_artifact(*bytes, version.artifact_sha256) : Result<void>(std::unexpected(bytes.error()));
+  if (accepted) return version;
+  spdlog::warn("{} {} is compiled again: {}", slot.name, version.label, accepted.error().message);
+  return recompiled(slot, version, ending);
 }
 
 Result<control::Version> ReloaderImpl::recompiled(const control::Slot& slot, control::Version version,
@@ -153,9 +170,8 @@ Result<control::Version> ReloaderImpl::recompiled(const control::Slot& slot, con
   return version;
 }
 
-Result<std::vector<Intent>> ReloaderImpl::load_missing(const std::vector<InitialModule>& modules,
-                                                       control::InForce& document, const CancelToken& ending) {
-  std::vector<Intent> intents;
+Result<void> ReloaderImpl::load_missing(const std::vector<InitialModule>& modules, control::InForce& document,
+                                        Recovery& recovery, const CancelToken& ending) {
   for (const InitialModule& module : modules) {
     if (!module.candidate || document.find(module.name) != nullptr) continue;
     Attempt attempt{.name = module.name,
@@ -184,22 +200,29 @@ Result<std::vector<Intent>> ReloaderImpl::load_missing(const std::vector<Initial
     intent.row.stages = finish.stages;
     intent.row.duration_ms = finish.duration_ms;
     intent.counted = Counted::kNo;
-    intents.push_back(std::move(intent));
+    recovery.intents.push_back(std::move(intent));
     document = std::move(prepared->next);
   }
-  return intents;
+  return {};
 }
 
 Result<void> ReloaderImpl::put_in_force(const control::InForce& found, control::InForce document,
                                         std::vector<Intent>& intents) {
   document.generation = found.generation;
-  if (document == found) {
+  const auto on_disk = store_.read_in_force();  // where it was unusable, the one that was found is nowhere
+  if (document == found && on_disk && (*on_disk || found.slots.empty())) {
     if (!found.slots.empty()) hub_.set_target(found);
     remember(found);
     return {};
   }
   const auto numbers = reserve(found);
-  if (!numbers) return std::unexpected(numbers.error());
+  if (!numbers && !ledger_->is_in_memory()) return std::unexpected(numbers.error());
+  if (!numbers) {  // the disk takes nothing: what the file says stays, and the log says why
+    spdlog::error("what the configuration file asks for waits: {}", numbers.error().message);
+    if (!found.slots.empty()) hub_.set_target(found);
+    remember(found);
+    return {};
+  }
   document.generation = numbers->generation;
   for (Intent& intent : intents) intent.row.generation = document.generation;
   auto rows = committer_.put_in_force(found, document, intents);
@@ -209,7 +232,8 @@ Result<void> ReloaderImpl::put_in_force(const control::InForce& found, control::
     const HistoryRow& row = intents[i].row;
     const Finish finish{row.duration_ms, row.requests_during_reload, row.stages};
     if (auto noted = ledger_->succeed((*rows)[i], finish); !noted) return noted;
-    spdlog::info("{}: Loaded {} {}", config_.node_name, row.name, row.version);
+    spdlog::info("{}: {} {} {}", config_.node_name, row.kind == "load" ? "Loaded" : "Went back with", row.name,
+                 row.version);
   }
   return {};
 }
@@ -244,11 +268,11 @@ Result<std::unique_ptr<Reloader>> open_reloader_with(const Config& config, contr
                                                      const CancelToken& ending) {
   auto store = VersionStore::open(config.data_dir);
   if (!store) return std::unexpected(store.error());
-  auto ledger = Ledger::open(store->ledger_path());
-  if (!ledger) return std::unexpected(ledger.error());
-  auto reloader = std::make_unique<ReloaderImpl>(config, scoreboard, hub, clock, std::move(parts), *std::move(ledger),
-                                                 *std::move(store));
-  if (auto started = reloader->start(ending); !started) return std::unexpected(started.error());
+  auto usable = open_usable_ledger(store->ledger_path());
+  if (!usable) return std::unexpected(usable.error());
+  auto reloader = std::make_unique<ReloaderImpl>(config, scoreboard, hub, clock, std::move(parts),
+                                                 std::move(usable->ledger), *std::move(store));
+  if (auto started = reloader->start(ending, usable->said); !started) return std::unexpected(started.error());
   return reloader;
 }
 

@@ -236,27 +236,6 @@ TEST_F(StartTest, AnArtifactMadeAgainThatDiffersIsANewGenerationOfTheSameVersion
   EXPECT_EQ(hub_.target(), on_disk().generation);
 }
 
-TEST_F(StartTest, AKeptVersionThatIsLostLeavesAndTheOneInForceIsAnError) {
-  open_or_fail();
-  ASSERT_TRUE(upload({.salt = "second"}));
-  const control::Slot slot = on_disk().slots[0];
-  reloader_.reset();
-  fs::remove(config_.data_dir / "artifacts" / (slot.previous_version()->artifact_sha256 + ".cwasm"));
-  fs::remove(config_.data_dir / "modules" / (slot.previous_version()->sha256 + ".wasm"));
-  open_or_fail();
-  EXPECT_EQ(serving(), "v2");
-  EXPECT_TRUE(reloader_->version(std::nullopt)->kept.empty());
-  EXPECT_EQ(roll_back().error().error.code, ErrorCode::kNoPreviousVersion);
-
-  reloader_.reset();
-  fs::remove(config_.data_dir / "artifacts" / (slot.current_version()->artifact_sha256 + ".cwasm"));
-  fs::remove(config_.data_dir / "modules" / (slot.current_version()->sha256 + ".wasm"));
-  const auto opened = open();
-  ASSERT_FALSE(opened);
-  EXPECT_NE(opened.error().message.find("v2"), std::string::npos);
-  EXPECT_NE(opened.error().message.find("in_force.json"), std::string::npos);
-}
-
 TEST_F(StartTest, ALostLedgerIsMadeAnewFromWhatIsInForce) {
   write("waf.wasm", testing::wasm({.salt = "first", .configure = true}));
   open_or_fail();
@@ -280,15 +259,6 @@ TEST_F(StartTest, ANewDataDirectoryCountsAboveWhatWorkersServeAndHaveCounted) {
   open_or_fail();
   EXPECT_GT(on_disk().generation, 50U);
   EXPECT_GT(on_disk().slots[0].current, 70U);
-}
-
-TEST_F(StartTest, ADamagedInForceFileStopsTheStartWithASentence) {
-  open_or_fail();
-  reloader_.reset();
-  write("data/in_force.json", "{");
-  const auto opened = open();
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().code, ErrorCode::kConfig);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <set>
 #include <system_error>
 
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::agent {
@@ -61,6 +62,10 @@ Result<VersionStore> VersionStore::open(const fs::path& data_dir) {
   }
   VersionStore store(data_dir);
   remove_all_but(data_dir / "work", {});
+  for (const fs::path& entry : entries_of(data_dir)) {  // of a process that ended between write and rename
+    std::error_code ignored;
+    if (entry.filename().string().starts_with(kTemporaryPrefix)) fs::remove(entry, ignored);
+  }
   return store;
 }
 
@@ -71,9 +76,8 @@ Result<std::optional<control::InForce>> VersionStore::read_in_force() const {
   if (!text) return std::unexpected(text.error());
   auto document = control::in_force_from_json(*text);
   if (!document) {
-    return fail(ErrorCode::kConfig, fmt::format("{} cannot be used ({}); move it aside and start again: the modules of "
-                                                "the configuration file are then loaded anew",
-                                                in_force_path().string(), document.error().message));
+    return fail(ErrorCode::kConfig,
+                fmt::format("{} cannot be used ({})", in_force_path().string(), document.error().message));
   }
   return *document;
 }
@@ -118,6 +122,7 @@ Result<std::uint64_t> VersionStore::adopt_artifact(const fs::path& made, std::st
   if (::chmod(made.c_str(), kReadable) != 0 || ::rename(made.c_str(), place.c_str()) != 0) {
     return std::unexpected(io_error("cannot move the artifact to " + place.string()));
   }
+  fault_point("reload.artifact_moved");
   unsynced_.push_back(place);
   return bytes->size();
 }
@@ -143,9 +148,11 @@ void VersionStore::collect_garbage(std::span<const control::InForce> documents) 
       }
     }
     remove_all_but(data_dir_ / "modules", modules);
+    fault_point("garbage.modules_removed");
     remove_all_but(data_dir_ / "artifacts", artifacts);
     remove_all_but(data_dir_ / "configs", configs);
     remove_all_but(data_dir_ / "work", {});
+    fault_point("garbage.removed");
   } catch (const std::exception& error) {  // out of memory: the next collection finds the same files
     spdlog::warn("Files that are not needed any more stay for now: {}", error.what());
   }

@@ -14,6 +14,7 @@
 #include "compile_options.hpp"
 #include "exit_codes.hpp"
 #include "secbeat/base/error.hpp"
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/engine/compile.hpp"
 
 namespace secbeat::cli {
@@ -46,6 +47,7 @@ int run(const CompileOptions& options) {
   if (options.child) {
     if (auto confined = become_child(options); !confined) return complain(confined.error(), kRefused);
   }
+  fault_point("child.started");
   const auto report = engine::run_compile_job(options.finished_job());
   if (!report) return complain(report.error(), kUsage);
   fmt::print("{}\n", engine::to_json(*report));
@@ -91,5 +93,6 @@ int main(int argc, char** argv) {
   }
   // The agent waits for the end: nothing is freed one by one that the kernel frees at once.
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) status = secbeat::cli::kUnwritten;
+  secbeat::fault_point("child.reported");
   ::_exit(status);
 }

@@ -17,11 +17,14 @@
 
 namespace secbeat {
 
+// Temporary files are called so: .tmp-NAME-XXXXXX
+inline constexpr std::string_view kTemporaryPrefix = ".tmp-";
+
 // The whole file. kTooLarge when it holds more than `limit_bytes`, kIo when it cannot be read.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit_bytes);
 
 // Replaces `path` so that a reader, also after a crash at any point, sees the old or the new bytes whole:
-// temporary file in the same folder, fsync, rename, fsync of the folder.
+// temporary file in the same folder, fsync, rename, fsync of the folder. A crash can leave the temporary file.
 Result<void> write_file_atomically(const std::filesystem::path& path, std::string_view bytes, mode_t mode = 0644);
 
 // The same for readers, without the waits for the disk: what a crash of the machine leaves is anybody's guess. For

@@ -1,0 +1,192 @@
+"""kill -9 of agent, worker or compile child between any two steps of a reload, a rollback or a start.
+
+Each run arms one fault point, does the operation, and expects that the process dies there. What died is started again,
+the agent by the test, the rest by who supervises it. Then the state is one of the two right ones, the old version or the
+new one, and everybody has the same: workers, in-force file, ledger, API, and the site's answers. What was answered is so.
+The next reload works. Requests go on all the while.
+
+SECBEAT_CRASH_ROUNDS repeats it; scripts/crash_rounds.sh does so before a release.
+"""
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import os
+import signal
+import sqlite3
+import threading
+
+import pytest
+
+from support.faults import all_points, with_fault_points
+from support.node import Load
+from support.processes import wait_for
+from support.soak import distinct
+
+ROUNDS = int(os.environ.get("SECBEAT_CRASH_ROUNDS", "1"))
+RATE, CONNECTIONS = 100, 4
+POINTS = all_points()
+CHILD = [point for point in POINTS if point.startswith("child.")]
+WORKER = [point for point in POINTS if point.startswith("worker.")]
+START = [point for point in POINTS if point.startswith("start.")]
+AGENT = [point for point in POINTS if point not in CHILD + WORKER + START]
+# What a rollback does not do: nothing is compiled, written or loaded for it.
+ONLY_UPLOAD = {"reload.bytes_in_work", "reload.checked", "reload.module_kept", "reload.config_kept", "reload.artifact_moved",
+               "stage.files_durable", "worker.artifact_read", "worker.instance_made"}
+
+# Each list has a node and a thread of its own.
+RUNS = {
+    "agent, upload": [("upload", point) for point in CHILD + AGENT],
+    "agent, rollback and start": [("rollback", point) for point in AGENT if point not in ONLY_UPLOAD] +
+                                 [("start", point) for point in START],
+    "worker": [(operation, point) for operation in ("upload", "rollback") for point in WORKER
+               if operation == "upload" or point not in ONLY_UPLOAD],
+}
+
+
+class Site:
+    """A node whose module blocks URIs with the text of its configuration, which is another one in each version."""
+
+    def __init__(self, make_node, name):
+        self.node = make_node("configurable", start=False, name=name, called="rule",
+                              tables={"waf.wasm.watch": {"seconds": 0}})
+        self.fault = with_fault_points(self.node)
+        self.node.start()
+        self.module = self.node.guest("configurable").read_bytes()
+        self.number, self.texts, self.kills = 0, {"v1": None}, 0
+        for _ in range(3):
+            self.upload_and_serve()
+
+    def text(self):
+        return str(100000 + self.number)  # JSON, and in no other one
+
+    def upload(self):
+        self.number += 1
+        return self.node.upload(distinct(self.module, self.number), name="rule", config=self.text(),
+                                reason=f"upload {self.number}")
+
+    def upload_and_serve(self):
+        answer = self.upload()
+        assert answer.status == 200, answer
+        self.texts[answer.json["version"]] = self.text()
+
+    def run(self, operation, point):
+        node, view = self.node, self.node.version("rule")
+        first_workers, answers = node.worker_pids(), []
+        if operation == "start":
+            node.kill_agent()
+        self.fault.arm(point)
+
+        def operate():
+            if operation == "start":
+                node.start(wait=False)
+                return
+            with contextlib.suppress(OSError, http.client.HTTPException):  # the agent dies: no answer, no promise
+                answers.append(self.upload() if operation == "upload" else node.rollback(name="rule", reason="run"))
+
+        thread = threading.Thread(target=operate)
+        thread.start()
+        wait_for(f"{point} to be reached by {operation}", lambda: self.fault.taken, log=node.log)
+        if not point.startswith(("child.", "worker.")):
+            assert node.process.wait(60) == -signal.SIGKILL, f"{point} belongs to the agent"
+            thread.join()
+            node.start()
+        thread.join()
+        if point.startswith("worker."):
+            self.kills += 1
+            wait_for("two workers", lambda: len(node.worker_pids()) == 2 and node.worker_pids() != first_workers, log=node.log)
+        self.check(view["version"], {"rollback": view["previous_version"]}.get(operation), answers)
+        self.upload_and_serve()
+
+    def check(self, before, after, answers):
+        """`before` serves, or what the operation was to bring: `after`, or the last upload."""
+        node = self.node
+        wait_for("the node to be ready", node.is_ready, log=node.log)
+        version = wait_for("two workers of one version", self.agreed, log=node.log)["version"]
+        rows = node.get("/api/v1/wasm/history?name=rule&limit=10").json["reloads"]
+        uploaded = next((row for row in rows if row["reason"] == f"upload {self.number}" and row["success"]), None)
+        if uploaded and uploaded["version"] not in self.texts:
+            after = uploaded["version"]
+            self.texts[after] = self.text()
+        assert version in (before, after)
+        if answers and answers[0].status == 200:
+            assert version == after, answers[0]
+        elif answers:
+            assert version == before, answers[0]
+        assert next(row for row in rows if row["success"])["version"] == version, "the ledger says something else"
+        self.check_files(version)
+        self.check_site(version)
+
+    def agreed(self):
+        view = self.node.version("rule")
+        return len(view["workers"]) == 2 and {worker["version"] for worker in view["workers"]} == {view["version"]} and view
+
+    def check_files(self, version):
+        data = self.node.data
+        slot, = json.loads((data / "in_force.json").read_text())["slots"]
+        assert next(kept["label"] for kept in slot["versions"] if kept["id"] == slot["current"]) == version
+        with contextlib.closing(sqlite3.connect(f"file:{data}/ledger.sqlite?mode=ro", uri=True)) as ledger:
+            assert ledger.execute("SELECT count(*) FROM history WHERE state = 'pending'").fetchone() == (0,)
+            assert ledger.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+    def check_site(self, version):
+        """Both workers, asked over connections of their own."""
+        for label, text in list(self.texts.items())[-3:]:
+            if text:
+                statuses = {self.node.site(f"/{text}").status for _ in range(6)}
+                assert statuses == {403 if label == version else 200}, (label, version)
+
+
+def run_all(make_node, name, runs, outcomes):
+    site = Site(make_node, name.replace(", ", "-").replace(" ", "-"))
+    with Load(site.node, rate=RATE, connections=CONNECTIONS) as load:
+        for number in range(ROUNDS):
+            for run in runs:
+                try:
+                    site.run(*run)
+                except BaseException as error:  # told by the test of the run
+                    outcomes[(name, *run)] = error
+                    return
+                outcomes[(name, *run)] = None
+    site.fault.disarm()
+    outcomes[name] = (load, site.kills)
+    left = [str(file) for file in site.node.data.rglob(".tmp-*")] + list((site.node.data / "work").iterdir())
+    assert not left, left
+
+
+@pytest.fixture(scope="module")
+def outcomes(make_shared_node, build):
+    assert (build / "faults" / "bin" / "secbeat").exists(), "the build has no faults/: build all of it, with SECBEAT_FAULT_POINTS"
+    outcomes = {}
+    with concurrent.futures.ThreadPoolExecutor(len(RUNS)) as pool:
+        done = [pool.submit(run_all, make_shared_node, name, runs, outcomes) for name, runs in RUNS.items()]
+        for future in done:
+            future.result()
+    return outcomes
+
+
+@pytest.mark.parametrize(("name", "operation", "point"), [(name, *run) for name, runs in RUNS.items() for run in runs])
+def test_a_crash_leaves_the_old_or_the_new_version_and_the_next_reload_works(outcomes, name, operation, point):
+    assert (name, operation, point) in outcomes, "not reached: an earlier run failed"
+    if outcomes[(name, operation, point)] is not None:
+        raise outcomes[(name, operation, point)]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_clients_lose_nothing_but_what_a_killed_worker_held(outcomes, name):
+    load, kills = outcomes[name]
+    if kills == 0:
+        assert load.lost[:2] == (0, 0), load.lost
+    assert load.result["failed"] <= kills * CONNECTIONS * 2, load.lost
+    assert {record[3] for record in load.records} <= {200, 0}, "a request was answered with an error"
+
+
+def test_every_point_of_the_table_is_run():
+    assert {point for runs in RUNS.values() for _, point in runs} == set(POINTS)
+
+
+def test_what_is_shipped_has_no_fault_points(build):
+    for program in ["bin/secbeat", "libexec/secbeat-compile", "nginx/ngx_http_secbeat_module.so"]:
+        assert b"fault-point\0" in (build / "faults" / program).read_bytes()
+        assert b"fault-point\0" not in (build / program).read_bytes()
