@@ -3,12 +3,14 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,9 @@ def test_curl_and_the_command_line_trust_who_they_are_told_to(node, authority):
     assert refused.returncode == 3
     assert "--ca FILE" in refused.stderr
     assert KEY not in refused.stderr
+    metrics = node.get("/metrics").body.decode()
+    expiry = re.search(r"^secbeat_api_certificate_expiry_timestamp_seconds (\S+)$", metrics, re.MULTILINE)
+    assert 0 < float(expiry[1]) - time.time() < 3 * 86400
     assert f"API https://127.0.0.1:{node.api_port}/api/v1" in node.log.read_text()
 
 

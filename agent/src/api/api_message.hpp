@@ -41,6 +41,7 @@ struct HttpRequest {
   std::string request_id;
   SteadyTime received;  // when its headers had come
   Caller caller;
+  std::string reason;            // that the caller gave for a change, once the handler has read it; for the log
   const Route* route = nullptr;  // that answers it; null: none, or a test of a part
 
   // For the history.

@@ -90,6 +90,7 @@ OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request) {
   upload.name = std::move(texts->name);
   upload.expected_version = std::move(texts->version);
   upload.reason = texts->reason.value_or("");
+  request.reason = upload.reason;
   upload.origin = request.origin();
   upload.received = request.received;
   if (auto checked = check_parts(config, upload); !checked) return std::unexpected(checked.error());
@@ -135,6 +136,7 @@ HttpResponse handle_rollback(const ApiContext& context, HttpRequest& request) {
   rollback.name = std::move(texts->name);
   rollback.to_version = std::move(texts->version);
   if (texts->reason) rollback.reason = std::move(*texts->reason);
+  request.reason = rollback.reason;
   rollback.origin = request.origin();
   const auto result = context.reloader.rollback(rollback);
   if (!result) return failure_response(result.error());
@@ -152,6 +154,7 @@ HttpResponse handle_remove(const ApiContext& context, HttpRequest& request) {
   removal.name = request.path.substr(request.path.rfind('/') + 1);
   removal.expected_version = std::move(texts->version);
   removal.reason = texts->reason.value_or("");
+  request.reason = removal.reason;
   removal.origin = request.origin();
   const auto result = context.reloader.remove(removal);
   if (!result) return failure_response(result.error());

@@ -51,15 +51,16 @@ struct Exchange {
   bool is_complete = false;    // counted as one that stop() waits for
 };
 
-ApiContext with_access(ApiContext context, const Access& access) {
+ApiContext with_own(ApiContext context, const Access& access, const CurrentCertificate& certificate) {
   context.access = &access;
+  context.certificate = &certificate;
   return context;
 }
 
 class MhdServer final : public ApiServer {
  public:
   explicit MhdServer(const ApiContext& context)
-      : context_(with_access(context, access_)),
+      : context_(with_own(context, access_, certificate_)),
         access_(context.config.api_keys),
         work_(kWorkThreads, kMaxWaiting),
         rollbacks_(kRollbackThreads, kMaxWaiting) {}
@@ -93,7 +94,7 @@ class MhdServer final : public ApiServer {
 
   // safe for any thread
   Access access_;
-  std::unique_ptr<CurrentCertificate> certificate_;  // constant after listen(); null: no TLS
+  CurrentCertificate certificate_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::size_t> held_bytes_{0};
   Executor work_;
@@ -129,7 +130,7 @@ Result<void> MhdServer::listen() {
     auto loaded = load_certificate(context_.config.tls_certificate, context_.config.tls_key);
     if (!loaded) return std::unexpected(loaded.error());
     tls = tls_options(**loaded);
-    certificate_ = std::make_unique<CurrentCertificate>(*std::move(loaded));
+    certificate_.replace(*std::move(loaded));
     flags |= MHD_USE_TLS;
   }
   tls.push_back({MHD_OPTION_END, 0, nullptr});
@@ -153,10 +154,10 @@ Result<void> MhdServer::listen() {
 Result<std::string> MhdServer::renew(const Config& config) {
   std::string what = fmt::format("{} keys", config.api_keys.size());
   std::shared_ptr<const Certificate> certificate;
-  if (config.tls_certificate.empty() != (certificate_ == nullptr)) {
+  if (config.tls_certificate.empty() != (certificate_.get() == nullptr)) {
     return fail(ErrorCode::kConfig, "api.tls_certificate: TLS is switched on and off by a restart only");
   }
-  if (certificate_) {
+  if (!config.tls_certificate.empty()) {
     auto loaded = load_certificate(config.tls_certificate, config.tls_key);
     if (!loaded) return std::unexpected(loaded.error());
     certificate = *std::move(loaded);
@@ -164,7 +165,7 @@ Result<std::string> MhdServer::renew(const Config& config) {
                         fmt::gmtime(std::chrono::system_clock::to_time_t(certificate->expires)));
   }
   if (auto replaced = access_.replace(config.api_keys); !replaced) return std::unexpected(replaced.error());
-  if (certificate) certificate_->replace(std::move(certificate));
+  if (certificate) certificate_.replace(std::move(certificate));
   return what;
 }
 
@@ -173,15 +174,15 @@ void MhdServer::on_connection(void* self, MHD_Connection* connection, void** sta
                               MHD_ConnectionNotificationCode what) noexcept {
   using Kept = std::shared_ptr<const Certificate>;
   auto& server = *static_cast<MhdServer*>(self);
-  if (!server.certificate_) return;
   if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
     delete static_cast<Kept*>(*state);
     *state = nullptr;
     return;
   }
   const MHD_ConnectionInfo* info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-  auto* kept = new (std::nothrow) Kept(server.certificate_->get());
-  if (kept == nullptr || info == nullptr) return;  // the certificate of the start
+  if (info == nullptr || info->tls_session == nullptr) return;
+  auto* kept = new (std::nothrow) Kept(server.certificate_.get());
+  if (kept == nullptr) return;  // the certificate of the start
   *state = kept;
   CurrentCertificate::use(**kept, static_cast<gnutls_session_int*>(info->tls_session));
 }
@@ -339,9 +340,10 @@ void MhdServer::log(const Exchange& exchange, MHD_RequestTerminationCode how) co
   const std::chrono::duration<double, std::milli> taken = context_.clock.steady() - request.received;
   const std::string status = exchange.response ? std::to_string(exchange.response->status) : "no answer";
   const auto or_none = [](const std::string& text) { return text.empty() ? std::string_view("-") : text; };
-  spdlog::log(log_level(exchange), "api: {} {} {} {:.1f} ms by={} from={} request_id={}{}", shown(request.method),
+  const std::string reason = request.reason.empty() ? "" : fmt::format(" reason=\"{}\"", shown(request.reason, 1000));
+  spdlog::log(log_level(exchange), "api: {} {} {} {:.1f} ms by={} from={} request_id={}{}{}", shown(request.method),
               shown(request.path, 256), status, taken.count(), or_none(request.caller.name),
-              or_none(request.caller.address), request.request_id,
+              or_none(request.caller.address), request.request_id, reason,
               how == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " (connection ended early)");
 }
 

@@ -37,9 +37,8 @@ Result<std::shared_ptr<const Certificate>> load_certificate(const std::filesyste
 
 class CurrentCertificate {
  public:
-  explicit CurrentCertificate(std::shared_ptr<const Certificate> certificate) : certificate_(std::move(certificate)) {}
   void replace(std::shared_ptr<const Certificate> certificate);
-  [[nodiscard]] std::shared_ptr<const Certificate> get() const;
+  [[nodiscard]] std::shared_ptr<const Certificate> get() const;  // null: no TLS
   // For a session that has not shaken hands yet. The certificate must outlive it.
   static void use(const Certificate& certificate, gnutls_session_int* session);
 

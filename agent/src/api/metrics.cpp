@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "api_access.hpp"
+#include "api_tls.hpp"
 #include "metrics_process.hpp"
 #include "metrics_series.hpp"
 
@@ -156,6 +157,13 @@ void add_access(std::vector<MetricFamily>& families, const ApiContext& context) 
       {"unauthorized", refused.unauthorized}, {"forbidden", refused.forbidden}, {"rate_limited", refused.limited}};
   for (const auto& [code, count] : rows) add_counter(family, {{"code", code}}, static_cast<double>(count));
   families.push_back(std::move(family));
+  const auto certificate = context.certificate == nullptr ? nullptr : context.certificate->get();
+  if (!certificate) return;
+  const std::chrono::duration<double> expires = certificate->expires.time_since_epoch();
+  MetricFamily until =
+      gauge_family("secbeat_api_certificate_expiry_timestamp_seconds", "When the API's certificate expires.");
+  add_gauge(until, {}, expires.count());
+  families.push_back(std::move(until));
 }
 
 void add_archive(std::vector<MetricFamily>& families, const ApiContext& context) {

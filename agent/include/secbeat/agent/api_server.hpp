@@ -20,6 +20,7 @@
 namespace secbeat::agent {
 
 class Access;
+class CurrentCertificate;
 
 // What the API shows; all outlive the server. `supervisor` is null with an external nginx.
 struct ApiContext {
@@ -32,7 +33,8 @@ struct ApiContext {
   const Clock& clock;
   const Archive* archive = nullptr;  // null: there is none
   VersionWatch* watch = nullptr;     // null: nothing is watched
-  const Access* access = nullptr;    // the server's own, which it fills in
+  const Access* access = nullptr;    // the server's own, which it fills in, as the next
+  const CurrentCertificate* certificate = nullptr;
 };
 
 class ApiServer {
