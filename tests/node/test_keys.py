@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -91,6 +92,9 @@ def test_history_and_log_say_who_from_where_and_why_and_never_the_key(keyed):
     assert keyed.history()[0]["by"] == "on-call"
     call(keyed, "GET", "/api/v1/wasm/version", KEYS["viewer"] + "x", source="127.0.1.3")
     log = wait_for("the refusal to be logged", lambda: (text := keyed.log.read_text()) if "from=127.0.1.3" in keyed.log.read_text() else None)
+    call(keyed, "POST", "/api/v1/wasm/rollback", KEYS["viewer"])
+    wait_for("the next to be logged", lambda: re.search(
+        r" warning api: POST /api/v1/wasm/rollback 403 \S+ ms by=grafana from=127.0.0.1 ", keyed.log.read_text()), log=keyed.log)
     assert "POST /api/v1/wasm/reload 200" in log
     assert f"by=ci from=127.0.0.1 request_id={row['request_id']} reason=\"a tighter list\"\n" in log
     for key in KEYS.values():

@@ -52,6 +52,23 @@ const ApiKey* find_key(const std::vector<ApiKey>& keys, std::string_view sha256)
   return found;
 }
 
+// The key that was given, or what to say where it is none of them.
+std::expected<const ApiKey*, std::string> identify(const std::vector<ApiKey>& keys,
+                                                   std::optional<std::string_view> authorization) {
+  const std::string_view given = authorization ? key_of(*authorization) : std::string_view();
+  if (given.empty()) {
+    return std::unexpected(
+        "This call takes a key: send Authorization: Bearer KEY (secbeat: --key-file, SECBEAT_KEY or a profile)");
+  }
+  if (given.size() < kShortestKey || given.size() > kLongestKey) {
+    return std::unexpected(
+        fmt::format("A key has {} to {} characters; secbeat key new makes one", kShortestKey, kLongestKey));
+  }
+  const ApiKey* key = find_key(keys, sha256_hex(given));
+  if (key == nullptr) return std::unexpected("The key is none of this node's");
+  return key;
+}
+
 // The address, of IPv6 its first 64 bits.
 std::string counted_part(const std::string& address) {
   constexpr std::size_t kPrefixBytes = 8;
@@ -107,41 +124,31 @@ Result<void> Access::replace(std::vector<ApiKey> keys) {
   return {};
 }
 
-OrRefusal<Caller> Access::admit(const Route* route, std::optional<std::string_view> authorization,
-                                const std::string& address, SteadyTime now) {
-  std::shared_ptr<const Keys> keys;
-  {
+std::shared_ptr<const Access::Keys> Access::keys() const {
+  const std::scoped_lock lock(mutex_);
+  return keys_;
+}
+
+Admission Access::admit(const Route* route, std::optional<std::string_view> authorization, const std::string& address,
+                        SteadyTime now) {
+  const std::shared_ptr<const Keys> keys = this->keys();
+  if (keys->empty()) return {.caller = {.address = address}, .refusal = {}};
+  Admission admission{.caller = {.name = {}, .role = Role::kNone, .address = address}, .refusal = {}};
+  if (route != nullptr && route->role == Role::kNone) return admission;
+  auto key = identify(*keys, authorization);
+  if (!key) {
+    admission.refusal = refuse_key(std::move(key.error()), address, now);
+    return admission;
+  }
+  admission.caller.name = (*key)->name;
+  admission.caller.role = (*key)->role;
+  if (route == nullptr) return admission;
+  if (auto reaches = require_role(admission.caller, route->role, "This call"); !reaches) {
+    admission.refusal = std::move(reaches.error());
     const std::scoped_lock lock(mutex_);
-    keys = keys_;
+    ++refused_.forbidden;
   }
-  if (keys->empty()) return Caller{.address = address};
-  const bool is_open = route != nullptr && route->role == Role::kNone;
-  if (is_open) return Caller{.name = {}, .role = Role::kNone, .address = address};
-  const std::string_view given = authorization ? key_of(*authorization) : std::string_view();
-  if (given.empty()) {
-    return std::unexpected(
-        refuse_key("This call takes a key: send Authorization: Bearer KEY (secbeat: --key-file, SECBEAT_KEY or a "
-                   "profile)",
-                   address, now));
-  }
-  const bool is_long_enough = given.size() >= kShortestKey && given.size() <= kLongestKey;
-  const ApiKey* key = is_long_enough ? find_key(*keys, sha256_hex(given)) : nullptr;
-  if (key == nullptr) {
-    return std::unexpected(refuse_key(
-        is_long_enough
-            ? "The key is none of this node's"
-            : fmt::format("A key has {} to {} characters; secbeat key new makes one", kShortestKey, kLongestKey),
-        address, now));
-  }
-  Caller caller{.name = key->name, .role = key->role, .address = address};
-  if (route != nullptr) {
-    if (auto reaches = require_role(caller, route->role, "This call"); !reaches) {
-      const std::scoped_lock lock(mutex_);
-      ++refused_.forbidden;
-      return std::unexpected(std::move(reaches.error()));
-    }
-  }
-  return caller;
+  return admission;
 }
 
 // The log line is written with the answer; of a flood, only its first.

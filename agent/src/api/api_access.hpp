@@ -53,6 +53,11 @@ class WrongKeys {
   std::vector<Entry> entries_;  // guarded by mutex_
 };
 
+struct Admission {
+  Caller caller;                        // nameless where no right key was given
+  std::optional<HttpResponse> refusal;  // 401, 403, 429 with Retry-After; none: the call may go on
+};
+
 class Access {
  public:
   explicit Access(std::vector<ApiKey> keys);
@@ -60,10 +65,10 @@ class Access {
   // From now on these. Keys never give way to none: whoever reaches the API could do everything. kConfig then.
   Result<void> replace(std::vector<ApiKey> keys);
 
-  // The caller, who may use `route` (null: a path that there is not), or the refusal: 401, 403, 429 with Retry-After.
-  // `authorization` is the header; `address` the peer's.
-  OrRefusal<Caller> admit(const Route* route, std::optional<std::string_view> authorization, const std::string& address,
-                          SteadyTime now);
+  // Who calls, and whether they may use `route` (null: a path that there is not). `authorization` is the header,
+  // `address` the peer's.
+  Admission admit(const Route* route, std::optional<std::string_view> authorization, const std::string& address,
+                  SteadyTime now);
 
   // Calls refused since the start, for want of a right key and for the role.
   struct Refused {
@@ -75,6 +80,7 @@ class Access {
 
  private:
   using Keys = std::vector<ApiKey>;
+  [[nodiscard]] std::shared_ptr<const Keys> keys() const;
   HttpResponse refuse_key(std::string message, const std::string& address, SteadyTime now);
 
   WrongKeys wrong_keys_;

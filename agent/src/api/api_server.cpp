@@ -226,15 +226,11 @@ MHD_Result MhdServer::begin(MHD_Connection* connection, std::unique_ptr<Exchange
   Exchange& exchange = *owned;
   *state = owned.release();  // on_completed() deletes it
   const auto route = find_route(exchange.request.method, exchange.request.path);
-  auto caller = access_.admit(route ? *route : nullptr, authorization_of(connection), address_of(connection),
-                              exchange.request.received);
-  if (caller) {
-    exchange.request.caller = *std::move(caller);
-  } else {
-    exchange.request.caller = {.name = {}, .role = Role::kNone, .address = address_of(connection)};
-  }
-  if (!caller) {
-    exchange.response = std::move(caller.error());
+  auto admission = access_.admit(route ? *route : nullptr, authorization_of(connection), address_of(connection),
+                                 exchange.request.received);
+  exchange.request.caller = std::move(admission.caller);
+  if (admission.refusal) {
+    exchange.response = std::move(admission.refusal);
   } else if (!route) {
     exchange.response = route.error();
   } else if (auto head = check_head(**route, exchange.request, context_.config); !head) {
