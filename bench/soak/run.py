@@ -3,9 +3,10 @@
 
     bench/soak/run.py [--build build/release] [--reloads 1000] [--rate 2000]
 
-Four modules in turn, each time with other bytes, every tenth reload a rollback, while requests come at --rate in an open
-loop. Memory (PSS) and descriptors of the agent and of each worker are sampled all along. Exit status 1 when a request or
-a connection was lost, when a process grew by 2 MB after the first 50 reloads, or when descriptors were left open.
+Four modules in turn, each time with other bytes, every tenth reload a rollback and every tenth hostile with bytes of its own
+(refused, or taken back by the watch when it turns hostile in service), while requests come at --rate in an open loop.
+Memory (PSS) and descriptors of the agent and of each worker are sampled all along. Exit status 1 when a request or a
+connection was lost, when a process grew by 2 MB after the first 50 reloads, or when descriptors were left open.
 Before a release: --reloads 10000. Writes its part of docs/benchmarks.md.
 """
 
@@ -47,7 +48,7 @@ def main():
                      f"{growth[name][0] / 1024:+.2f} | {after[0][2][name]} | {after[-1][2][name]} |")
     text = f"""## Soak
 
-{options.reloads:,} reloads, every tenth of them a rollback, under {options.rate:,.0f} requests a second over 32 connections, in {took / 60:.0f} minutes. {machine()}.
+{options.reloads:,} reloads, every tenth of them a rollback, another tenth hostile ({soak.taken_back:,} of them in service, taken back by the watch), under {options.rate:,.0f} requests a second over 32 connections, in {took / 60:.1f} minutes. {machine()}.
 {soak.load['answers']:,} answers, {soak.load['failed']} failed, {soak.load['closed_by_server']} connections closed.
 
 | | MB after {after[0][0]} reloads | median | at the end | growth, first to last third | descriptors after {after[0][0]} | at the end |

@@ -12,5 +12,6 @@ def test_memory_and_descriptors_are_flat_and_nothing_is_lost_over_hundreds_of_re
     for name, (kib, descriptors) in soak.growth(after=WARM).items():
         assert kib < GROWTH_KIB, (name, soak.samples)
         assert descriptors <= 0, (name, soak.samples)
+    assert soak.taken_back == RELOADS // 20
     assert (soak.load["failed"], soak.load["closed_by_server"]) == (0, 0), soak.load
     assert sorted(soak.processes.values()) == sorted([node.process.pid, *node.worker_pids()])

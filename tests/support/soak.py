@@ -6,6 +6,7 @@ import statistics
 from pathlib import Path
 
 from support.node import Load
+from support.processes import wait_for
 
 
 def distinct(module, number):
@@ -35,8 +36,14 @@ def descriptors(pid):
     return count
 
 
+# Hostile in service only: the watch takes it back. And hostile from the start: refused, with this word.
+TURNS_HOSTILE = ["hostile_traps", "hostile_loops", "hostile_eats_memory", "hostile_overflows_stack", "hostile_returns_seven"]
+REFUSED = {"traps_always": "sample_trapped", "returns_seven": "invalid_action", "loops_forever": "sample_timeout",
+           "huge_memory": "memory_limit", "missing_inspect": "missing_export"}
+
+
 class Soak:
-    """Reloads `guests` in turn, each time with other bytes, and takes every tenth one back.
+    """Reloads `guests` in turn, each time with other bytes; takes every tenth one back, and another tenth is hostile.
 
     After run(): `samples` is a list of (reloads so far, {process: KiB}, {process: descriptors}), `load` the load's summary.
     """
@@ -44,7 +51,7 @@ class Soak:
     def __init__(self, node, guests, name):
         self.node, self.name = node, name
         self.modules = [node.guest(guest).read_bytes() for guest in guests]
-        self.samples, self.load = [], None
+        self.samples, self.load, self.taken_back = [], None, 0
         self.processes = {"agent": node.process.pid, **{f"worker {i}": pid for i, pid in enumerate(node.worker_pids(), 1)}}
 
     def run(self, reloads, every, rate, connections=32, told=lambda done: None):
@@ -62,9 +69,30 @@ class Soak:
             answer = self.node.rollback(name=self.name)
             assert answer.status == 200, answer
             return
+        if number % 10 == 5:
+            self._hostile(number)
+            return
         module = self.modules[number % len(self.modules)]
         answer = self.node.upload(distinct(module, number), name=self.name)
         assert answer.status == 200 and answer.json["message"] == "Module reloaded", answer
+
+    def _hostile(self, number):
+        """Every other one is refused, the ones between turn hostile in service."""
+        turn = number // 20
+        if number % 20 == 5:
+            guest = list(REFUSED)[turn % len(REFUSED)]
+            answer = self._upload(guest, number)
+            assert (answer.status, answer.json["code"]) == (422, REFUSED[guest]), answer
+            return
+        guest = TURNS_HOSTILE[turn % len(TURNS_HOSTILE)]
+        answer = self._upload(guest, number)
+        assert answer.status == 200, answer
+        wait_for(f"{guest} to be taken back", lambda: self.node.version(self.name)["version"] == answer.json["previous_version"],
+                 log=self.node.log)
+        self.taken_back += 1
+
+    def _upload(self, guest, number):
+        return self.node.upload(distinct(self.node.guest(guest).read_bytes(), number), name=self.name)
 
     def _sample(self, number):
         self.samples.append((number, {name: resident_kib(pid) for name, pid in self.processes.items()},
