@@ -77,25 +77,34 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view by
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit_bytes) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return std::unexpected(io_error("cannot open " + path.string()));
+  return read_descriptor(fd.get(), path.string(), limit_bytes);
+}
+
+Result<void> write_descriptor(int fd, std::string_view bytes, std::string_view name) {
+  return write_all(fd, bytes, "cannot write " + std::string(name));
+}
+
+Result<std::string> read_descriptor(int fd, std::string_view name, std::size_t limit_bytes) {
+  const std::string path(name);
   struct stat st{};
-  if (::fstat(fd.get(), &st) != 0) return std::unexpected(io_error("cannot stat " + path.string()));
-  if (!S_ISREG(st.st_mode)) return fail(ErrorCode::kIo, path.string() + " is not a regular file");
+  if (::fstat(fd, &st) != 0) return std::unexpected(io_error("cannot stat " + path));
+  if (!S_ISREG(st.st_mode)) return fail(ErrorCode::kIo, path + " is not a regular file");
 
   std::string bytes;
   // One byte more than stat says, so that a file that grows meanwhile is noticed by the limit below.
   bytes.resize(std::min(static_cast<std::size_t>(st.st_size), limit_bytes) + 1);
   std::size_t used = 0;
   for (;;) {
-    const ssize_t n = ::read(fd.get(), bytes.data() + used, bytes.size() - used);
+    const ssize_t n = ::read(fd, bytes.data() + used, bytes.size() - used);
     if (n < 0) {
       if (errno == EINTR) continue;
-      return std::unexpected(io_error("cannot read " + path.string()));
+      return std::unexpected(io_error("cannot read " + path));
     }
     if (n == 0) break;
     used += static_cast<std::size_t>(n);
     if (used > limit_bytes) {
       return fail(ErrorCode::kTooLarge,
-                  path.string() + " is larger than the limit of " + std::to_string(limit_bytes) + " bytes");
+                  path + " is larger than the limit of " + std::to_string(limit_bytes) + " bytes");
     }
     if (used == bytes.size()) bytes.resize(std::min(bytes.size() * 2, limit_bytes + 1));
   }

@@ -1,8 +1,9 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <wasmtime/config.h>
 
 #include <chrono>
-#include <system_error>
 
 #include "compile_parts.hpp"
 #include "engine_impl.hpp"
@@ -37,12 +38,32 @@ std::unexpected<Error> invalid_module(const wasmtime_error_t* error) {
   return fail(ErrorCode::kInvalidWasm, "Invalid WASM module: " + reason_of(error));
 }
 
+Result<void> open_file(UniqueFd& out, const std::filesystem::path& path, int flags) {
+  static constexpr mode_t kPrivate = 0600;
+  if (path.empty()) return {};
+  out = UniqueFd(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY, kPrivate));
+  if (!out) return std::unexpected(io_error("cannot open " + path.string()));
+  return {};
+}
+
+Result<JobFiles> open_inputs(const CompileJob& job) {
+  if (job.module.empty() == job.artifact.empty()) {
+    return fail(ErrorCode::kInternal, "A compile job needs a module or an artifact, and not both");
+  }
+  JobFiles files;
+  if (auto opened = open_file(files.module, job.module, O_RDONLY); !opened) return std::unexpected(opened.error());
+  if (auto opened = open_file(files.artifact, job.artifact, O_RDONLY); !opened) return std::unexpected(opened.error());
+  if (auto opened = open_file(files.config, job.config, O_RDONLY); !opened) return std::unexpected(opened.error());
+  return files;
+}
+
 const std::uint8_t* as_bytes(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
 // What a job does to one module; each step adds to the report, and a failed check ends it.
 class Job {
  public:
-  Job(const CompileJob& job, CompileReport& report) : job_(job), report_(report) {}
+  Job(const CompileJob& job, const JobFiles& files, CompileReport& report)
+      : job_(job), files_(files), report_(report) {}
 
   // The outer result: whether the job could be done. The module's own error is in the report.
   Result<void> run();
@@ -53,18 +74,18 @@ class Job {
   Result<void> read_module(std::string& bytes);
 
   const CompileJob& job_;
+  const JobFiles& files_;
   CompileReport& report_;
 };
 
 Result<void> Job::read_module(std::string& bytes) {
-  std::error_code unreadable;
-  const auto size = std::filesystem::file_size(job_.module, unreadable);
-  if (!unreadable && size > job_.max_module_bytes) {
-    report_.error = Error{ErrorCode::kTooLarge,
-                          fmt::format("The module has {} bytes, the limit is {} bytes", size, job_.max_module_bytes)};
+  struct stat st{};
+  if (::fstat(files_.module.get(), &st) == 0 && static_cast<std::size_t>(st.st_size) > job_.max_module_bytes) {
+    report_.error = Error{ErrorCode::kTooLarge, fmt::format("The module has {} bytes, the limit is {} bytes",
+                                                            st.st_size, job_.max_module_bytes)};
     return {};
   }
-  auto read = read_file(job_.module, job_.max_module_bytes);
+  auto read = read_descriptor(files_.module.get(), job_.module.string(), job_.max_module_bytes);
   if (!read) return std::unexpected(read.error());
   bytes = std::move(*read);
   if (auto advice = size_advice(bytes.size())) report_.warnings.push_back(*std::move(advice));
@@ -74,7 +95,7 @@ Result<void> Job::read_module(std::string& bytes) {
 Result<void> Job::run() {
   std::string config;
   if (!job_.config.empty()) {
-    auto read = read_file(job_.config, kMaxConfigBytes);
+    auto read = read_descriptor(files_.config.get(), job_.config.string(), kMaxConfigBytes);
     if (!read) return std::unexpected(read.error());
     config = std::move(*read);
   }
@@ -94,7 +115,7 @@ Result<void> Job::run() {
     sha256 = sha256_hex(artifact);
     fault_point("child.compiled");
   } else {
-    auto read = read_file(job_.artifact, kMaxArtifactBytes);
+    auto read = read_descriptor(files_.artifact.get(), job_.artifact.string(), kMaxArtifactBytes);
     if (!read) return std::unexpected(read.error());
     artifact = std::move(*read);
   }
@@ -107,7 +128,8 @@ Result<void> Job::run() {
   }
   fault_point("child.rehearsed");
   if (job_.output.empty()) return {};
-  auto written = write_file_unsynced(job_.output, artifact);
+  auto written = files_.output ? write_descriptor(files_.output.get(), artifact, job_.output.string())
+                               : write_file_unsynced(job_.output, artifact);
   fault_point("child.artifact_written");
   return written;
 }
@@ -165,12 +187,24 @@ Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, s
 
 }  // namespace
 
-Result<CompileReport> run_compile_job(const CompileJob& job) {
-  if (job.module.empty() == job.artifact.empty()) {
-    return fail(ErrorCode::kInternal, "A compile job needs a module or an artifact, and not both");
+Result<JobFiles> open_job_files(const CompileJob& job) {
+  auto files = open_inputs(job);
+  if (!files || job.output.empty()) return files;
+  if (auto opened = open_file(files->output, job.output, O_WRONLY | O_CREAT | O_TRUNC); !opened) {
+    return std::unexpected(opened.error());
   }
+  return files;
+}
+
+Result<CompileReport> run_compile_job(const CompileJob& job) {
+  const auto files = open_inputs(job);
+  if (!files) return std::unexpected(files.error());
+  return run_compile_job(job, *files);
+}
+
+Result<CompileReport> run_compile_job(const CompileJob& job, const JobFiles& files) {
   CompileReport report;
-  if (auto done = Job(job, report).run(); !done) return std::unexpected(done.error());
+  if (auto done = Job(job, files, report).run(); !done) return std::unexpected(done.error());
   return report;
 }
 

@@ -3,9 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "secbeat/base/files.hpp"
 #include "testing.hpp"
@@ -321,33 +318,6 @@ TEST(CompileJob, ThatCannotBeDoneIsNotTheModulesError) {
   job.config.clear();
   job.output = folder.file("absent") / "artifact";
   EXPECT_EQ(run_compile_job(job).error().code, ErrorCode::kIo);
-}
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kShadowMemory = true;  // a sanitizer's shadow exceeds any sensible limit of data
-#else
-constexpr bool kShadowMemory = false;
-#endif
-
-TEST(CompileChild, WorksWithinItsLimits) {
-  if (kShadowMemory) GTEST_SKIP() << "RLIMIT_DATA and a sanitizer's shadow memory exclude each other";
-  const TemporaryFolder folder;
-  CompileJob job;
-  job.module = folder.with("module.wasm", guest("(i32.const 0)"));
-  job.output = folder.file("artifact");
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const bool confined = confine_compile_child(std::size_t{512} << 20U, std::size_t{16} << 20U).has_value();
-    rlimit core{};
-    const bool limited =
-        ::getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0 && ::getpriority(PRIO_PROCESS, 0) == 10;
-    const auto report = run_compile_job(job);
-    ::_exit(confined && limited && report && !report->error ? 0 : 1);
-  }
-  int status = -1;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-  EXPECT_TRUE(std::filesystem::exists(job.output));
 }
 
 TEST(SampleNames, BeginWithTheSimplestRequest) {

@@ -37,7 +37,7 @@ def test_a_machine_that_can_run_a_node_is_healthy(run, write_config, folder):
     assert "fail" not in done.stdout.split("\n\n")[0]
     checks = checks_of(run("doctor", "--config", config, "--json"))
     for check in ("nginx", "nginx module", "open files", "stack", "sealed memory", "handles on processes (pidfd)", "rule engine",
-                  "compile child", "configuration", "data_dir", "state_dir", "api port", "site port"):
+                  "compile child", "confinement of the compile child", "configuration", "data_dir", "state_dir", "api port", "site port"):
         assert checks[check]["result"] == "ok", checks[check]
     assert sorted(path.name for path in folder.iterdir()) == ["secbeat.toml"], "it leaves nothing behind"
 

@@ -1,6 +1,7 @@
 // Limits, the kernel, and whether modules compile and run here.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -53,6 +54,28 @@ Result<engine::CompileReport> compile_pass_module() {
   const std::string bytes(kPassModule.begin(), kPassModule.end());
   if (auto written = write_file_atomically(file, bytes); !written) return std::unexpected(written.error());
   return try_module(file, {});
+}
+
+// A child that confines itself and tries to get out.
+Finding confinement_finding() {
+  Finding finding{"confinement of the compile child", Health::kOk, "", ""};
+  const auto report = try_escapes();
+  if (!report) {
+    return {finding.check, Health::kFailure, report.error().message,
+            "modules cannot be loaded: does something around this process filter prctl, capset or seccomp?"};
+  }
+  finding.found =
+      fmt::format("{}, {}; {} of {} attempts to get out refused",
+                  report->filters_calls ? "system calls filtered" : "no filter of system calls",
+                  report->landlock_version > 0 ? fmt::format("landlock {}", report->landlock_version) : "no landlock",
+                  report->attempts - report->succeeded.size(), report->attempts);
+  if (report->filters_calls && report->succeeded.empty()) return finding;
+  finding.health = report->filters_calls ? Health::kFailure : Health::kWarning;
+  finding.advice = report->filters_calls
+                       ? fmt::format("what should be refused and is not: {}", fmt::join(report->succeeded, ", "))
+                       : "this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER): a module that breaks out of the "
+                         "compiler could do what this user can";
+  return finding;
 }
 
 }  // namespace
@@ -116,6 +139,7 @@ void examine_engine(Findings& findings) {
        reason.empty() ? fmt::format("compiles and rehearses, {:.0f} ms", report->compile_ms + report->rehearse_ms)
                       : reason,
        reason.empty() ? "" : "modules cannot be loaded: look at limits on memory and processes of this user"});
+  findings.push_back(confinement_finding());
 }
 
 }  // namespace secbeat::agent

@@ -1,13 +1,16 @@
 // Compiling in a process of its own, because a compile cannot be cancelled and a process can.
 //
 // `secbeat-compile --child …` writes its report as JSON to standard output. It is killed at the time limit, when
-// it writes too much, and when the caller cancels; it is always reaped before run() returns.
+// it writes too much, and when the caller cancels; it is always reaped before run() returns. The child confines itself
+// (secbeat/engine/confine.hpp) before it reads the module.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "cancel_token.hpp"
 #include "secbeat/base/error.hpp"
@@ -42,8 +45,11 @@ class CompileChild final : public Compiler {
   // the next agent.
   static Result<std::unique_ptr<CompileChild>> open(CompileChildOptions options);
   Result<engine::CompileReport> run(const engine::CompileJob& job, const CancelToken& cancel) override;
+  // What the child says when it tries to get out of its confinement, as JSON. Errors as of run().
+  Result<std::string> try_escapes();
 
  private:
+  Result<std::string> said_by(std::vector<std::string> words, const CancelToken& cancel);
   CompileChild(CompileChildOptions options, UniqueFd program)
       : options_(std::move(options)), program_(std::move(program)) {}
 

@@ -92,6 +92,13 @@ TEST_F(CompileChildTest, TellsTheChildEverythingThatTheJobSays) {
                                " --artifact /a.cwasm --artifact-sha256 abc --max-module-bytes"));
 }
 
+TEST_F(CompileChildTest, TheChildSeesNothingOfTheEnvironmentThatCouldBeSecret) {
+  ASSERT_EQ(::setenv("SECBEAT_API_KEY", "secret", 1), 0);
+  ASSERT_TRUE(run("echo \"$SECBEAT_API_KEY|$PATH\" > environment; cat report.json"));
+  ASSERT_EQ(::unsetenv("SECBEAT_API_KEY"), 0);
+  EXPECT_EQ(read_file(folder_ / "environment", 65536).value(), std::string("|") + std::getenv("PATH") + "\n");
+}
+
 TEST_F(CompileChildTest, IsKilledAtTheTimeLimit) {
   const auto done = run("exec sleep 1000", std::chrono::milliseconds(1500));
   ASSERT_FALSE(done);

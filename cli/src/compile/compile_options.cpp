@@ -47,6 +47,8 @@ void add_compile_options(CLI::App& command, CompileOptions& options) {
   command.add_option("--for-release", options.for_release, "Refuse unless the compiler is of this release");
   command.add_flag("--json", options.json, "Print the report as JSON; it has no other form");
   command.add_flag("--child", options.child, "Run confined, end with the parent process");
+  command.add_flag("--try-escapes", options.try_escapes,
+                   "Instead of a job: try what a confined process must not be able to do, and say what happened");
   add_limits(command, options);
 }
 

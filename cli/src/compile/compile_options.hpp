@@ -21,6 +21,7 @@ struct CompileOptions {
   std::string for_release;
   bool no_rehearsal = false;
   bool child = false;
+  bool try_escapes = false;
   bool json = false;
 
   [[nodiscard]] engine::CompileJob finished_job() const;

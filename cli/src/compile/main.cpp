@@ -10,12 +10,15 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <nlohmann/json.hpp>
+#include <thread>
 
 #include "compile_options.hpp"
 #include "exit_codes.hpp"
 #include "secbeat/base/error.hpp"
 #include "secbeat/base/fault_point.hpp"
 #include "secbeat/engine/compile.hpp"
+#include "secbeat/engine/confine.hpp"
 
 namespace secbeat::cli {
 namespace {
@@ -26,11 +29,45 @@ int complain(const Error& error, int exit_code) {
 }
 
 // Ends with the agent that asked, and within limits: a compile cannot be cancelled, a process can.
-Result<void> become_child(const CompileOptions& options) {
+Result<engine::Confinement> become_child(const CompileOptions& options) {
   const pid_t parent = ::getppid();
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return std::unexpected(io_error("prctl"));
   if (::getppid() != parent) return fail(ErrorCode::kCancelled, "the agent has ended");
-  return engine::confine_compile_child(options.data_limit_mib << 20U, options.file_limit_mib << 20U);
+  return engine::confine_process(
+      {.data_bytes = options.data_limit_mib << 20U, .file_bytes = options.file_limit_mib << 20U});
+}
+
+// What a confined process can still do, for secbeat doctor and for tests; without --child what any process can.
+int try_escapes(const CompileOptions& options) {
+  engine::Confinement confinement;
+  if (options.child) {
+    auto confined = become_child(options);
+    if (!confined) return complain(confined.error(), kRefused);
+    confinement = *confined;
+  }
+  nlohmann::json attempts = nlohmann::json::array();
+  for (const engine::EscapeAttempt& attempt : engine::attempt_escapes()) {
+    attempts.push_back({{"what", attempt.what}, {"refused", attempt.refused}, {"answer", attempt.answer}});
+  }
+  bool starts_threads = false;
+  std::thread([&] { starts_threads = true; }).join();
+  const nlohmann::json report{{"filters_calls", confinement.filters_calls},
+                              {"landlock_version", confinement.landlock_version},
+                              {"open_descriptors", engine::count_open_descriptors()},
+                              {"starts_threads", starts_threads},
+                              {"attempts", std::move(attempts)}};
+  fmt::print("{}\n", report.dump());
+  return kOk;
+}
+
+// Files are opened before rights are given up, and read afterwards.
+Result<engine::CompileReport> run_confined(const CompileOptions& options) {
+  const engine::CompileJob job = options.finished_job();
+  const auto files = engine::open_job_files(job);
+  if (!files) return std::unexpected(files.error());
+  if (auto confined = become_child(options); !confined) return std::unexpected(confined.error());
+  fault_point("child.started");
+  return engine::run_compile_job(job, *files);
 }
 
 int run(const CompileOptions& options) {
@@ -41,14 +78,11 @@ int run(const CompileOptions& options) {
                                          SECBEAT_VERSION, options.for_release)},
         kRefused);
   }
+  if (options.try_escapes) return try_escapes(options);
   if (options.module.empty() == options.artifact.empty()) {
     return complain({ErrorCode::kBadRequest, "compile needs exactly one of --module and --artifact"}, kUsage);
   }
-  if (options.child) {
-    if (auto confined = become_child(options); !confined) return complain(confined.error(), kRefused);
-  }
-  fault_point("child.started");
-  const auto report = engine::run_compile_job(options.finished_job());
+  const auto report = options.child ? run_confined(options) : engine::run_compile_job(options.finished_job());
   if (!report) return complain(report.error(), kUsage);
   fmt::print("{}\n", engine::to_json(*report));
   if (options.child) return kOk;  // the report was written; what it says is the agent's to read
@@ -83,6 +117,7 @@ int run_main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   secbeat::cli::fill_standard_descriptors();
+  ::closefrom(STDERR_FILENO + 1);  // what whoever starts this program holds open is none of its business
   // Only SHA-256 is used: the machine's configuration could name modules that a static OpenSSL cannot load.
   ::OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, nullptr);
   int status = secbeat::cli::kRefused;

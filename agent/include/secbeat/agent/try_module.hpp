@@ -1,9 +1,12 @@
 // A module judged as a node would judge it, without a node.
 //
-// Thread safety: a free function without shared state; blocks its caller for as long as a compile may take.
+// Thread safety: free functions without shared state; they block their caller for as long as a compile may take.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/engine/compile.hpp"
@@ -14,5 +17,16 @@ namespace secbeat::agent {
 // empty. The module's own error is in the report, and so is the end of a child that was killed for it: its time or its
 // memory ran out. Errors of the result: the child could not be started or watched, a file could not be read.
 Result<engine::CompileReport> try_module(const std::filesystem::path& module, const std::filesystem::path& config);
+
+// How the compile child is confined on this machine.
+struct EscapeReport {
+  bool filters_calls = false;
+  int landlock_version = 0;
+  std::size_t attempts = 0;
+  std::vector<std::string> succeeded;  // what it should not have been able to do
+};
+
+// Starts a child that confines itself as for a compile and tries to get out.
+Result<EscapeReport> try_escapes();
 
 }  // namespace secbeat::agent

@@ -22,6 +22,11 @@ inline constexpr std::string_view kTemporaryPrefix = ".tmp-";
 
 // The whole file. kTooLarge when it holds more than `limit_bytes`, kIo when it cannot be read.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t limit_bytes);
+// The same of a file that is open, from where it stands; `name` is for messages.
+Result<std::string> read_descriptor(int fd, std::string_view name, std::size_t limit_bytes);
+
+// All of the bytes, or kIo.
+Result<void> write_descriptor(int fd, std::string_view bytes, std::string_view name);
 
 // Replaces `path` so that a reader, also after a crash at any point, sees the old or the new bytes whole:
 // temporary file in the same folder, fsync, rename, fsync of the folder. A crash can leave the temporary file.

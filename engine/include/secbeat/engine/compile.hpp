@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "secbeat/base/error.hpp"
+#include "secbeat/base/unique_fd.hpp"
 #include "secbeat/engine/engine.hpp"
 #include "secbeat/engine/limits.hpp"
 
@@ -48,9 +49,16 @@ struct CompileReport {
 // that cannot be read or written) is an Error of the result.
 Result<CompileReport> run_compile_job(const CompileJob& job);
 
-// Limits this process as the compile child: RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_CORE 0, nice 10.
-// Not RLIMIT_AS: the engine reserves 4 GiB of address space for each memory.
-Result<void> confine_compile_child(std::size_t data_bytes, std::size_t file_bytes);
+// Every file of a job that is read or written, for a process that opens them first and then gives up the right to open
+// any (confine.hpp): a job that opened one later would fail in the compile child.
+struct JobFiles {
+  UniqueFd module;
+  UniqueFd artifact;
+  UniqueFd config;
+  UniqueFd output;  // empty at first; what a job that fails leaves in it is for nobody
+};
+Result<JobFiles> open_job_files(const CompileJob& job);
+Result<CompileReport> run_compile_job(const CompileJob& job, const JobFiles& files);
 
 // The report as one JSON object, and back. A report that does not parse is kProtocol.
 std::string to_json(const CompileReport& report);
