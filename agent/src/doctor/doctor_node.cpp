@@ -10,6 +10,7 @@
 #include "doctor_parts.hpp"
 #include "nginx_config.hpp"
 #include "node_folders.hpp"
+#include "node_permissions.hpp"
 #include "supervisor_listener.hpp"
 #include "supervisor_process.hpp"
 
@@ -99,6 +100,9 @@ void examine_folders(const Config& config, Findings& findings) {
   findings.push_back({"workers' user", Health::kOk, workers->user.empty() ? "this one" : workers->user, ""});
   findings.push_back(folder_finding("data_dir", config.data_dir, *workers));
   findings.push_back(folder_finding("state_dir", config.state_dir, *workers));
+  for (const std::string& sentence : open_permissions(config)) {
+    findings.push_back({"permissions", Health::kWarning, sentence, "the next start of the node puts modes right"});
+  }
   struct statvfs disk{};
   if (::statvfs(existing(config.data_dir).c_str(), &disk) != 0) return;
   const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;

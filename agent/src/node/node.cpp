@@ -30,6 +30,7 @@
 #include "node_folders.hpp"
 #include "node_lock.hpp"
 #include "node_log.hpp"
+#include "node_permissions.hpp"
 #include "secbeat/agent/api_server.hpp"
 #include "secbeat/agent/archive.hpp"
 #include "secbeat/agent/event_log.hpp"
@@ -165,6 +166,9 @@ Result<void> Node::open_state(const CancelToken& ending) {
     if (!lock) return std::unexpected(lock.error());
     locks_.push_back(std::move(*lock));
   }
+  const auto tended = tend_permissions(config_, *identity);
+  if (!tended) return std::unexpected(tended.error());
+  for (const std::string& sentence : *tended) spdlog::warn("{}; put right", sentence);
   if (auto linked = link_data(config_); !linked) return linked;
   auto scoreboard = control::Scoreboard::create(paths.scoreboard(), ::geteuid(), identity->gid);
   if (!scoreboard) return std::unexpected(scoreboard.error());
@@ -180,6 +184,8 @@ Result<void> Node::open_state(const CancelToken& ending) {
   auto reloader = open_reloader(config_, *scoreboard_, *hub_, clock_, ending);
   if (!reloader) return std::unexpected(reloader.error());
   reloader_ = std::move(*reloader);
+  // What has just been made.
+  if (auto again = tend_permissions(config_, *identity); !again) return std::unexpected(again.error());
   start_archive();
   watch_ = VersionWatch::start(config_, *scoreboard_, *reloader_, clock_);
   return check_reach(config_, *identity);

@@ -137,8 +137,14 @@ Result<void> make_folders(const Config& config) {
     return std::unexpected(io_error("cannot set the mode of " + config.state_dir.string()));
   }
   if (config.nginx == Nginx::kManaged) {
+    constexpr mode_t kNotForOthers = 0750;  // the logs lie there; tend_permissions() gives it to the workers' group
     std::error_code error;
+    const fs::path prefix = nginx_paths(config).prefix;
+    const bool is_new = !fs::exists(prefix, error);
     fs::create_directories(nginx_paths(config).temporary, error);
+    if (!error && is_new && ::chmod(prefix.c_str(), kNotForOthers) != 0) {
+      return std::unexpected(io_error("cannot set the mode of " + prefix.string()));
+    }
     if (error) {
       return fail(ErrorCode::kIo,
                   fmt::format("cannot make {}: {}", nginx_paths(config).temporary.string(), error.message()));

@@ -15,6 +15,7 @@
 #include <fstream>
 
 #include "node_lock.hpp"
+#include "node_permissions.hpp"
 #include "secbeat/control/in_force.hpp"
 
 namespace secbeat::agent {
@@ -43,6 +44,7 @@ class NodeFolders : public ::testing::Test {
   // What hub, scoreboard and reloader leave in the folders, as the workers' user may use it.
   void furnish() {
     ASSERT_TRUE(make_folders(config_));
+    ASSERT_TRUE(tend_permissions(config_, find_worker_identity(config_).value()));
     ASSERT_TRUE(link_data(config_));
     const control::StatePaths state{config_.state_dir};
     for (const auto& folder :
