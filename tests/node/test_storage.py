@@ -175,26 +175,29 @@ def test_a_configuration_that_is_damaged_gives_way_to_the_version_before(make_no
     assert node.history()[0]["kind"] == "auto_rollback"
 
 
-@pytest.mark.parametrize("policy", ["open", "closed"])
-def test_a_module_without_any_good_version_is_decided_by_its_policy(make_node, policy):
-    node = make_node(tables={"waf.wasm": {"on_error": policy}, "proxy": {"workers": 1}})
-    assert node.upload("allow_all", path="/api/v1/wasm/load", name="extra").status == 200
-    document = json.loads((node.data / "in_force.json").read_text())
-    lost = next(slot for slot in document["slots"] if slot["name"] == "extra")["versions"][0]
-    assert node.stop() == 0
-    (node.data / "artifacts" / f"{lost['artifact_sha256']}.cwasm").unlink()
-    (node.data / "modules" / f"{lost['sha256']}.wasm").unlink()
-    node.start(wait=False)
-    wait_for("the API", lambda: answers(node), log=node.log)
-    assert node.site("/", headers={"User-Agent": "BadBot"}).status == 403, "the other module has not left the chain"
-    assert node.site("/").status == {"open": 200, "closed": 503}[policy]
-    row = node.history()[0]
-    assert (row["name"], row["success"], row["by"]) == ("extra", False, "start")
-    assert f'on_error = "{policy}"' in row["error"]
-    assert node.get("/readyz").status == 503
-    assert node.upload("allow_all", name="extra").status == 200, "the same bytes bring it back"
-    wait_for("readiness", node.is_ready, log=node.log)
-    assert node.site("/").status == 200
+def test_a_module_without_any_good_version_is_decided_by_its_policy(make_node):
+    nodes = {policy: make_node(name=policy, start=False, tables={"waf.wasm": {"on_error": policy}, "proxy": {"workers": 1}})
+             for policy in ("open", "closed")}
+    for node in nodes.values():
+        node.start()
+        assert node.upload("allow_all", path="/api/v1/wasm/load", name="extra").status == 200
+        document = json.loads((node.data / "in_force.json").read_text())
+        lost = next(slot for slot in document["slots"] if slot["name"] == "extra")["versions"][0]
+        assert node.stop() == 0
+        (node.data / "artifacts" / f"{lost['artifact_sha256']}.cwasm").unlink()
+        (node.data / "modules" / f"{lost['sha256']}.wasm").unlink()
+        node.start(wait=False)
+    for policy, node in nodes.items():
+        wait_for("the API", lambda node=node: answers(node), log=node.log)
+        assert node.site("/", headers={"User-Agent": "BadBot"}).status == 403, "the other module has not left the chain"
+        assert node.site("/").status == {"open": 200, "closed": 503}[policy]
+        row = node.history()[0]
+        assert (row["name"], row["success"], row["by"]) == ("extra", False, "start")
+        assert f'on_error = "{policy}"' in row["error"]
+        assert node.get("/readyz").status == 503
+        assert node.upload("allow_all", name="extra").status == 200, "the same bytes bring it back"
+        wait_for("readiness", node.is_ready, log=node.log)
+        assert node.site("/").status == 200
 
 
 def answers(node):
