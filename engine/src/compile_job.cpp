@@ -38,6 +38,14 @@ std::unexpected<Error> invalid_module(const wasmtime_error_t* error) {
   return fail(ErrorCode::kInvalidWasm, "Invalid WASM module: " + reason_of(error));
 }
 
+// The compiler reads once more, and refuses a few encodings that validation lets pass, such as a limit of a memory in
+// more bytes than 32 bits take. What comes from reading names its place.
+std::unexpected<Error> not_compiled(const wasmtime_error_t* error) {
+  const std::string reason = reason_of(error);
+  if (reason.find("(at offset ") != std::string::npos) return invalid_module(error);
+  return fail(ErrorCode::kCompileFailed, "The module does not compile: " + reason);
+}
+
 Result<void> open_file(UniqueFd& out, const std::filesystem::path& path, int flags) {
   static constexpr mode_t kPrivate = 0600;
   if (path.empty()) return {};
@@ -150,7 +158,7 @@ Result<std::string> Job::compile(std::string_view module) {
   wasmtime_module_t* raw = nullptr;
   const ErrorHandle error(wasmtime_module_new(engine.get(), as_bytes(module), module.size(), &raw));
   report_.compile_ms = ms_since(compile_start);
-  if (error) return fail(ErrorCode::kCompileFailed, "The module does not compile: " + reason_of(error.get()));
+  if (error) return not_compiled(error.get());
   const ModuleHandle compiled(raw);
 
   if (auto imports = check_imports(*compiled); !imports) return std::unexpected(imports.error());

@@ -90,6 +90,14 @@ TEST(CompileJob, PassesOnTheReasonAndPlaceOfTheValidator) {
               ::testing::MatchesRegex("Invalid WASM module: .*unknown local 77.* \\(at offset 0x[0-9a-f]+\\)"));
 }
 
+// Validation lets it pass, the compiler does not.
+TEST(CompileJob, RefusesALimitThatIsTooLongInBytesAsInvalid) {
+  static constexpr char kMemoryOfTwoPagesInSixBytes[] = "\0asm\1\0\0\0\5\x8\1\0\x82\x80\x80\x80\x80";  // ends with \0
+  const auto error = error_of(std::string_view(kMemoryOfTwoPagesInSixBytes, sizeof kMemoryOfTwoPagesInSixBytes));
+  EXPECT_EQ(error.code, ErrorCode::kInvalidWasm);
+  EXPECT_THAT(error.message, AllOf(StartsWith("Invalid WASM module: "), HasSubstr("too long (at offset 0x10)")));
+}
+
 TEST(CompileJob, RefusesTheTextFormatAndProposalsThatAreOff) {
   EXPECT_EQ(error_of("(module)").code, ErrorCode::kInvalidWasm);
   const auto memory64 = error_of(module_of("(memory (export \"memory\") i64 1)" + std::string(kInspect)));

@@ -54,20 +54,20 @@ def test_each_flipped_copy_is_refused_for_a_reason_or_serves_without_harm(make_n
     for other in "generation_1", "generation_2", GOOD:  # so many versions as are kept: each has a descriptor in each worker
         assert node.upload(other, name=NAME).status == 200
     steady = Steady(node, NAME, grown_kib=16 << 10)
-    with Load(node, rate=200) as load, Uploader(node) as uploader:
+    with Load(node, rate=200, seconds=3600 * 12) as load, Uploader(node) as uploader:
         for number in range(COPIES):
             what = f"copy {number} of seed {SEED}"
             copy = flipped(modules[number % len(modules)], random.Random(f"{SEED} {number}"))
-            answer = uploader.send("/api/v1/wasm/reload", copy, name=NAME)
+            answer = uploader.reload(copy, NAME)
             told[answer.status, answer.json.get("code")] += 1
             assert answer.status == 200 or (answer.status == 422 and answer.json["code"] in WORDS), (what, answer)
             if answer.status == 200:
                 statuses = [node.site("/", **request).status for request in REQUESTS]
                 assert all(status < 500 for status in statuses), (what, statuses)
-                assert uploader.send("/api/v1/wasm/reload", good, name=NAME).status == 200, what
+                assert uploader.reload(good, NAME).status == 200, what
+        steady.version = uploader.reload(node.guest("bad-bot-blocker").read_bytes(), NAME).json["version"]
     print(f"\n{dict(told)}; {load.result['answers']} answers; grown by KiB: {list(steady.grown().values())}")
     assert load.result["closed_by_server"] == 0
     assert max(status for _, _, _, status, _ in load.records) < 500
-    steady.version = node.upload("bad-bot-blocker", name=NAME).json["version"]
     assert node.site("/", headers={"User-Agent": "BadBot"}).status == 403
     steady.check()

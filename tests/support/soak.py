@@ -87,9 +87,13 @@ class Soak:
         guest = TURNS_HOSTILE[turn % len(TURNS_HOSTILE)]
         answer = self._upload(guest, number)
         assert answer.status == 200, answer
-        wait_for(f"{guest} to be taken back", lambda: self.node.version(self.name)["version"] == answer.json["previous_version"],
-                 log=self.node.log)
+        wait_for(f"{guest} to be taken back", lambda: self._serves(answer.json["previous_version"]), log=self.node.log)
         self.taken_back += 1
+
+    def _serves(self, version):
+        """Whether it does, and nothing is under way that would refuse the next upload."""
+        return self.node.version(self.name)["version"] == version and \
+            self.node.get("/api/v1/wasm/operation").json["operation"] is None
 
     def _upload(self, guest, number):
         return self.node.upload(distinct(self.node.guest(guest).read_bytes(), number), name=self.name)

@@ -23,6 +23,13 @@ class Uploader:
         self.node.contract.check("POST", path, answer)
         return answer
 
+    def reload(self, module, name):
+        """As send(), again as long as something else is under way: the watch takes a version back when it wants to."""
+        def answered():
+            answer = self.send("/api/v1/wasm/reload", module, name=name)
+            return None if answer.json.get("code") == "reload_in_progress" else answer
+        return wait_for("nothing else to be under way", answered, log=self.node.log)
+
     def __enter__(self):
         return self
 
