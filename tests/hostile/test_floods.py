@@ -176,6 +176,33 @@ def test_garbage_on_the_socket_of_the_workers(node):
                 client.send(b"again")
 
 
+# What an accepted peer says next, each on a connection of its own.
+LIES = [
+    {"type": "serving", "generation": 1 << 40, "pause_ns": 1}, {"type": "serving", "generation": 0, "pause_ns": (1 << 63) - 1},
+    {"type": "staged", "generation": 1 << 40}, {"type": "staged", "generation": 1},
+    {"type": "stage_failed", "generation": 1, "module": "generation_0", "code": "no_such_word", "message": "\n\x1b[2J" * 50},
+    {"type": "stage_failed", "generation": 1 << 40, "module": "x" * 1000, "code": "internal", "message": "m" * 5000},
+    {"type": "events", "events": []}, {"type": "events", "events": [{}]}, {"type": "events", "events": [{"kind": "block"}] * 17},
+]
+
+
+def test_an_impostor_that_takes_the_place_of_a_worker(node):
+    """Root may: it is who runs the agent. The workers connect again, and nothing that the impostor said stays."""
+    with unnoticed(node):
+        for slot in 0, 1, 127:
+            for lie in LIES:
+                with peer(node) as client:
+                    client.send(hello(slot=slot, generation=1))
+                    client.send(json.dumps(lie).encode())
+                    client.send(hello(slot=slot))
+        wait_for("the workers to be connected again", lambda: len(node.version()["workers"]) == 2, log=node.log)
+    log = node.log.read_text(errors="replace")
+    assert "no_such_word" in log and "\x1b" not in log
+    version = node.version()["version"]
+    assert node.upload("generation_2", name="generation_0").status == 200
+    assert node.rollback().json["rolled_back_to"] == version
+
+
 def test_a_thousand_connections_to_the_socket_of_the_workers(node):
     with unnoticed(node), contextlib.ExitStack() as stack:
         for _ in range(FLOOD):
