@@ -9,10 +9,12 @@ from support.soak import descriptors, resident_kib
 
 
 class Uploader:
-    """Uploads over one connection that is kept; every answer is one that the API's document promises."""
+    """Uploads over one connection that is kept; the first answer of each code is held against the API's document, which would
+    take most of the time if it were done with thousands."""
 
     def __init__(self, node):
         self.node, self.connection = node, http.client.HTTPConnection("127.0.0.1", node.api_port, timeout=60)
+        self.seen = set()
         self.node.get("/healthz")  # so that the node's contract is there
 
     def send(self, path, module, **fields):
@@ -20,7 +22,10 @@ class Uploader:
         self.connection.request("POST", path, body=body, headers={"Content-Type": content_type})
         answer = self.connection.getresponse()
         answer = Answer(answer.status, dict(answer.getheaders()), answer.read())
-        self.node.contract.check("POST", path, answer)
+        kind = path, answer.status, answer.json.get("code")
+        if kind not in self.seen:
+            self.node.contract.check("POST", path, answer)
+            self.seen.add(kind)
         return answer
 
     def reload(self, module, name):
