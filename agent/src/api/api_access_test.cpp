@@ -56,6 +56,10 @@ TEST_F(ApiAccess, EachRouteTakesItsRole) {
 }
 
 TEST_F(ApiAccess, RolesAreThoseOfTheContract) {
+  for (const char* path : {"/api/v1/freeze", "/api/v1/unfreeze", "/api/v1/bypass", "/api/v1/drill"}) {
+    EXPECT_EQ(usual_role("POST", path), Role::kAdmin) << path;
+    EXPECT_EQ(usual_role("GET", path), Role::kViewer) << path;
+  }
   for (const Route& route : all_routes()) {
     const bool is_open = route.path == "/healthz" || route.path == "/readyz";
     const bool is_emergency = route.path.ends_with("/freeze") || route.path.ends_with("/unfreeze") ||
