@@ -203,6 +203,28 @@ def test_an_impostor_that_takes_the_place_of_a_worker(node):
     assert node.rollback().json["rolled_back_to"] == version
 
 
+STRANGER = """
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+    client.connect(sys.argv[1])
+    client.settimeout(60)
+    client.send(json.dumps({**json.loads(sys.argv[2]), "pid": os.getpid()}).encode())
+    try:
+        print(client.recv(1 << 20) == b"")
+    except ConnectionResetError:
+        print(True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_process_of_the_workers_user_is_turned_away(node):
+    with unnoticed(node):
+        for slot in 0, 1, 127:
+            done = subprocess.run(["setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups", "/usr/bin/python3", "-c", STRANGER,
+                                   socket_of(node), hello(slot=slot)], capture_output=True, text=True, timeout=60, check=False)
+            assert done.stdout == "True\n", done.stderr
+
+
 def test_a_thousand_connections_to_the_socket_of_the_workers(node):
     with unnoticed(node), contextlib.ExitStack() as stack:
         for _ in range(FLOOD):
