@@ -9,6 +9,14 @@
 #include "reloader_impl.hpp"
 
 namespace secbeat::agent {
+namespace {
+
+bool files_are_whole(const VersionStore& store, const control::Version& version) {
+  return store.artifact_bytes(version.artifact_sha256) &&
+         (version.config_sha256.empty() || store.config_bytes(version.config_sha256));
+}
+
+}  // namespace
 
 // Not so while an operation commits, which is why who finds it so waits for the turn and looks again.
 bool ReloaderImpl::in_force_is_on_disk() const {
@@ -26,7 +34,7 @@ bool ReloaderImpl::needs_mending(const control::InForce& document) const {
     for (const control::Version& version : slot.versions) {
       std::error_code error;
       const bool there = std::filesystem::exists(store_.artifact_path(version.artifact_sha256), error);
-      if (!there || (complaint && !store_.artifact_bytes(version.artifact_sha256))) return true;
+      if (!there || (complaint && !files_are_whole(store_, version))) return true;
     }
   }
   return false;
@@ -35,6 +43,13 @@ bool ReloaderImpl::needs_mending(const control::InForce& document) const {
 control::InForce ReloaderImpl::mended(control::InForce document, const CancelToken& cancel) {
   for (control::Slot& slot : document.slots) {
     for (control::Version& version : slot.versions) {
+      const auto config = version.config_sha256.empty() ? Result<std::string>(std::string())
+                                                        : store_.config_bytes(version.config_sha256);
+      if (!config) {  // nothing can make it again but who has it
+        spdlog::error("{} {} serves, but not in workers that start: {}; upload it again with its configuration",
+                      slot.name, version.label, config.error().message);
+        continue;
+      }
       const auto bytes = store_.artifact_bytes(version.artifact_sha256);
       if (bytes || cancel.cancelled()) continue;
       auto again = recompiled(slot, version, cancel);

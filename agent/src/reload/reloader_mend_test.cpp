@@ -1,6 +1,9 @@
 // Artifacts that go while the node runs, and a start that is called off.
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
+
+#include <sstream>
 
 #include "reloader_test_support.hpp"
 #include "secbeat/base/files.hpp"
@@ -77,6 +80,26 @@ TEST_F(MendTest, WhatCannotBeMadeAgainStaysInForce) {
   reloader_->mend();
   EXPECT_EQ(on_disk(), before);
   EXPECT_EQ(serving(), "v2");
+}
+
+TEST_F(MendTest, AConfigurationThatIsDamagedComesBackWithTheSameUpload) {
+  spdlog::set_level(spdlog::level::off);
+  ASSERT_TRUE(upload({.salt = "third", .configure = true}, "{}"));
+  const std::string file = "data/configs/" + sha256_hex("{}");
+  write(file, "damaged");
+  hub_.set_target({});
+  hub_.start_workers(2);  // they serve nothing
+  const control::InForce before = on_disk();
+  std::ostringstream log;
+  const auto usual = spdlog::default_logger();
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(log)));
+  reloader_->mend();
+  spdlog::set_default_logger(usual);
+  EXPECT_NE(log.str().find("upload it again with its configuration"), std::string::npos) << log.str();
+  EXPECT_EQ(on_disk(), before);
+  EXPECT_TRUE(upload({.salt = "third", .configure = true}, "{}"));
+  EXPECT_EQ(read_file(folder_ / file, 10), "{}");
 }
 
 class EarlyEndTest : public NodeTest {};
