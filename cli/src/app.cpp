@@ -43,6 +43,8 @@ void build_app(CLI::App& app, Run& run) {
   add_watch_command(app, run);
   add_inspect_command(app, run);
   add_validate_command(app, run);
+  add_sign_command(app, run);
+  add_verify_command(app, run);
   add_archive_command(app, run);
   add_key_command(app, run);
   add_compile_command(app, run);

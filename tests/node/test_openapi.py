@@ -31,12 +31,13 @@ REFUSED_UPLOADS = {
     "sample_timeout": {"module": "loops_forever"},
     "configure_failed": {"module": "refuses_configure", "config": "{}"},
     "memory_limit": {"module": "huge_memory"},
+    "bad_signature": {"module": "allow_all", "signature": "secbeat"},
 }
 # Proven where the fault can be made: the reloader's and the compile child's unit tests, tests/node/test_emergencies.py,
-# tests/node/test_watch.py.
+# tests/node/test_watch.py, tests/node/test_signatures.py.
 FAULTS_OF_THE_NODE = {"internal", "io", "no_worker", "workers_disagree", "compile_failed", "compile_timeout", "cancelled",
                       "reload_in_progress", "shutting_down", "busy", "hot_reload_disabled", "rate_limited", "forbidden",
-                      "bad_multipart", "unsupported_media_type", "quarantined", "unauthorized"}
+                      "bad_multipart", "unsupported_media_type", "quarantined", "unauthorized", "signature_required"}
 
 
 def codes_of(operation):

@@ -1,4 +1,4 @@
 """The commands that there are; a test holds --help and the documents to them."""
 
 COMMANDS = ["node", "doctor", "status", "version", "modules", "history", "errors", "requests", "reload", "rollback", "remove", "watch",
-            "inspect", "validate", "archive", "key", "compile", "completion", "man"]
+            "inspect", "validate", "sign", "verify", "archive", "key", "compile", "completion", "man"]

@@ -79,6 +79,7 @@ constexpr Member::Value uploaded = &member<Pointer, UploadAnswer>;
 
 Json true_or_nothing(const UploadAnswer& answer) { return answer.unchanged ? Json(true) : Json(); }
 
+constexpr Schema kSigner = text("The id of the key whose signature holds; null: none was checked");
 constexpr Schema kWarnings = text("What is allowed and worth a thought").list();
 constexpr Member kUnchanged{"unchanged", flag("These bytes and this configuration serve already: nothing was done"),
                             computed<UploadAnswer, true_or_nothing>, kSometimes};
@@ -101,6 +102,7 @@ constexpr Member kReloadMembers[] = {
     {"max_pause_us", kPause, uploaded<&ReloadResult::max_pause_us>},
     {"stages", document(kStages), uploaded<&ReloadResult::stages>},
     {"warnings", kWarnings, uploaded<&ReloadResult::warnings>},
+    {"signed_by", kSigner.or_null(), text_or_null<&ReloadResult::signed_by, UploadAnswer>},
 };
 
 constexpr Member kValidationMembers[] = {
@@ -115,6 +117,7 @@ constexpr Member kValidationMembers[] = {
     {"sha256", sha256("Of the module's bytes"), uploaded<&ReloadResult::sha256>},
     {"config_sha256", sha256().or_null(), text_or_null<&ReloadResult::config_sha256, UploadAnswer>},
     {"size_bytes", count("Of the module"), uploaded<&ReloadResult::size_bytes>},
+    {"signed_by", kSigner.or_null(), text_or_null<&ReloadResult::signed_by, UploadAnswer>},
 };
 
 constexpr Member kRollbackMembers[] = {
@@ -206,6 +209,7 @@ constexpr Member kHistoryRowMembers[] = {
     {"sha256", sha256().or_null(), text_or_null<&HistoryRow::sha256>},
     {"config_sha256", sha256().or_null(), text_or_null<&HistoryRow::config_sha256>},
     {"generation", kGeneration, member<&HistoryRow::generation>},
+    {"signed_by", kSigner.or_null(), text_or_null<&HistoryRow::signed_by>},
     {"stages", document(kStages), member<&HistoryRow::stages>},
 };
 constexpr DocumentType kHistoryRow{"HistoryRow", "One attempt to change what is in force", kHistoryRowMembers};
@@ -226,6 +230,7 @@ constexpr Member kKnownVersionMembers[] = {
     {"quarantined_at", time("When these bytes and this configuration were taken back automatically").or_null(),
      text_or_null<&KnownVersion::quarantined_at>},
     {"quarantine_reason", text("The evidence").or_null(), text_or_null<&KnownVersion::quarantine_reason>},
+    {"signed_by", kSigner.or_null(), text_or_null<&KnownVersion::signed_by>},
     {"id", kId, member<&KnownVersion::id>},
 };
 constexpr DocumentType kKnownVersion{"KnownVersion", "A version that the node remembers", kKnownVersionMembers};

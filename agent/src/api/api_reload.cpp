@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kMaxReasonBytes = 1000;
 constexpr std::size_t kMaxLabelBytes = 128;  // a semantic version and what the node appends to it
 constexpr std::size_t kMaxNameBytes = 64;
+constexpr std::size_t kMaxSignatureFieldBytes =
+    16384;  // far above what a signature has: that is the reloader's to judge
 
 // What of the fields is text, one error at most.
 struct Texts {
@@ -55,6 +57,11 @@ OrRefusal<void> check_parts(const Config& config, const Upload& upload) {
   if (auto size = check_size("The configuration", upload.config, kMaxConfigBytes); !size) {
     return size;
   }
+  if (upload.signature && !upload.file) {
+    return refuse(ErrorCode::kBadRequest, "The field \"signature\" is of a module: send it with the field \"file\"",
+                  {{"field", "signature"}});
+  }
+  if (auto size = check_size("The signature", upload.signature, kMaxSignatureFieldBytes); !size) return size;
   return upload.config ? check_configuration(*upload.config) : OrRefusal<void>{};
 }
 
@@ -87,6 +94,7 @@ OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request) {
   upload.gates = *force ? Gates::kForced : Gates::kOn;
   upload.file = take(*form, "file");
   upload.config = take(*form, "config");
+  upload.signature = take(*form, "signature");
   upload.name = std::move(texts->name);
   upload.expected_version = std::move(texts->version);
   upload.reason = texts->reason.value_or("");

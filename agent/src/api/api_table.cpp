@@ -30,8 +30,9 @@ constexpr Input kForce{
     one_of(kBooleans, "Passes the gates that judge behaviour, never those that judge validity").by_default("false")};
 constexpr Input kDryRun{"dry_run", one_of(kBooleans, "Everything but the swap").by_default("false")};
 
-constexpr Input kReloadFields[] = {kFile, kName, kConfigText, kExpectedVersion, kReason, kDryRun, kForce};
-constexpr Input kValidateFields[] = {kFile, kName, kConfigText, kExpectedVersion, kReason, kForce};
+constexpr Input kSignature{"signature", text("Of the module: the text of the file that `secbeat sign` writes")};
+constexpr Input kReloadFields[] = {kFile, kName, kConfigText, kSignature, kExpectedVersion, kReason, kDryRun, kForce};
+constexpr Input kValidateFields[] = {kFile, kName, kConfigText, kSignature, kExpectedVersion, kReason, kForce};
 constexpr Input kRollbackFields[] = {kName, {"to_version", kLabel}, kReason};
 constexpr Input kRemoveQuery[] = {kExpectedVersion, kReason};
 constexpr Input kNameQuery[] = {kName};
@@ -62,16 +63,23 @@ constexpr Answers kHealthAnswers[] = {&documents::kHealth};
 
 // -- errors ------------------------------------------------------------------------------------------------------
 
-constexpr ErrorCode kValidateErrors[] = {
-    kBadConfigJson,   kUnknownModule, kVersionConflict, kQuarantined,   kReloadInProgress, kCancelled,
-    kInvalidWasm,     kMissingExport, kForbiddenImport, kInvalidAction, kSampleTrapped,    kSampleTimeout,
-    kConfigureFailed, kMemoryLimit,   kCompileTimeout,  kCompileFailed, kInternal,         kIo};
-constexpr ErrorCode kReloadErrors[] = {kBadConfigJson, kHotReloadDisabled, kUnknownModule, kVersionConflict,
-                                       kQuarantined,   kReloadInProgress,  kCancelled,     kInvalidWasm,
-                                       kMissingExport, kForbiddenImport,   kInvalidAction, kSampleTrapped,
-                                       kSampleTimeout, kConfigureFailed,   kMemoryLimit,   kCompileTimeout,
-                                       kCompileFailed, kRateLimited,       kInternal,      kIo,
-                                       kNoWorker,      kWorkersDisagree};
+constexpr ErrorCode kValidateErrors[] = {kBadConfigJson,    kUnknownModule,     kVersionConflict, kQuarantined,
+                                         kReloadInProgress, kCancelled,         kInvalidWasm,     kMissingExport,
+                                         kForbiddenImport,  kInvalidAction,     kSampleTrapped,   kSampleTimeout,
+                                         kConfigureFailed,  kMemoryLimit,       kCompileTimeout,  kCompileFailed,
+                                         kBadSignature,     kSignatureRequired, kInternal,        kIo};
+constexpr ErrorCode kReloadErrors[] = {kBadConfigJson,     kHotReloadDisabled,
+                                       kUnknownModule,     kVersionConflict,
+                                       kQuarantined,       kReloadInProgress,
+                                       kCancelled,         kInvalidWasm,
+                                       kMissingExport,     kForbiddenImport,
+                                       kInvalidAction,     kSampleTrapped,
+                                       kSampleTimeout,     kConfigureFailed,
+                                       kMemoryLimit,       kCompileTimeout,
+                                       kCompileFailed,     kBadSignature,
+                                       kSignatureRequired, kRateLimited,
+                                       kInternal,          kIo,
+                                       kNoWorker,          kWorkersDisagree};
 constexpr ErrorCode kRollbackErrors[] = {
     kUnknownModule,  kUnknownVersion, kNoPreviousVersion, kConfigureFailed, kMemoryLimit, kInternal, kIo,
     kWorkersDisagree};

@@ -240,6 +240,7 @@ void ArchiveImpl::catch_up(const Reloader& reloader) {
                        .size_bytes = version->size_bytes,
                        .config_sha256 = version->config_sha256,
                        .created_at = version->created_at,
+                       .signature = version->signature,
                        .times = times[{version->name, version->version}]};
     std::error_code error;
     const bool config_there = record.config_sha256.empty() || fs::exists(config_in(data_dir_, record), error);

@@ -105,6 +105,7 @@ Manifest read_manifest(const Json& json) {
       "64 lower-case hexadecimal digits, or nothing");
   manifest.config_size_bytes = reader.number("config_size_bytes");
   record.created_at = reader.text_that("created_at", is_time, "a time such as 2025-11-24T01:00:03Z");
+  if (json.contains("signature")) record.signature = reader.text("signature", kMaxSignatureInManifest);
   const Json& times = reader.member("in_force");
   if (!times.is_array() || times.size() > kMaxManifestTimes) {
     reader.fault("in_force", fmt::format("expected a list of at most {}", kMaxManifestTimes));
@@ -119,16 +120,17 @@ std::string to_json(const Manifest& manifest) {
   const ForceRecord& record = manifest.record;
   Json times = Json::array();
   for (const InForceTime& time : record.times) times.push_back(json_of(time));
-  const Json json{{"format", kFormat},
-                  {"module", record.module},
-                  {"label", record.label},
-                  {"node", manifest.node},
-                  {"sha256", record.sha256},
-                  {"size_bytes", record.size_bytes},
-                  {"config_sha256", record.config_sha256},
-                  {"config_size_bytes", manifest.config_size_bytes},
-                  {"created_at", record.created_at},
-                  {"in_force", std::move(times)}};
+  Json json{{"format", kFormat},
+            {"module", record.module},
+            {"label", record.label},
+            {"node", manifest.node},
+            {"sha256", record.sha256},
+            {"size_bytes", record.size_bytes},
+            {"config_sha256", record.config_sha256},
+            {"config_size_bytes", manifest.config_size_bytes},
+            {"created_at", record.created_at},
+            {"in_force", std::move(times)}};
+  if (!record.signature.empty()) json["signature"] = record.signature;
   // Bytes that are not UTF-8 become U+FFFD.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

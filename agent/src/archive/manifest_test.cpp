@@ -18,6 +18,7 @@ Manifest example() {
                      .size_bytes = 87040,
                      .config_sha256 = std::string(64, 'b'),
                      .created_at = "2025-11-24T01:00:03Z",
+                     .signature = "secbeat-signature-1\nmodule: bad-bot-blocker\n",
                      .times = {{.since = "2025-11-24T01:00:03Z",
                                 .generation = 7,
                                 .kind = "reload",
@@ -48,8 +49,16 @@ TEST(Manifest, IsReadAsItWasWritten) {
 }
 
 TEST(Manifest, OfALaterBuildMayHoldMore) {
-  EXPECT_EQ(fault(text_with("\"format\": 1,", "\"format\": 1, \"signature\": \"x\",")), "taken");
+  EXPECT_EQ(fault(text_with("\"format\": 1,", "\"format\": 1, \"later\": \"x\",")), "taken");
   EXPECT_THAT(fault(text_with("\"format\": 1,", "\"format\": 2,")), HasSubstr("this build reads format 1 only"));
+}
+
+TEST(Manifest, MayHoldASignatureThatIsAShortText) {
+  Manifest unsigned_one = example();
+  unsigned_one.record.signature.clear();
+  EXPECT_EQ(manifest_from_json(to_json(unsigned_one)).value(), unsigned_one) << "as earlier builds wrote it";
+  EXPECT_THAT(fault(text_with("secbeat-signature-1", std::string(2000, 'x'))), HasSubstr("signature: expected a text"));
+  EXPECT_THAT(fault(text_with("\"secbeat-signature-1\\nmodule: bad-bot-blocker\\n\"", "7")), HasSubstr("signature"));
 }
 
 TEST(Manifest, ThatIsTruncatedIsAFaultAtEachLength) {

@@ -53,6 +53,15 @@ void finish_modules(Draft& draft, Faults& faults) {
   }
 }
 
+void finish_signatures(Draft& draft, Faults& faults) {
+  Config& config = draft.config;
+  if (!config.trusted_keys.empty()) config.trusted_keys = absolute_from(draft.base, config.trusted_keys);
+  if (config.require_signature && config.trusted_keys.empty()) {
+    faults.add(line_of(draft, "waf.wasm.require_signature"), "waf.wasm.require_signature",
+               "needs trusted_keys: the folder with the public keys whose signatures count");
+  }
+}
+
 void finish_listeners(Draft& draft, Faults& faults) {
   Config& config = draft.config;
   if (config.nginx == Nginx::kManaged && config.upstream.empty() && !draft.lines.contains("proxy.upstream")) {
@@ -157,6 +166,7 @@ std::filesystem::path absolute_from(const std::filesystem::path& base, const std
 
 void finish(Draft& draft, Faults& faults) {
   finish_modules(draft, faults);
+  finish_signatures(draft, faults);
   finish_listeners(draft, faults);
   finish_access(draft, faults);
   finish_node(draft, faults);

@@ -37,10 +37,6 @@ Told later(std::string_view feature) {
   return notice(fmt::format("accepted, without effect: this version has no {}", feature));
 }
 
-Told refused(std::string_view what) {
-  return fault(fmt::format("this version has no {}; take the key out, or you would rely on it in vain", what));
-}
-
 Told store_path(std::string& to, const Scalar& value) {
   if (text(value).empty() || !is_plain_path(text(value))) {
     return fault("expected a path without quotes, '\\', '$', ';', braces and control characters");
@@ -150,7 +146,13 @@ constexpr auto kKeys = std::to_array<Key>({
        d.config.body_over_limit = word == "block" ? control::BodyOverLimit::kBlock : control::BodyOverLimit::kInspect;
        return told;
      }},
-    {"waf.wasm.require_signature", kBool, 0, 0, [](D&, N, const S& v) { return flag(v) ? refused("signatures of modules") : ok(); }},
+    {"waf.wasm.require_signature", kBool, 0, 0, [](D& d, N, const S& v) { d.config.require_signature = flag(v); return ok(); }},
+    {"waf.wasm.trusted_keys", kString, 0, 0, [](D& d, N, const S& v) {
+       std::string path;
+       Told told = store_path(path, v);
+       d.config.trusted_keys = path;
+       return told;
+     }},
 
     {"waf.wasm.modules[].name", kString, 0, 0, [](D& d, N, const S& v) {
        if (text(v).starts_with('_')) return fault("expected a name that begins with a letter or a digit");

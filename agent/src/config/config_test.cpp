@@ -210,7 +210,12 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Config, RefusesSignaturesThatItCannotCheck) {
   EXPECT_THAT(error_of("[waf.wasm]\nrequire_signature = true\n[proxy]\nupstream = \"a:1\"\n"),
-              HasSubstr(":2: waf.wasm.require_signature: this version has no signatures of modules"));
+              HasSubstr(":2: waf.wasm.require_signature: needs trusted_keys"));
+  const auto config = parse_config(
+      "[waf.wasm]\nrequire_signature = true\ntrusted_keys = \"keys\"\n[proxy]\nupstream = \"a:1\"\n", "/etc/s/s.toml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->require_signature);
+  EXPECT_EQ(config->trusted_keys, "/etc/s/keys");
 }
 
 TEST(Config, AsksForTheUpstreamWhereItWouldStand) {

@@ -51,6 +51,7 @@ std::vector<Finding> examine_machine(const Config& config) {
 std::vector<Finding> examine_node(const Config& config) {
   Findings findings;
   examine_files(config, findings);
+  examine_signatures(config, findings);
   examine_folders(config, findings);
   examine_ports(config, findings);
   return findings;

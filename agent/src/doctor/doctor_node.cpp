@@ -11,6 +11,7 @@
 #include "nginx_config.hpp"
 #include "node_folders.hpp"
 #include "node_permissions.hpp"
+#include "secbeat/agent/signature.hpp"
 #include "supervisor_listener.hpp"
 #include "supervisor_process.hpp"
 
@@ -89,6 +90,21 @@ void examine_files(const Config& config, Findings& findings) {
       findings.push_back({"module configuration", Health::kFailure, module.config.string(), "it does not exist"});
     }
   }
+}
+
+void examine_signatures(const Config& config, Findings& findings) {
+  if (config.trusted_keys.empty()) return;
+  Finding finding{"trusted keys", Health::kOk, config.trusted_keys.string(), ""};
+  const auto trusted = read_trusted_keys(config.trusted_keys);
+  if (!trusted) {
+    finding.health = Health::kFailure;
+    finding.advice = trusted.error().message;
+  } else if (trusted->keys.empty() || !trusted->problems.empty()) {
+    finding.health = Health::kWarning;
+    finding.advice = trusted->problems.empty() ? "it has no key *.pub: no signature counts"
+                                               : fmt::format("{}", fmt::join(trusted->problems, "; "));
+  }
+  findings.push_back(std::move(finding));
 }
 
 void examine_folders(const Config& config, Findings& findings) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "reloader_impl.hpp"
+#include "secbeat/agent/signature.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::agent {
@@ -36,7 +37,7 @@ std::string name_by_place(const ModuleConfig& module, const std::vector<InitialM
 
 Result<InitialModule> read_module(const ModuleConfig& module, const Config& config, const control::InForce& found,
                                   const std::vector<InitialModule>& before) {
-  InitialModule initial{.name = module.name, .candidate = {}, .problem = {}};
+  InitialModule initial{.name = module.name, .candidate = {}, .problem = {}, .signature = {}};
   auto bytes = read_file(module.module, config.max_module_bytes);
   auto info = bytes ? engine::read_module_info(*bytes) : Result<engine::ModuleInfo>(std::unexpected(bytes.error()));
   if (initial.name.empty() && info) initial.name = info->embedded_name.value_or(module.module.stem().string());
@@ -45,6 +46,9 @@ Result<InitialModule> read_module(const ModuleConfig& module, const Config& conf
   auto settings = info ? configuration_of(module, *info) : Result<std::string>(std::unexpected(info.error()));
   if (settings) {
     initial.candidate = make_candidate(initial.name, *std::move(bytes), *std::move(settings), *std::move(info));
+    if (auto signature = read_file(signature_path(module.module), kMaxSignatureBytes)) {
+      initial.signature = *std::move(signature);
+    }
   } else if (found.find(initial.name) != nullptr) {
     initial.problem = settings.error().message;
   } else {

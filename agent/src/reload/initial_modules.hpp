@@ -15,6 +15,7 @@ struct InitialModule {
   std::string name;
   std::optional<Candidate> candidate;  // empty: its files cannot be used, and what is in force does not need them
   std::string problem;                 // why not
+  std::optional<std::string> signature = {};  // the text of the file .sig beside it
 };
 
 // In the order of the file. A module is called as the file says, else as its bytes say, else as its own file; where

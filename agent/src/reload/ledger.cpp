@@ -55,6 +55,13 @@ CREATE TABLE IF NOT EXISTS quarantine (
 // The same.
 constexpr const char* kCountSourceIp = "SELECT count(*) FROM pragma_table_info('history') WHERE name = 'source_ip'";
 constexpr const char* kAddSourceIp = "ALTER TABLE history ADD COLUMN source_ip TEXT NOT NULL DEFAULT ''";
+constexpr const char* kCreateSignatures = R"sql(
+CREATE TABLE IF NOT EXISTS signatures (
+  name TEXT NOT NULL, sha256 TEXT NOT NULL, key_id TEXT NOT NULL, signed_at TEXT NOT NULL, text TEXT NOT NULL,
+  PRIMARY KEY (name, sha256)) STRICT;
+)sql";
+constexpr const char* kCountSignedBy = "SELECT count(*) FROM pragma_table_info('history') WHERE name = 'signed_by'";
+constexpr const char* kAddSignedBy = "ALTER TABLE history ADD COLUMN signed_by TEXT NOT NULL DEFAULT ''";
 
 constexpr const char* kVersionColumns =
     "id, name, label, sha256, config_sha256, artifact_sha256, size_bytes, artifact_bytes, embedded_version, "
@@ -147,6 +154,8 @@ void Ledger::prepare_schema() {
   }
   database_.exec(kCreateQuarantine);
   if (database_.execAndGet(kCountSourceIp).getInt() == 0) database_.exec(kAddSourceIp);
+  database_.exec(kCreateSignatures);
+  if (database_.execAndGet(kCountSignedBy).getInt() == 0) database_.exec(kAddSignedBy);
   transaction.commit();
 }
 

@@ -57,6 +57,15 @@ struct Quarantine {
   std::string reason;  // the evidence
 };
 
+// Under which signature bytes came into force.
+struct SignatureRow {
+  std::string name;  // of the module
+  std::string sha256;
+  std::string key_id;
+  std::string signed_at;  // RFC 3339 in UTC to the second
+  std::string text;       // the file .sig
+};
+
 enum class Counted : std::uint8_t { kYes, kNo };  // in the reload totals
 
 // What is about to be done. `row.version` comes into force if it succeeds, `row.from_version` stays if not.
@@ -68,6 +77,7 @@ struct Intent {
   Counted counted = Counted::kYes;
   // Stands from the intent on, whatever comes of it.
   std::optional<Quarantine> quarantine = {};
+  std::optional<SignatureRow> signature = {};
 };
 
 // What is known only at the end.
@@ -134,6 +144,11 @@ class Ledger {
 
   // By module, what its newest successful row brought into force; without those that it removed.
   [[nodiscard]] Result<std::vector<VersionRow>> last_in_force() const;
+  // Empty: these bytes never came into force with a signature under this name.
+  [[nodiscard]] Result<std::optional<SignatureRow>> signature(std::string_view name, std::string_view sha256) const;
+  // When the newest signature under this name was made; empty: there was none.
+  [[nodiscard]] Result<std::string> newest_signature(std::string_view name) const;
+
   [[nodiscard]] Result<LabelFamilies> families(std::string_view name) const;
   [[nodiscard]] std::uint64_t previous_id(std::uint64_t id) const noexcept;  // 0 where it is not known
   [[nodiscard]] Result<VersionRow> version(std::uint64_t id) const;          // kUnknownVersion
@@ -150,6 +165,7 @@ class Ledger {
   [[nodiscard]] Result<void> promise() const;
   void enter(const VersionRow& row);
   void enter(const Quarantine& quarantine);
+  void enter(const SignatureRow& signature);
   void finish_row(std::int64_t row, const Finish& finish);
   void count(std::int64_t row);
   void prune(std::string_view name);

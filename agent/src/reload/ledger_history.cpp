@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kHistoryColumns =
     "id, timestamp, name, kind, version, from_version, attempted_version, duration_ms, requests_during_reload, "
     "state = 'success', error, code, reason, by, source_ip, request_id, sha256, config_sha256, generation, receive_ms, "
-    "validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms";
+    "validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms, signed_by";
 
 HistoryRow history_row(SQLite::Statement& statement) {
   HistoryRow row;
@@ -22,7 +22,7 @@ HistoryRow history_row(SQLite::Statement& statement) {
       row.attempted_version >> row.duration_ms >> row.requests_during_reload >> row.success >> row.error >> row.code >>
       row.reason >> row.by >> row.source_ip >> row.request_id >> row.sha256 >> row.config_sha256 >> row.generation >>
       stages.receive_ms >> stages.validate_ms >> stages.compile_ms >> stages.rehearse_ms >> stages.stage_ms >>
-      stages.swap_ms >> stages.total_ms;
+      stages.swap_ms >> stages.total_ms >> row.signed_by;
   return row;
 }
 
@@ -33,13 +33,14 @@ void insert(const SQLite::Database& database, const HistoryRow& row, std::string
       database,
       "INSERT INTO history (state, counted, timestamp, name, kind, version, version_id, from_version, "
       "attempted_version, duration_ms, requests_during_reload, error, code, reason, by, source_ip, request_id, sha256, "
-      "config_sha256, generation, receive_ms, validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "config_sha256, generation, receive_ms, validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms, "
+      "signed_by) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       state, counted == Counted::kYes ? 1 : 0, row.timestamp, row.name, row.kind, row.version, version_id,
       row.from_version, row.attempted_version, row.duration_ms, row.requests_during_reload, row.error, row.code,
       row.reason, row.by, row.source_ip, row.request_id, row.sha256, row.config_sha256, row.generation,
       stages.receive_ms, stages.validate_ms, stages.compile_ms, stages.rehearse_ms, stages.stage_ms, stages.swap_ms,
-      stages.total_ms);
+      stages.total_ms, row.signed_by);
 }
 
 }  // namespace
@@ -59,6 +60,7 @@ Result<std::vector<std::int64_t>> Ledger::begin(std::span<const Intent> intents)
                  intent.row.name, intent.label.family, intent.label.number, intent.new_version->sha256);
       }
       if (intent.quarantine) enter(*intent.quarantine);
+      if (intent.signature) enter(*intent.signature);
       insert(database_, intent.row, "pending", intent.version_id, intent.counted);
       ids.push_back(database_.getLastInsertRowid());
       prune(intent.row.name);

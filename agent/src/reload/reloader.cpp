@@ -96,6 +96,14 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
     if (replaced) attempt.reason += told_as_lost(lost_rules(*replaced, *upload.config));
   }
 
+  if (upload.file) {
+    if (auto vouched = check_vouched(*candidate, upload.signature, attempt); !vouched) {
+      Failure failure = about(attempt.name, vouched.error());
+      if (upload.mode == Mode::kDryRun) return std::unexpected(std::move(failure));
+      return std::unexpected(fail_attempt(attempt, std::move(failure)));
+    }
+  }
+
   const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
   const bool same = same_bytes && current->config_sha256 == candidate->config_sha256;
   if (same_bytes && upload.kind != UploadKind::kFileChange) attempt.kind = "config";
@@ -195,7 +203,8 @@ Outcome<ReloadResult> ReloaderImpl::try_out(const Candidate& candidate, Attempt&
   ReloadResult result = result_of(candidate, attempt, before, same ? current->label : label->label);
   result.unchanged = same;
   if (!same && current != nullptr) result.previous_version = current->label;  // the one that it would replace
-  result.warnings = checked->report.warnings;
+  result.warnings = attempt.warnings;
+  std::ranges::copy(checked->report.warnings, std::back_inserter(result.warnings));
   if (!same && !label->warning.empty()) result.warnings.push_back(label->warning);
   return result;
 }
@@ -239,6 +248,7 @@ ReloadResult ReloaderImpl::result_of(const Candidate& candidate, const Attempt& 
   result.generation = document.generation;
   result.workers = workers_at(document.generation);
   result.stages = attempt.stages;
+  if (attempt.signature) result.signed_by = attempt.signature->key_id;
   return result;
 }
 

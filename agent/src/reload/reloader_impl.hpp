@@ -3,6 +3,7 @@
 //   reloader.cpp           reload()
 //   reloader_rollback.cpp  rollback()
 //   reloader_remove.cpp    remove()
+//   reloader_signature.cpp who vouches for the bytes
 //   reloader_steps.cpp     what they share: check, prepare, bring into force, record
 //   reloader_open.cpp      what happens at start
 //   reloader_recover.cpp   … where files are lost or damaged
@@ -29,6 +30,8 @@
 
 namespace secbeat::agent {
 
+struct Signature;
+
 // What touches the engine, as a seam for tests.
 struct EngineParts {
   std::unique_ptr<Compiler> compiler;
@@ -54,6 +57,8 @@ struct Attempt {
   std::string attempted;  // label
   std::string sha256;
   std::string config_sha256;
+  std::optional<SignatureRow> signature = {};  // that was checked
+  std::vector<std::string> warnings = {};
 };
 
 // Sentences that more than one operation answers with.
@@ -130,6 +135,13 @@ class ReloaderImpl final : public Reloader {
   // reloader_remove.cpp
   Outcome<RemovalResult> take_out(const control::Slot& slot, const Removal& removal, Attempt& attempt,
                                   const control::InForce& before);
+
+  // reloader_signature.cpp
+  // `text`: of the file .sig, as far as there is one. What holds is kept in the attempt.
+  Result<void> check_vouched(const Candidate& candidate, const std::optional<std::string>& text,
+                             Attempt& attempt) const;
+  [[nodiscard]] Result<void> check_not_older(const Signature& signature) const;
+  void tell_unsigned() const;
 
   // reloader_steps.cpp: shared by reload, rollback, removal and start
   [[nodiscard]] Attempt new_attempt(std::string kind, std::string reason, const Origin& origin) const;

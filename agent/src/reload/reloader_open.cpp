@@ -63,6 +63,7 @@ Result<void> ReloaderImpl::start(const CancelToken& ending, const std::string& s
   fault_point("start.in_force");
   tell_what_was_done(document, recovery);
   tell_differences(*modules, found);
+  tell_unsigned();
   collect_garbage();
   return {};
 }
@@ -184,7 +185,9 @@ Result<void> ReloaderImpl::load_missing(const std::vector<InitialModule>& module
                     .attempted = {},
                     .sha256 = module.candidate->sha256,
                     .config_sha256 = module.candidate->config_sha256};
-    auto checked = check(*module.candidate, attempt, document, ending);
+    auto vouched = check_vouched(*module.candidate, module.signature, attempt);
+    auto checked = vouched ? check(*module.candidate, attempt, document, ending)
+                           : Result<Checked>(std::unexpected(vouched.error()));
     if (ending.cancelled()) return std::unexpected(ended_early());
     auto prepared = checked ? prepare(*module.candidate, *checked, attempt, document)
                             : Result<Prepared>(std::unexpected(checked.error()));

@@ -147,7 +147,9 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
                                            .previous_id = replaced,
                                            .created_at = version.loaded_at,
                                            .generation = 0};
-  prepared.warnings = checked.report.warnings;
+  prepared.intent.signature = attempt.signature;
+  prepared.warnings = attempt.warnings;
+  std::ranges::copy(checked.report.warnings, std::back_inserter(prepared.warnings));
   if (!label->warning.empty()) prepared.warnings.push_back(label->warning);
   prepared.intent.label = *std::move(label);
   return prepared;
@@ -247,6 +249,7 @@ HistoryRow ReloaderImpl::row_of(const Attempt& attempt) const {
   row.sha256 = attempt.sha256;
   row.config_sha256 = attempt.config_sha256;
   row.generation = in_force().generation;
+  row.signed_by = attempt.signature ? attempt.signature->key_id : std::string();
   row.stages = attempt.stages;
   return row;
 }
@@ -284,12 +287,14 @@ void ReloaderImpl::tell_keeper(const control::InForce& next, const Intent& inten
   if (keeper_ == nullptr || version == nullptr) return;
   const auto known = intent.new_version ? Result<VersionRow>(*intent.new_version) : ledger_->version(version->id);
   const HistoryRow& row = intent.row;
+  const auto signature = ledger_->signature(slot->name, version->sha256);
   keeper_->came_into_force({.module = slot->name,
                             .label = version->label,
                             .sha256 = version->sha256,
                             .size_bytes = version->size_bytes,
                             .config_sha256 = version->config_sha256,
                             .created_at = known ? known->created_at : version->loaded_at,
+                            .signature = signature && *signature ? (*signature)->text : std::string(),
                             .times = {{.since = row.timestamp,
                                        .generation = next.generation,
                                        .kind = row.kind,

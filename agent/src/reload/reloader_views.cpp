@@ -135,6 +135,9 @@ Outcome<KnownVersions> ReloaderImpl::versions(const std::optional<std::string>& 
     auto held = ledger_->quarantine(row.name, row.sha256, row.config_sha256);
     if (!held) return from(held.error());
     Quarantine quarantine = held->value_or(Quarantine{});
+    const auto signature = ledger_->signature(row.name, row.sha256);
+    if (!signature) return from(signature.error());
+    const SignatureRow vouched = signature->value_or(SignatureRow{});
     std::string state = state_of(row, *held, now, store_);
     known.versions.push_back({.id = static_cast<std::int64_t>(row.id),
                               .name = std::move(row.name),
@@ -145,7 +148,9 @@ Outcome<KnownVersions> ReloaderImpl::versions(const std::optional<std::string>& 
                               .created_at = std::move(row.created_at),
                               .state = std::move(state),
                               .quarantined_at = std::move(quarantine.since),
-                              .quarantine_reason = std::move(quarantine.reason)});
+                              .quarantine_reason = std::move(quarantine.reason),
+                              .signature = vouched.text,
+                              .signed_by = vouched.key_id});
   }
   return known;
 }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "secbeat/agent/signature.hpp"
+#include "secbeat/base/files.hpp"
 #include "secbeat/engine/module_info.hpp"
 
 namespace secbeat::agent {
@@ -22,6 +24,10 @@ bool passes_by_itself(ErrorCode code) {
          code == ErrorCode::kBusy;
 }
 
+bool is_about_signature(ErrorCode code) {
+  return code == ErrorCode::kSignatureRequired || code == ErrorCode::kBadSignature;
+}
+
 std::string names_of(const std::vector<WatchedFile*>& files) {
   std::string names;
   for (const WatchedFile* file : files) {
@@ -34,6 +40,11 @@ std::string hashes_of(const std::vector<WatchedFile*>& files) {
   std::string hashes;
   for (const WatchedFile* file : files) hashes += file->content().sha256 + " ";
   return hashes;
+}
+
+// The text of the file .sig; empty where it cannot be read.
+std::string signature_beside(const std::filesystem::path& module) {
+  return read_file(signature_path(module), kMaxSignatureBytes).value_or(std::string());
 }
 
 std::optional<SteadyTime> sooner(std::optional<SteadyTime> a, std::optional<SteadyTime> b) {
@@ -78,19 +89,39 @@ std::optional<SteadyTime> FileReloads::look_at(Module& module, const std::string
                                                const WriterOf& writer_of) {
   std::vector<WatchedFile*> changed;
   std::optional<SteadyTime> next;
+  if (module.refused_with && *module.refused_with != signature_beside(module.file.path())) {
+    module.refused_with.reset();
+    module.file.look_again();
+  }
   for (WatchedFile* file : {&module.file, module.configuration ? &*module.configuration : nullptr}) {
     if (file == nullptr) continue;
     const auto state = file->look(clock_.steady(), patience_, writer_of(file->path()));
     if (state == WatchedFile::State::kChanged) changed.push_back(file);
     if (state == WatchedFile::State::kSettling) next = sooner(next, file->due());
   }
+  if (changed.empty()) module.unsigned_since.reset();
   // A module and its configuration that change together come into force together.
   if (next || changed.empty()) return next;
+  if (const auto wait = wait_for_signature(module, changed)) return wait;
   if (module.retry_at && module.retry_of == hashes_of(changed) && clock_.steady() < *module.retry_at) {
     return module.retry_at;
   }
   bring_into_force(module, name, changed, reloader);
   return module.retry_at;
+}
+
+std::optional<SteadyTime> FileReloads::wait_for_signature(Module& module,
+                                                          const std::vector<WatchedFile*>& changed) const {
+  if (!config_.require_signature || changed.front() != &module.file) return std::nullopt;
+  const auto signature = signature_from_text(signature_beside(module.file.path()));
+  if (signature && signature->sha256 == module.file.content().sha256) {
+    module.unsigned_since.reset();
+    return std::nullopt;
+  }
+  if (!module.unsigned_since) module.unsigned_since = clock_.steady();
+  if (clock_.steady() < *module.unsigned_since + patience_.broken) return *module.unsigned_since + patience_.broken;
+  module.unsigned_since.reset();
+  return std::nullopt;
 }
 
 // The default configuration file, where the module takes none: at start it is not looked at either.
@@ -118,6 +149,11 @@ Upload FileReloads::upload_of(const Module& module, const std::string& name,
     const WatchedFile::Content& content = file->content();
     if (!upload.problem && content.problem) upload.problem = content.problem;
     (file == &module.file ? upload.file : upload.config) = content.bytes;
+  }
+  if (upload.file) {
+    if (std::string signature = signature_beside(module.file.path()); !signature.empty()) {
+      upload.signature = std::move(signature);
+    }
   }
   if (upload.problem || !upload.file || !module.config.name.empty()) return upload;
   const auto info = engine::read_module_info(*upload.file);
@@ -155,6 +191,7 @@ void FileReloads::bring_into_force(Module& module, const std::string& name, cons
   spdlog::error("{} has changed and is not taken: {}; {}", files, failure.error.message,
                 failure.current_version ? fmt::format("{} {} goes on serving", name, *failure.current_version)
                                         : fmt::format("{} serves nothing", name));
+  if (is_about_signature(failure.error.code)) module.refused_with = upload.signature.value_or(std::string());
   if (upload.problem || !passes_by_itself(failure.error.code)) return settle();
   module.retry_after = again ? std::min(module.retry_after * 2, kLastRetry) : kFirstRetry;
   module.retry_at = clock_.steady() + module.retry_after;

@@ -36,12 +36,17 @@ class FileReloads {
     std::optional<WatchedFile> configuration;
     // An attempt that failed for a reason that passes by itself.
     std::string retry_of;  // the hashes that it was made with
+    // With which signature, or without one, the file was refused for it: tried again when that changes.
+    std::optional<std::string> refused_with = {};
+    std::optional<SteadyTime> unsigned_since = {};  // the file has changed and its signature has not come yet
     std::optional<SteadyTime> retry_at;
     std::chrono::seconds retry_after{0};
   };
 
   std::optional<SteadyTime> look_at(Module& module, const std::string& name, Reloader& reloader,
                                     const WriterOf& writer_of);
+  // When to look again for a signature that is to come; empty: there is one, or it has been waited for long enough.
+  std::optional<SteadyTime> wait_for_signature(Module& module, const std::vector<WatchedFile*>& changed) const;
   void bring_into_force(Module& module, const std::string& name, const std::vector<WatchedFile*>& changed,
                         Reloader& reloader);
   [[nodiscard]] Upload upload_of(const Module& module, const std::string& name,

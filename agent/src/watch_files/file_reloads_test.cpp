@@ -5,6 +5,8 @@
 #include <spdlog/spdlog.h>
 
 #include "files_test_support.hpp"
+#include "secbeat/agent/signature.hpp"
+#include "secbeat/base/files.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -279,6 +281,58 @@ TEST_F(FileReloadsTest, WhatARollbackHasCancelledIsNotTriedAgain) {
   clock_.advance(300s);
   settle();
   EXPECT_THAT(reloader_.uploads(), SizeIs(1));
+}
+
+TEST_F(FileReloadsTest, TheSignatureBesideAFileGoesWithIt) {
+  watch();
+  write_in_place("waf.wasm.sig", "signature");
+  settle();
+  EXPECT_THAT(reloader_.uploads(), IsEmpty()) << "it is of the module that serves already";
+  replace("waf.wasm", wasm("second"));
+  settle();
+  ASSERT_THAT(reloader_.uploads(), SizeIs(1));
+  EXPECT_EQ(reloader_.uploads()[0].signature, "signature");
+}
+
+// A signature that names these bytes; by whom is not looked at here.
+std::string signature_text(std::string_view bytes) {
+  return to_text(Signature{.module = "waf",
+                           .sha256 = sha256_hex(bytes),
+                           .signed_at = "2025-11-24T01:00:03Z",
+                           .key_id = std::string(16, 'a')});
+}
+
+TEST_F(FileReloadsTest, WhereOneIsRequiredTheSignatureIsWaitedForAWhile) {
+  config_.require_signature = true;
+  watch();
+  replace("waf.wasm", wasm("second"));
+  settle();
+  EXPECT_THAT(reloader_.uploads(), IsEmpty()) << "it is on its way";
+  write_in_place("waf.wasm.sig", signature_text(wasm("second")));
+  look();
+  ASSERT_THAT(reloader_.uploads(), SizeIs(1));
+  EXPECT_EQ(reloader_.uploads()[0].signature, signature_text(wasm("second")));
+}
+
+TEST_F(FileReloadsTest, ASignatureThatComesLateIsTakenUp) {
+  config_.require_signature = true;
+  reloader_.answer = [](const Upload& upload) -> Outcome<ReloadResult> {
+    if (!upload.signature) return std::unexpected(testing::failure(ErrorCode::kSignatureRequired));
+    return ReloadResult{};
+  };
+  watch();
+  replace("waf.wasm", wasm("second"));
+  wait_for_broken();
+  ASSERT_THAT(reloader_.uploads(), SizeIs(1));
+  EXPECT_EQ(reloader_.uploads()[0].signature, std::nullopt);
+  settle();
+  EXPECT_THAT(reloader_.uploads(), SizeIs(1)) << "told once";
+  write_in_place("waf.wasm.sig", signature_text(wasm("second")));
+  settle();
+  ASSERT_THAT(reloader_.uploads(), SizeIs(2));
+  EXPECT_EQ(reloader_.uploads()[1].signature, signature_text(wasm("second")));
+  settle();
+  EXPECT_THAT(reloader_.uploads(), SizeIs(2));
 }
 
 }  // namespace

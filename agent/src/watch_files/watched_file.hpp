@@ -50,6 +50,7 @@ class WatchedFile {
   State look(SteadyTime now, const Patience& patience, Writer writer);
   [[nodiscard]] SteadyTime due() const { return due_; }               // REQUIRES: look() said kSettling
   [[nodiscard]] const Content& content() const { return *content_; }  // REQUIRES: look() said kChanged
+  void look_again() { known_.reset(), known_sha256_.clear(); }        // as if it had changed just now
   void dealt_with();                                                  // REQUIRES: look() said kChanged
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 

@@ -11,6 +11,7 @@
 #include "node_api/api_command.hpp"
 #include "secbeat/agent/archive_folder.hpp"
 #include "secbeat/agent/config.hpp"
+#include "secbeat/agent/signature.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::cli {
@@ -146,6 +147,7 @@ struct Found {
   std::string bytes;
   std::optional<std::string> config;  // of the version
   Json told;
+  std::string signature = {};  // of the module under its name; empty: none
 };
 
 bool is_hash(std::string_view text) {
@@ -214,7 +216,7 @@ Result<Found> find_by_version(const ArchiveFolder& archive, const GetOptions& op
     config = *std::move(read);
   }
   return Found{fmt::format("{}-{}.wasm", record.module, record.label), *std::move(bytes), std::move(config),
-               json_of(found.front())};
+               json_of(found.front()), record.signature};
 }
 
 Result<void> write(const std::string& file, std::string_view bytes, bool force) {
@@ -256,6 +258,12 @@ int run_get(const GetOptions& options) {
   }
   const std::string output = options.output.empty() ? found->name : options.output;
   if (auto written = write(output, found->bytes, options.force); !written) return complain(written.error(), kUsage);
+  if (!found->signature.empty() && output != "-") {
+    const std::string beside = agent::signature_path(output).string();
+    if (auto written = write(beside, found->signature, options.force); !written) {
+      return complain(written.error(), kUsage);
+    }
+  }
   if (!options.config_output.empty()) {
     auto written = write(options.config_output, *found->config, options.force);
     if (!written) return complain(written.error(), kUsage);

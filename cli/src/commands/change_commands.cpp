@@ -8,6 +8,7 @@
 #include "exit_codes.hpp"
 #include "node_api/api_command.hpp"
 #include "node_api/progress.hpp"
+#include "secbeat/agent/signature.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::cli {
@@ -20,12 +21,21 @@ struct ReloadOptions {
   ApiOptions api;
   std::string file;
   std::string config;
+  std::string signature;
   std::string name;
   std::string expected_version;
   std::string reason;
   bool dry_run = false;
   bool force = false;
 };
+
+// The one that is named, else FILE.sig where it is there.
+std::string signature_of(const ReloadOptions& options) {
+  if (!options.signature.empty() || options.file.empty()) return options.signature;
+  const std::filesystem::path beside = agent::signature_path(options.file);
+  std::error_code error;
+  return std::filesystem::exists(beside, error) ? beside.string() : std::string();
+}
 
 Result<std::vector<FormPart>> form_of(const ReloadOptions& options) {
   std::vector<FormPart> parts;
@@ -38,6 +48,7 @@ Result<std::vector<FormPart>> form_of(const ReloadOptions& options) {
   };
   if (auto added = add_file("file", options.file); !added) return std::unexpected(added.error());
   if (auto added = add_file("config", options.config); !added) return std::unexpected(added.error());
+  if (auto added = add_file("signature", signature_of(options)); !added) return std::unexpected(added.error());
   const auto add_text = [&parts](const char* field, const std::string& text) {
     if (!text.empty()) parts.push_back({field, text, std::nullopt});
   };
@@ -64,6 +75,8 @@ void add_reload_command(CLI::App& app, Run& run) {
   command->add_option("file", options->file, "The WebAssembly module; without it only the configuration changes")
       ->type_name("FILE");
   command->add_option("--config", options->config, "The module's configuration; default: the one in force is kept")
+      ->type_name("FILE");
+  command->add_option("--signature", options->signature, "The module's signature; default: FILE.sig where it is there")
       ->type_name("FILE");
   command->add_option("--name", options->name, "The module's name; default: the embedded one, else the first module");
   command->add_option("--expected-version", options->expected_version, "Reload only if this version is serving")

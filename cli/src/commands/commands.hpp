@@ -16,6 +16,8 @@ void add_archive_command(CLI::App& app, Run& run);     // archive_commands.cpp
 void add_key_command(CLI::App& app, Run& run);         // key_command.cpp
 void add_compile_command(CLI::App& app, Run& run);     // compile_command.cpp
 void add_validate_command(CLI::App& app, Run& run);    // compile_command.cpp
+void add_sign_command(CLI::App& app, Run& run);        // sign_command.cpp
+void add_verify_command(CLI::App& app, Run& run);      // sign_command.cpp
 void add_doctor_command(CLI::App& app, Run& run);      // doctor_command.cpp
 void add_inspect_command(CLI::App& app, Run& run);     // inspect_command.cpp
 void add_completion_command(CLI::App& app, Run& run);  // describe_commands.cpp

@@ -30,6 +30,7 @@ struct Manifest {
 inline constexpr std::size_t kMaxManifestBytes = std::size_t{1} << 20U;
 inline constexpr std::size_t kMaxManifestTimes = 64;  // the newest are kept
 inline constexpr std::size_t kMaxReasonInManifest = 1000;
+inline constexpr std::size_t kMaxSignatureInManifest = 1024;
 
 std::string to_json(const Manifest& manifest);
 // kProtocol with the place of the fault for anything that is no such manifest.

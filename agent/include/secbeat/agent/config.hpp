@@ -125,6 +125,10 @@ struct Config {
   std::filesystem::path archive_dir;  // [archive] url; empty: no archive
 
   std::vector<std::string> notices;  // keys that are accepted and do nothing yet: told at start
+
+  // [waf.wasm]
+  bool require_signature = false;
+  std::filesystem::path trusted_keys;  // a folder; empty: signatures are not checked
 };
 
 // Reads, parses and checks the file. kConfig: "<file>:<line>: <key>: <what is wrong>", all faults of a

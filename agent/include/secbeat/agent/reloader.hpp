@@ -61,6 +61,7 @@ struct Upload {
   SteadyTime received;  // when the request's first byte of body came: receive_ms counts from here
   // Of a file change: why the file cannot be taken, as far as its reader has seen. The attempt fails for this reason.
   std::optional<Error> problem = {};
+  std::optional<std::string> signature = {};  // of `file`: the text of a file .sig
 };
 
 struct Stages {
@@ -93,6 +94,7 @@ struct ReloadResult {
   WorkerCount workers;
   Stages stages;
   std::vector<std::string> warnings;
+  std::string signed_by = {};  // id of the key; empty: no signature was checked
 };
 
 struct Rollback {
@@ -168,6 +170,8 @@ struct KnownVersion {   // GET /wasm/versions
   std::string state;  // "serving", "quarantined", "previous", "kept" (loaded), "stored" (bytes only), "removed"
   std::string quarantined_at = {};  // RFC 3339; empty: it is not
   std::string quarantine_reason = {};
+  std::string signature = {};  // of the bytes, as they last came into force; empty: none
+  std::string signed_by = {};
 };
 
 struct KnownVersions {
@@ -195,6 +199,7 @@ struct HistoryRow {
   std::string sha256;
   std::string config_sha256;
   std::uint64_t generation = 0;
+  std::string signed_by = {};  // id of the key whose signature the attempt came with and that held; empty: none
   Stages stages;
 };
 

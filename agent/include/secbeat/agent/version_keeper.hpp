@@ -27,8 +27,9 @@ struct ForceRecord {
   std::string label;
   std::string sha256;
   std::uint64_t size_bytes = 0;
-  std::string config_sha256;  // empty: no configuration
-  std::string created_at;     // RFC 3339
+  std::string config_sha256;   // empty: no configuration
+  std::string created_at;      // RFC 3339
+  std::string signature = {};  // of the bytes, the text of a file .sig; empty: none
   std::vector<InForceTime> times;
 
   bool operator==(const ForceRecord&) const = default;

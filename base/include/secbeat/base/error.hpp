@@ -56,7 +56,9 @@ namespace secbeat {
   X(kConfig, "config", 500)                               \
   X(kIo, "io", 500)                                       \
   X(kProtocol, "protocol", 500)                           \
-  X(kArtifactRejected, "artifact_rejected", 500)
+  X(kArtifactRejected, "artifact_rejected", 500)          \
+  X(kBadSignature, "bad_signature", 422)                  \
+  X(kSignatureRequired, "signature_required", 422)
 
 enum class ErrorCode : std::uint8_t {
 #define SECBEAT_X(enumerator, word, status) enumerator,
