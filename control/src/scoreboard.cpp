@@ -27,6 +27,7 @@ bool try_to_claim(WorkerSlot& slot, std::int32_t seen, std::int32_t pid, std::in
   slot.start_ticks.store(start_ticks, std::memory_order_relaxed);
   slot.generation.store(0, std::memory_order_relaxed);
   slot.serving_since_unix_ms.store(0, std::memory_order_relaxed);
+  slot.probe_seen.store(0, std::memory_order_relaxed);
   slot.respawns.fetch_add(1, std::memory_order_relaxed);
   slot.pid.store(pid, std::memory_order_release);
   return true;

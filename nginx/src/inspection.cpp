@@ -84,7 +84,7 @@ ngx_int_t inspect(ngx_http_request_t* r, MainConf& conf) {
   if (mark->progress == Progress::kDecided) return NGX_DECLINED;
 
   worker::Worker& worker = conf.runtime->worker();
-  if (!worker.has_modules()) {
+  if (!worker.inspects()) {
     mark->progress = Progress::kDecided;
     return NGX_DECLINED;
   }

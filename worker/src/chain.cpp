@@ -29,6 +29,7 @@ class Builder {
         link.previous = candidate(slot, *previous, built_.failed_fallbacks);
       }
       const bool asks_previous = link.on_error == control::OnError::kPrevious;
+      chain_.previous_needs_body |= link.previous.needs_body();
       chain_.needs_body |= link.current.needs_body() || (asks_previous && link.previous.needs_body());
       chain_.links.push_back(std::move(link));
     }

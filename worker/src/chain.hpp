@@ -57,7 +57,12 @@ class Chain {
   std::shared_ptr<Counters> counters;
   control::RateLimiter limiter;  // thread-safe
   bool needs_body = false;
+  bool previous_needs_body = false;  // of any link, whatever its on_error
 
+  // With a version taken back, its previous one decides and may want what the current one does not.
+  [[nodiscard]] bool needs_body_now() const noexcept {
+    return needs_body || (previous_needs_body && control::Flags::of(counters->layout().break_glass).some_taken_back());
+  }
   // `version` as `slot` asks for it.
   [[nodiscard]] std::shared_ptr<LoadedVersion> find(const control::Version& version,
                                                     const control::Slot& slot) const noexcept;

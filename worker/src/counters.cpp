@@ -82,6 +82,7 @@ void Counters::take_over(const Counters& other, const std::vector<std::uint64_t>
   add(slot_->requests, other.slot_->requests);
   add(slot_->events_dropped, other.slot_->events_dropped);
   add(slot_->details_dropped, other.slot_->details_dropped);
+  add(slot_->bypassed, other.slot_->bypassed);
   for (const control::Series& from : other.slot_->series) {
     const std::uint64_t id = from.version_id.load(std::memory_order_relaxed);
     if (id == 0) continue;

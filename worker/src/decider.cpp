@@ -24,11 +24,15 @@ void add(Counter& counter, std::uint64_t amount) noexcept {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
-std::uint64_t monotonic_ns() noexcept {
+std::uint64_t ns_of(clockid_t clock) noexcept {
   timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  ::clock_gettime(clock, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.tv_nsec);
 }
+
+std::uint64_t monotonic_ns() noexcept { return ns_of(CLOCK_MONOTONIC); }
+
+std::uint64_t unix_ms() noexcept { return ns_of(CLOCK_REALTIME) / 1'000'000U; }
 
 void count_time(control::Series& series, std::uint64_t ns) noexcept {
   const auto* bucket = std::ranges::lower_bound(control::kInspectionBoundsNs, ns);
@@ -64,10 +68,17 @@ std::expected<Verdict, engine::CallError> inspect(LoadedVersion& version, const 
 
 }  // namespace
 
+bool Decider::passes_by_bypass(const Chain& chain) noexcept {
+  const control::Flags flags = control::Flags::of(chain.counters->layout().break_glass);
+  if (flags.none() || !flags.bypassed(unix_ms())) return false;
+  add(chain.counters->slot().bypassed, 1);
+  return true;
+}
+
 Decision Decider::decide(Chain& chain, const engine::RequestView& request) noexcept {
   const Ticker::Running running(lane_);
   add(chain.counters->slot().requests, 1);
-  Passage passage{chain, request, {}};
+  Passage passage{chain, request, control::Flags::of(chain.counters->layout().break_glass), {}};
   for (const Link& link : chain.links) {
     if (ask_link(passage, link) == Next::kEnd) break;
   }
@@ -75,16 +86,20 @@ Decision Decider::decide(Chain& chain, const engine::RequestView& request) noexc
 }
 
 Decider::Next Decider::ask_link(Passage& passage, const Link& link) noexcept {
-  const std::optional<Verdict> verdict = ask(passage, link, link.current);
-  const Next next = verdict ? apply(passage, link, link.current, *verdict) : decide_failed(passage, link);
+  const bool by_previous =
+      passage.flags.some_taken_back() && link.previous.exists() &&
+      control::is_taken_back(passage.chain.counters->layout().break_glass, link.current.version.id);
+  const Candidate& decides = by_previous ? link.previous : link.current;
+  const std::optional<Verdict> verdict = ask(passage, link, decides);
+  const Next next = verdict ? apply(passage, link, decides, *verdict) : decide_failed(passage, link, decides);
   link.end_request();
   return next;
 }
 
-Decider::Next Decider::decide_failed(Passage& passage, const Link& link) noexcept {
+Decider::Next Decider::decide_failed(Passage& passage, const Link& link, const Candidate& failed) noexcept {
   switch (link.on_error) {
     case control::OnError::kPrevious:
-      if (link.previous.exists()) {
+      if (link.previous.exists() && &failed != &link.previous) {
         if (const auto verdict = ask(passage, link, link.previous)) {
           return apply(passage, link, link.previous, *verdict);
         }
@@ -98,8 +113,8 @@ Decider::Next Decider::decide_failed(Passage& passage, const Link& link) noexcep
   passage.decision.action = Action::kUnavailable;
   passage.decision.verdict = Verdict::kAllow;
   passage.decision.module = link.name;
-  passage.decision.version = link.current.version.label;
-  passage.decision.sha256 = link.current.version.sha256;
+  passage.decision.version = failed.version.label;
+  passage.decision.sha256 = failed.version.sha256;
   return Next::kEnd;
 }
 

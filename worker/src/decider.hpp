@@ -20,6 +20,8 @@ class Decider {
   Decider(Ticker::Lane& lane, EventRing& events, Handover& handover) noexcept
       : lane_(lane), events_(events), handover_(handover) {}
 
+  // A bypass is on: the request passes, and is counted. Once for a request.
+  bool passes_by_bypass(const Chain& chain) noexcept;
   // Allocates nothing where every module allows.
   Decision decide(Chain& chain, const engine::RequestView& request) noexcept;
 
@@ -28,13 +30,14 @@ class Decider {
   struct Passage {
     Chain& chain;
     const engine::RequestView& request;
+    control::Flags flags;
     Decision decision;
   };
   enum class Next : std::uint8_t { kGoOn, kEnd };
 
   Next ask_link(Passage& passage, const Link& link) noexcept;
   // The one place that decides for a module that failed.
-  Next decide_failed(Passage& passage, const Link& link) noexcept;
+  Next decide_failed(Passage& passage, const Link& link, const Candidate& failed) noexcept;
   // Asks one version and counts what it says; empty: it failed, which is counted and recorded.
   std::optional<engine::Verdict> ask(const Passage& passage, const Link& link, const Candidate& candidate) noexcept;
   Next apply(Passage& passage, const Link& link, const Candidate& candidate, engine::Verdict verdict) noexcept;

@@ -73,6 +73,7 @@ void HelperThread::step() {
   maintain_instances();
   wait();
   see_what_is_served();
+  pass_on_probe();
   read_messages();
   if (events_.size() >= control::kMaxEventsPerMessage || Clock::now() >= next_events_) send_events();
 }
@@ -185,6 +186,16 @@ void HelperThread::see_what_is_served() {
   }
   passed_.clear();
   next_maintenance_ = {};
+}
+
+// The event loop answers a drill's number when it has its turn.
+void HelperThread::pass_on_probe() {
+  const Counters& counters = *serving_->counters;
+  if (counters.layout().break_glass.probe.load(std::memory_order_relaxed) ==
+      counters.slot().probe_seen.load(std::memory_order_relaxed)) {
+    return;
+  }
+  handover_.loop_wake.signal();
 }
 
 std::vector<const Chain*> HelperThread::chains() const {

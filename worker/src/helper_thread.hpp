@@ -61,6 +61,7 @@ class HelperThread {
 
   void connect_when_due();
   void move_to_present_scoreboard();
+  void pass_on_probe();
   void read_messages();
   void handle(const control::Stage& stage);
   void handle(const control::Commit& commit);

@@ -44,10 +44,12 @@ class WorkerInProcess final : public Worker {
   [[nodiscard]] int wake_fd() const noexcept override { return handover_.loop_wake.fd(); }
   void on_wake() noexcept override;
 
-  [[nodiscard]] bool needs_body() const noexcept override { return chain_ != nullptr && chain_->needs_body; }
+  [[nodiscard]] bool needs_body() const noexcept override { return chain_ != nullptr && chain_->needs_body_now(); }
   [[nodiscard]] std::uint64_t max_body_bytes() const noexcept override { return document().max_body_bytes; }
   [[nodiscard]] control::BodyOverLimit body_over_limit() const noexcept override { return document().body_over_limit; }
   [[nodiscard]] bool has_modules() const noexcept override { return chain_ != nullptr && !chain_->links.empty(); }
+
+  [[nodiscard]] bool inspects() noexcept override { return has_modules() && !decider_->passes_by_bypass(*chain_); }
 
   Decision decide(const engine::RequestView& request) noexcept override {
     return has_modules() ? decider_->decide(*chain_, request) : Decision{};
@@ -62,6 +64,7 @@ class WorkerInProcess final : public Worker {
   Result<std::shared_ptr<Counters>> open_counters() const;
   [[nodiscard]] control::InForce read_in_force() const;
   void serve(Chain* chain) noexcept;
+  void answer_probe() const noexcept;
   [[nodiscard]] const control::InForce& document() const noexcept {
     return chain_ != nullptr ? chain_->document : nothing_in_force_;
   }
@@ -145,16 +148,24 @@ void WorkerInProcess::serve(Chain* chain) noexcept {
   slot.generation.store(chain->generation, std::memory_order_relaxed);
 }
 
+// A drill asks each event loop whether it sees what is written to the scoreboard.
+void WorkerInProcess::answer_probe() const noexcept {
+  const Counters& counters = *chain_->counters;
+  counters.slot().probe_seen.store(counters.layout().break_glass.probe.load(std::memory_order_relaxed),
+                                   std::memory_order_relaxed);
+}
+
 void WorkerInProcess::on_wake() noexcept {
   const auto begin = elapsed_of(CLOCK_MONOTONIC);
   handover_.loop_wake.clear();
   Chain* next = handover_.next.exchange(nullptr, std::memory_order_acq_rel);
-  if (next == nullptr) return;
+  if (next == nullptr) return answer_probe();
   serve(next);
   fault_point("worker.loop_swapped");
   handover_.pause_ns.store(static_cast<std::uint64_t>((elapsed_of(CLOCK_MONOTONIC) - begin).count()),
                            std::memory_order_relaxed);
   handover_.serving.store(next, std::memory_order_release);
+  answer_probe();
 }
 
 void WorkerInProcess::stop() noexcept {

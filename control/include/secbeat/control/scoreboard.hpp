@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "secbeat/base/error.hpp"
+#include "secbeat/control/break_glass.hpp"
+#include "secbeat/control/counter.hpp"
 
 namespace secbeat::control {
 
@@ -31,9 +33,6 @@ inline constexpr std::size_t kErrorKinds = 5;  // trap, deadline, memory, bad_ve
 inline constexpr std::uint64_t kInspectionBoundsNs[] = {500,    1000,   2000,   5000,    10000,   20000,   50000,
                                                         100000, 200000, 500000, 1000000, 2000000, 5000000, 10000000};
 inline constexpr std::size_t kInspectionBuckets = std::size(kInspectionBoundsNs) + 1;
-
-using Counter = std::atomic<std::uint64_t>;
-static_assert(Counter::is_always_lock_free);
 
 struct Series {
   Counter version_id;  // 0: free
@@ -53,6 +52,8 @@ struct alignas(64) WorkerSlot {
   Counter events_dropped;
   Counter details_dropped;  // verdict details that pointed outside the guest's memory, or trapped
   Counter respawns;         // times that the slot was claimed
+  Counter bypassed;         // requests that passed uninspected because of a bypass
+  Counter probe_seen;       // BreakGlassArea::probe as the event loop saw it last
   Series series[kMaxSeries];
   Series others;  // of versions that found no series, together; its version_id stays 0
 };
@@ -68,17 +69,17 @@ struct ScoreboardHeader {
   std::atomic<std::uint64_t> magic;  // kScoreboardMagic, stored last
   std::uint32_t layout;              // kScoreboardLayoutVersion
   std::uint32_t worker_slots;
-  std::atomic<std::uint64_t> flags;  // break-glass; none defined yet, 0
-  std::uint64_t hash_seed[2];        // of the rate limiter, random for each file
+  std::uint64_t hash_seed[2];  // of the rate limiter, random for each file
 };
 
 struct ScoreboardLayout {
   ScoreboardHeader header;
+  BreakGlassArea break_glass;
   WorkerSlot workers[kMaxWorkers];
   alignas(64) RateEntry rates[kRateEntries];
 };
 inline constexpr std::uint64_t kScoreboardMagic = 0x0064726f42544253;  // "SBTBord" in memory: a file of ours
-inline constexpr std::uint32_t kScoreboardLayoutVersion = 2;
+inline constexpr std::uint32_t kScoreboardLayoutVersion = 3;
 
 // The mapping. Thread safety: constant after opening.
 class Scoreboard {

@@ -63,8 +63,10 @@ class Worker {
   [[nodiscard]] virtual bool needs_body() const noexcept = 0;
   [[nodiscard]] virtual std::uint64_t max_body_bytes() const noexcept = 0;
   [[nodiscard]] virtual control::BodyOverLimit body_over_limit() const noexcept = 0;
-  // Whether anything is in force; without it decide() passes everything and callers may skip the work.
-  [[nodiscard]] virtual bool has_modules() const noexcept = 0;
+  [[nodiscard]] virtual bool has_modules() const noexcept = 0;  // whether anything is in force
+  // Of the request that has come: whether there is anything to ask about it. Where not, nothing is in force or a bypass
+  // is on (which counts the request), and it passes: callers skip decide() and the work before it.
+  [[nodiscard]] virtual bool inspects() noexcept = 0;
 
   // Runs the chain on one request: one uninterrupted call, decided by the versions that are current now.
   virtual Decision decide(const engine::RequestView& request) noexcept = 0;
