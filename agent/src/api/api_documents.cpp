@@ -23,8 +23,8 @@ using enum Member::Presence;
 
 constexpr std::string_view kErrorKindWords[] = {"trap", "deadline", "memory", "bad_verdict", "no_instance"};
 constexpr std::string_view kStateWords[] = {"serving", "quarantined", "previous", "kept", "stored", "removed"};
-constexpr std::string_view kKindWords[] = {"load",     "reload",        "config", "file_change",
-                                           "rollback", "auto_rollback", "remove"};
+constexpr std::string_view kKindWords[] = {"load",          "reload", "config", "file_change", "rollback",
+                                           "auto_rollback", "remove", "freeze", "unfreeze",    "bypass"};
 constexpr std::string_view kOperationKindWords[] = {"load",     "reload",   "config",        "file_change",
                                                     "validate", "rollback", "auto_rollback", "remove"};
 constexpr std::string_view kStageWords[] = {word_of(OperationStage::kCheck), word_of(OperationStage::kStage),
@@ -131,6 +131,7 @@ constexpr Member kRollbackMembers[] = {
     {"workers", document(kWorkerCount), member<&RollbackResult::workers>},
     {"max_pause_us", kPause, member<&RollbackResult::max_pause_us>},
     {"generation", kGeneration, member<&RollbackResult::generation>},
+    {"warnings", text("What is still to be done").list(), member<&RollbackResult::warnings>},
 };
 
 constexpr Member kRemovalMembers[] = {

@@ -13,6 +13,7 @@
 
 #include "api_message.hpp"
 #include "api_schema.hpp"
+#include "secbeat/agent/break_glass.hpp"
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/reloader.hpp"
 
@@ -33,6 +34,10 @@ struct VersionPage {
 };
 struct WatchEnded {
   WatchView watch;
+};
+struct DrillReport {
+  bool healthy = true;
+  std::vector<DrillFinding> checks;
 };
 struct UnderWay {
   std::optional<Operation> operation;
@@ -72,6 +77,9 @@ Json to_dry_run_document(const ReloadResult& result);
 Json to_document(const RollbackResult& result);
 Json to_document(const RemovalResult& result);
 Json to_document(const WatchEnded& ended);
+Json to_document(const BreakGlassView& view);
+Json to_document(const GlassResult& result);
+Json to_document(const DrillReport& report);
 Json to_document(const VersionView& view);
 Json to_document(const ModuleList& list);
 Json to_document(const HistoryPage& page);
@@ -94,6 +102,9 @@ extern const DocumentType kRollback;
 extern const DocumentType kRemoval;
 extern const DocumentType kWatchEnd;
 extern const DocumentType kWatch;  // within others
+extern const DocumentType kBreakGlass;
+extern const DocumentType kBreakGlassResult;
+extern const DocumentType kDrill;
 extern const DocumentType kVersion;
 extern const DocumentType kModules;
 extern const DocumentType kHistory;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "api_routes.hpp"
 #include "api_text.hpp"
 #include "multipart.hpp"
 
@@ -96,7 +97,13 @@ std::string place_and_reason(const Json::parse_error& error) {
                      shown(colon == std::string_view::npos ? what : what.substr(colon + 2), kMaxReason));
 }
 
-OrRefusal<Form> read_json(std::string_view body, std::span<const std::string_view> known) {
+bool is_number(const HttpRequest& request, std::string_view field) {
+  return request.route != nullptr && std::ranges::any_of(request.route->fields, [&](const Input& input) {
+           return input.name == field && input.schema.type == Schema::Type::kWhole;
+         });
+}
+
+OrRefusal<Form> read_json(const HttpRequest& request, std::span<const std::string_view> known) {
   std::set<std::string> keys;
   std::optional<std::string> twice;
   const auto watch_keys = [&](int depth, Json::parse_event_t event, Json& parsed) {
@@ -107,7 +114,7 @@ OrRefusal<Form> read_json(std::string_view body, std::span<const std::string_vie
   };
   Json document;
   try {
-    document = Json::parse(body, watch_keys);
+    document = Json::parse(request.body, watch_keys);
   } catch (const Json::parse_error& error) {
     return refuse(ErrorCode::kBadJson, "Malformed JSON at " + place_and_reason(error));
   }
@@ -117,8 +124,14 @@ OrRefusal<Form> read_json(std::string_view body, std::span<const std::string_vie
   for (const auto& [key, value] : document.items()) {
     if (std::ranges::find(known, key) == known.end()) return std::unexpected(unknown_field("JSON key", key, known));
     if (value.is_null()) continue;
+    if (is_number(request, key) && value.is_number_integer()) {
+      form.emplace(key, value.dump());
+      continue;
+    }
     if (!value.is_string()) {
-      return refuse(ErrorCode::kBadRequest, fmt::format("\"{}\" must be a string", key), {{"field", key}});
+      return refuse(ErrorCode::kBadRequest,
+                    fmt::format("\"{}\" must be a {}", key, is_number(request, key) ? "whole number" : "string"),
+                    {{"field", key}});
     }
     form.emplace(key, value.get<std::string>());
   }
@@ -152,7 +165,7 @@ OrRefusal<Form> read_multipart(const HttpRequest& request, std::span<const std::
 OrRefusal<Form> read_any_form(const HttpRequest& request, std::span<const std::string_view> known) {
   if (request.body.empty()) return Form{};
   const std::string type = media_type(request.header("content-type").value_or(""));
-  if (type == "application/json") return read_json(request.body, known);
+  if (type == "application/json") return read_json(request, known);
   if (type == "application/x-www-form-urlencoded") return read_url_encoded(request.body, known);
   return read_multipart(request, known);
 }

@@ -31,6 +31,13 @@ HttpResponse handle_module_bytes(const ApiContext& context, HttpRequest& request
 // api_watch.cpp
 HttpResponse handle_watch_end(const ApiContext& context, HttpRequest& request);
 
+// api_break_glass.cpp
+HttpResponse handle_freeze(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_unfreeze(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_bypass(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_break_glass(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_drill(const ApiContext& context, HttpRequest& request);
+
 // api_observe.cpp
 HttpResponse handle_errors(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_requests(const ApiContext& context, HttpRequest& request);

@@ -33,6 +33,16 @@ constexpr Input kDryRun{"dry_run", one_of(kBooleans, "Everything but the swap").
 constexpr Input kSignature{"signature", text("Of the module: the text of the file that `secbeat sign` writes")};
 constexpr Input kReloadFields[] = {kFile, kName, kConfigText, kSignature, kExpectedVersion, kReason, kDryRun, kForce};
 constexpr Input kValidateFields[] = {kFile, kName, kConfigText, kSignature, kExpectedVersion, kReason, kForce};
+constexpr std::int64_t kSecondsOfADay = 86400;
+constexpr std::int64_t kSecondsOfAYear = 366 * kSecondsOfADay;
+constexpr Input kGlassReason{"reason", text("Why, for log and history: up to 900 bytes").within(1, 900)};
+constexpr Input kFreezeFields[] = {
+    kGlassReason,
+    {"ttl_seconds", count("After which it ends by itself; 0: it does not").within(0, kSecondsOfAYear).by_default("0")}};
+constexpr Input kUnfreezeFields[] = {kGlassReason};
+constexpr Input kBypassFields[] = {
+    kGlassReason,
+    {"ttl_seconds", count("After which it ends by itself; 0 ends it now").within(0, kSecondsOfADay).by_default("600")}};
 constexpr Input kRollbackFields[] = {kName, {"to_version", kLabel}, kReason};
 constexpr Input kRemoveQuery[] = {kExpectedVersion, kReason};
 constexpr Input kNameQuery[] = {kName};
@@ -52,6 +62,9 @@ constexpr Answers kValidateAnswers[] = {&documents::kValidation};
 constexpr Answers kRollbackAnswers[] = {&documents::kRollback};
 constexpr Answers kRemoveAnswers[] = {&documents::kRemoval};
 constexpr Answers kWatchEndAnswers[] = {&documents::kWatchEnd};
+constexpr Answers kBreakGlassAnswers[] = {&documents::kBreakGlass};
+constexpr Answers kBreakGlassResultAnswers[] = {&documents::kBreakGlassResult};
+constexpr Answers kDrillAnswers[] = {&documents::kDrill};
 constexpr Answers kVersionAnswers[] = {&documents::kVersion};
 constexpr Answers kModulesAnswers[] = {&documents::kModules};
 constexpr Answers kHistoryAnswers[] = {&documents::kHistory};
@@ -68,24 +81,37 @@ constexpr ErrorCode kValidateErrors[] = {kBadConfigJson,    kUnknownModule,     
                                          kForbiddenImport,  kInvalidAction,     kSampleTrapped,   kSampleTimeout,
                                          kConfigureFailed,  kMemoryLimit,       kCompileTimeout,  kCompileFailed,
                                          kBadSignature,     kSignatureRequired, kInternal,        kIo};
-constexpr ErrorCode kReloadErrors[] = {kBadConfigJson,     kHotReloadDisabled,
-                                       kUnknownModule,     kVersionConflict,
-                                       kQuarantined,       kReloadInProgress,
-                                       kCancelled,         kInvalidWasm,
-                                       kMissingExport,     kForbiddenImport,
-                                       kInvalidAction,     kSampleTrapped,
-                                       kSampleTimeout,     kConfigureFailed,
-                                       kMemoryLimit,       kCompileTimeout,
-                                       kCompileFailed,     kBadSignature,
-                                       kSignatureRequired, kRateLimited,
-                                       kInternal,          kIo,
-                                       kNoWorker,          kWorkersDisagree};
+constexpr ErrorCode kReloadErrors[] = {kBadConfigJson,
+                                       kHotReloadDisabled,
+                                       kFrozen,
+                                       kUnknownModule,
+                                       kVersionConflict,
+                                       kQuarantined,
+                                       kReloadInProgress,
+                                       kCancelled,
+                                       kInvalidWasm,
+                                       kMissingExport,
+                                       kForbiddenImport,
+                                       kInvalidAction,
+                                       kSampleTrapped,
+                                       kSampleTimeout,
+                                       kConfigureFailed,
+                                       kMemoryLimit,
+                                       kCompileTimeout,
+                                       kCompileFailed,
+                                       kBadSignature,
+                                       kSignatureRequired,
+                                       kRateLimited,
+                                       kInternal,
+                                       kIo,
+                                       kNoWorker,
+                                       kWorkersDisagree};
 constexpr ErrorCode kRollbackErrors[] = {
     kUnknownModule,  kUnknownVersion, kNoPreviousVersion, kConfigureFailed, kMemoryLimit, kInternal, kIo,
     kWorkersDisagree};
-constexpr ErrorCode kRemoveErrors[] = {kHotReloadDisabled, kUnknownModule, kVersionConflict, kReloadInProgress,
-                                       kConfigureFailed,   kMemoryLimit,   kInternal,        kIo,
-                                       kWorkersDisagree};
+constexpr ErrorCode kRemoveErrors[] = {
+    kHotReloadDisabled, kFrozen, kUnknownModule,  kVersionConflict, kReloadInProgress, kConfigureFailed, kMemoryLimit,
+    kInternal,          kIo,     kWorkersDisagree};
 constexpr ErrorCode kUnknownModuleErrors[] = {kUnknownModule, kInternal};
 constexpr ErrorCode kWatchEndErrors[] = {kUnknownModule, kNoWatch, kInternal};
 constexpr ErrorCode kLedgerErrors[] = {kUnknownModule, kInternal, kIo};
@@ -208,6 +234,46 @@ constexpr Route kRoutes[] = {
      .summary = "What changes what is in force at this moment",
      .answers = kOperationAnswers,
      .errors = kOwnErrors},
+    {.method = "POST",
+     .path = "/api/v1/freeze",
+     .handler = handle_freeze,
+     .operation = "freeze",
+     .summary = "No change of the rules but a rollback, until unfreeze",
+     .lane = Lane::kRollback,
+     .body = BodyKind::kFields,
+     .fields = kFreezeFields,
+     .answers = kBreakGlassResultAnswers},
+    {.method = "POST",
+     .path = "/api/v1/unfreeze",
+     .handler = handle_unfreeze,
+     .operation = "unfreeze",
+     .summary = "Changes are possible again",
+     .lane = Lane::kRollback,
+     .body = BodyKind::kFields,
+     .fields = kUnfreezeFields,
+     .answers = kBreakGlassResultAnswers},
+    {.method = "POST",
+     .path = "/api/v1/bypass",
+     .handler = handle_bypass,
+     .operation = "bypass",
+     .summary = "Every request passes uninspected for a while",
+     .lane = Lane::kRollback,
+     .body = BodyKind::kFields,
+     .fields = kBypassFields,
+     .answers = kBreakGlassResultAnswers},
+    {.method = "POST",
+     .path = "/api/v1/drill",
+     .handler = handle_drill,
+     .operation = "drill",
+     .summary = "Whether bypass, freeze and rollback would work; clients notice nothing",
+     .lane = Lane::kWork,
+     .answers = kDrillAnswers},
+    {.method = "GET",
+     .path = "/api/v1/break-glass",
+     .handler = handle_break_glass,
+     .operation = "breakGlass",
+     .summary = "What freeze, bypass and rollback have in effect",
+     .answers = kBreakGlassAnswers},
     {.method = "GET",
      .path = "/api/v1/requests",
      .handler = handle_requests,

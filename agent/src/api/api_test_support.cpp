@@ -223,7 +223,8 @@ void ApiTest::start() {
   auto scoreboard = control::Scoreboard::create(folder_ / "scoreboard", ::getuid(), static_cast<gid_t>(-1));
   ASSERT_TRUE(scoreboard) << scoreboard.error().message;
   scoreboard_ = std::move(*scoreboard);
-  auto server = ApiServer::start({config_, reloader_, hub_, *scoreboard_, events_, nullptr, clock_});
+  auto server =
+      ApiServer::start({config_, reloader_, hub_, *scoreboard_, events_, nullptr, clock_, nullptr, nullptr, &glass_});
   ASSERT_TRUE(server) << server.error().message;
   server_ = std::move(*server);
 }

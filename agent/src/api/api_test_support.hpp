@@ -79,6 +79,8 @@ class FakeReloader final : public Reloader {
   [[nodiscard]] bool ready() const override { return may_throw(), is_ready; }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return {}; }
   Result<void> lift_quarantine(std::string_view, std::uint64_t) override { return {}; }
+  Result<void> record(const HistoryRow&) override { return {}; }
+  Outcome<RehearsedRollback> rehearse_rollback(const std::string&) override { return RehearsedRollback{}; }
   void set_keeper(VersionKeeper*) override {}
   void mend() override {}
   void shut_down() override {}
@@ -103,6 +105,36 @@ class FakeHub final : public WorkerHub {
   CommitOutcome commit(std::uint64_t, std::chrono::milliseconds) override { return {}; }
   void abort(std::uint64_t) override {}
   [[nodiscard]] std::vector<WorkerStatus> workers() const override { return worker_list; }
+};
+
+class FakeGlass final : public BreakGlass {
+ public:
+  std::vector<DrillFinding> findings;
+  BreakGlassView seen;
+
+  // What came last.
+  [[nodiscard]] GlassDemand last_demand() const {
+    const std::scoped_lock lock(mutex_);
+    return last_demand_;
+  }
+
+  GlassResult freeze(const GlassDemand& demand) override { return note(demand, "Changes are frozen"); }
+  GlassResult unfreeze(const GlassDemand& demand) override { return note(demand, "Changes are no longer frozen"); }
+  GlassResult bypass(const GlassDemand& demand) override { return note(demand, "Requests pass uninspected"); }
+  GlassResult end_bypass(const GlassDemand& demand) override { return note(demand, "Requests are inspected again"); }
+  [[nodiscard]] BreakGlassView view() const override { return seen; }
+  std::vector<DrillFinding> drill() override { return findings; }
+  void stop() override {}
+
+ private:
+  GlassResult note(const GlassDemand& demand, std::string message) {
+    const std::scoped_lock lock(mutex_);
+    last_demand_ = demand;
+    return {.message = std::move(message), .view = seen, .warnings = {}};
+  }
+
+  mutable std::mutex mutex_;
+  GlassDemand last_demand_;  // guarded by mutex_
 };
 
 struct Answer {
@@ -154,6 +186,7 @@ class ApiTest : public ::testing::Test {
   Config config_;
   FakeReloader reloader_;
   FakeHub hub_;
+  FakeGlass glass_;
   EventLog events_;
   RealClock clock_;
   std::unique_ptr<control::Scoreboard> scoreboard_;

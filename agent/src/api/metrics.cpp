@@ -166,6 +166,22 @@ void add_access(std::vector<MetricFamily>& families, const ApiContext& context) 
   families.push_back(std::move(until));
 }
 
+void add_break_glass(std::vector<MetricFamily>& families, const ApiContext& context) {
+  if (context.glass == nullptr) return;
+  const BreakGlassView view = context.glass->view();
+  MetricFamily frozen = gauge_family("secbeat_frozen", "1 while changes of the rules are frozen.");
+  add_gauge(frozen, {}, view.frozen ? 1 : 0);
+  MetricFamily bypass = gauge_family("secbeat_bypass", "1 while every request passes uninspected.");
+  add_gauge(bypass, {}, view.bypass ? 1 : 0);
+  MetricFamily bypassed =
+      counter_family("secbeat_requests_bypassed_total", "Requests that passed uninspected because of a bypass.");
+  add_counter(bypassed, {}, static_cast<double>(view.requests_bypassed));
+  MetricFamily held = gauge_family("secbeat_rollbacks_pending",
+                                   "Modules that are decided by the version before, and not yet rolled back.");
+  add_gauge(held, {}, static_cast<double>(view.taken_back.size()));
+  families.insert(families.end(), {std::move(frozen), std::move(bypass), std::move(bypassed), std::move(held)});
+}
+
 void add_archive(std::vector<MetricFamily>& families, const ApiContext& context) {
   if (context.archive == nullptr) return;
   const ArchiveStatus status = context.archive->status();
@@ -190,6 +206,7 @@ std::string render_metrics(const ApiContext& context) {
   add_workers(families, context, in_force);
   add_node(families, context);
   add_watch(families, context, in_force);
+  add_break_glass(families, context);
   add_archive(families, context);
   add_access(families, context);
   add_process(families);

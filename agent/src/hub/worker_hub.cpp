@@ -36,7 +36,7 @@ WorkerFailure late(const LiveWorker& worker, const DocumentPtr& document, Goal g
     text = fmt::format("it serves generation {} and not {} after {} ms", worker.generation, document->generation(),
                        timeout.count());
   }
-  return {worker.pid, "", {ErrorCode::kWorkersDisagree, std::move(text)}};
+  return {worker.pid, "", {ErrorCode::kWorkersDisagree, std::move(text)}, true};
 }
 
 }  // namespace
@@ -253,8 +253,8 @@ std::vector<WorkerStatus> WorkerHubImpl::workers() const {
   std::vector<WorkerStatus> status;
   const std::lock_guard lock(mutex_);
   for (const LiveWorker& worker : with_peers(std::move(scanned))) {
-    status.push_back(
-        {worker.pid, worker.slot, worker.generation, worker.serving_since_unix_ms, worker.peer != nullptr});
+    status.push_back({worker.pid, worker.slot, worker.generation, worker.serving_since_unix_ms, worker.peer != nullptr,
+                      worker.peer == nullptr || worker.peer->owns_slot()});
   }
   return status;
 }

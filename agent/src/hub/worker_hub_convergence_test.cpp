@@ -166,6 +166,15 @@ TEST_F(WorkerHubTest, TellsWhoIsThere) {
   EXPECT_EQ(workers[1].slot, present->slot());
   EXPECT_EQ(workers[1].pid, ::getpid());
   EXPECT_TRUE(workers[1].connected);
+  EXPECT_TRUE(workers[1].in_scoreboard);
+}
+
+TEST_F(WorkerHubTest, TellsWhoCountsInAnotherScoreboard) {
+  start_hub();
+  const UniqueFd socket = connect_to(paths_.socket());
+  ASSERT_TRUE(control::send_message(socket.get(), control::Hello{1, ::getpid(), 9, 4, "another build", 0}));
+  ASSERT_TRUE(sees_connected(1));
+  EXPECT_FALSE(hub_->workers()[0].in_scoreboard);
 }
 
 TEST_F(WorkerHubTest, ReloadsWhileWorkersComeAndGoLoseNobody) {

@@ -101,6 +101,7 @@ TEST_F(WorkerHubTest, AWorkerThatDoesNotAnswerIsNamedAtTheTimeout) {
   EXPECT_EQ(staged.failures[0].pid, ::getpid());
   EXPECT_EQ(staged.failures[0].error.code, ErrorCode::kWorkersDisagree);
   EXPECT_THAT(staged.failures[0].error.message, HasSubstr("did not get ready for generation 7"));
+  EXPECT_TRUE(staged.failures[0].late);
 }
 
 TEST_F(WorkerHubTest, AWorkerThatDoesNotSwapIsNamedAtTheTimeoutAndAllAreBroughtBack) {

@@ -33,6 +33,7 @@
 #include "node_permissions.hpp"
 #include "secbeat/agent/api_server.hpp"
 #include "secbeat/agent/archive.hpp"
+#include "secbeat/agent/break_glass.hpp"
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/file_watcher.hpp"
 #include "secbeat/agent/reloader.hpp"
@@ -73,6 +74,7 @@ class Signals {
     struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &ignore, nullptr);
+    ::sigaction(SIGXFSZ, &ignore, nullptr);  // a limit on file sizes is met as a full disk is
     fd_ = UniqueFd(::signalfd(-1, &set_, SFD_CLOEXEC));
   }
   // The next one within `timeout`; 0: none. milliseconds(-1): without end.
@@ -148,6 +150,7 @@ class Node {
   std::unique_ptr<Archive> archive_;  // null: none
   std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<VersionWatch> watch_;
+  std::unique_ptr<BreakGlass> glass_;
   std::unique_ptr<FileWatcher> files_;  // null: files are not watched
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ApiServer> api_;
@@ -181,6 +184,7 @@ Result<void> Node::open_state(const CancelToken& ending) {
   hub_ = std::move(*hub);
   // Before they are loaded: what changes from here on is seen.
   if (config_.auto_reload_on_file_change) files_ = FileWatcher::create(config_, clock_);
+  restore_freeze(config_, *scoreboard_);
   auto reloader = open_reloader(config_, *scoreboard_, *hub_, clock_, ending);
   if (!reloader) return std::unexpected(reloader.error());
   reloader_ = std::move(*reloader);
@@ -188,6 +192,7 @@ Result<void> Node::open_state(const CancelToken& ending) {
   if (auto again = tend_permissions(config_, *identity); !again) return std::unexpected(again.error());
   start_archive();
   watch_ = VersionWatch::start(config_, *scoreboard_, *reloader_, clock_);
+  glass_ = BreakGlass::start(config_, *scoreboard_, *hub_, *reloader_, clock_);
   return check_reach(config_, *identity);
 }
 
@@ -222,7 +227,8 @@ Result<void> Node::begin(const Signals& signals) {
                                .supervisor = supervisor_.get(),
                                .clock = clock_,
                                .archive = archive_.get(),
-                               .watch = watch_.get()});
+                               .watch = watch_.get(),
+                               .glass = glass_.get()});
   if (!api) return std::unexpected(api.error());
   api_ = std::move(*api);
   if (files_) {
@@ -309,6 +315,7 @@ void Node::end_agent_only() {
   notify("STOPPING=1");
   if (reloader_) reloader_->shut_down();  // first: a compile under way is cancelled, and its caller is told
   if (watch_) watch_->stop();
+  if (glass_) glass_->stop();
   upkeep_.reset();
   if (files_) files_->stop();
   if (api_) api_->stop();
@@ -323,6 +330,7 @@ void Node::end() {
 void Node::abandon() {
   if (reloader_) reloader_->shut_down();
   if (watch_) watch_->stop();
+  if (glass_) glass_->stop();
   // An nginx that ran before us serves on; one that we started for nothing goes.
   if (supervisor_ && !supervisor_->status().adopted) supervisor_->stop(kGrace);
 }

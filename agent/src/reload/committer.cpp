@@ -41,6 +41,11 @@ Failure stage_failure(StageOutcome outcome) {
   return failure;
 }
 
+bool may_go_on(const std::vector<WorkerFailure>& failures, Late late) {
+  if (late == Late::kRefuse) return failures.empty();
+  return std::ranges::all_of(failures, &WorkerFailure::late);
+}
+
 Failure plain(Error error) {
   return Failure{.error = std::move(error),
                  .about_module = true,
@@ -52,7 +57,7 @@ Failure plain(Error error) {
 
 }  // namespace
 
-std::expected<std::size_t, Failure> Committer::stage(const control::InForce& next) {
+std::expected<Staged, Failure> Committer::stage(const control::InForce& next, Late late) {
   if (control::to_json(next).size() > control::kMaxDocumentBytes - 1024) {  // the message's frame is around it
     return std::unexpected(plain({ErrorCode::kTooLarge,
                                   "There are too many modules and kept versions for one node; lower "
@@ -67,7 +72,7 @@ std::expected<std::size_t, Failure> Committer::stage(const control::InForce& nex
       return synced;
     });
   }
-  StageOutcome outcome = hub_.stage(next, kStageTimeout);
+  StageOutcome outcome = hub_.stage(next, late == Late::kGoOn ? kShortTimeout : kStageTimeout);
   if (durable.valid()) {
     if (auto synced = durable.get(); !synced) {
       hub_.abort(next.generation);
@@ -75,7 +80,7 @@ std::expected<std::size_t, Failure> Committer::stage(const control::InForce& nex
     }
   }
   fault_point("stage.done");
-  if (outcome.failures.empty()) return outcome.workers;
+  if (may_go_on(outcome.failures, late)) return Staged{outcome.workers, std::move(outcome.failures)};
   hub_.abort(next.generation);
   return std::unexpected(stage_failure(std::move(outcome)));
 }
@@ -102,12 +107,12 @@ std::expected<std::vector<std::int64_t>, SwapFailure> Committer::put_in_force(co
 }
 
 std::expected<Swapped, SwapFailure> Committer::commit(const control::InForce& old, const control::InForce& next,
-                                                      std::span<const Intent> intents) {
+                                                      std::span<const Intent> intents, Late late) {
   auto rows = put_in_force(old, next, intents);
   if (!rows) return std::unexpected(std::move(rows.error()));
-  CommitOutcome outcome = hub_.commit(next.generation, kCommitTimeout);
+  CommitOutcome outcome = hub_.commit(next.generation, late == Late::kGoOn ? kShortTimeout : kCommitTimeout);
   fault_point("commit.acknowledged");
-  if (!outcome.failures.empty()) {
+  if (!may_go_on(outcome.failures, late)) {
     Failure failure = plain({ErrorCode::kWorkersDisagree,
                              fmt::format("{} of {} workers did not swap; every worker is brought back to what was in "
                                          "force ({})",
@@ -115,7 +120,8 @@ std::expected<Swapped, SwapFailure> Committer::commit(const control::InForce& ol
     failure.workers = std::move(outcome.failures);
     return std::unexpected(bring_back(old, next.generation, SwapFailure{std::move(failure), old, std::move(*rows)}));
   }
-  return Swapped{std::move(*rows), {outcome.workers, outcome.workers}, outcome.max_pause_ns};
+  const WorkerCount workers{outcome.workers - std::min(outcome.workers, outcome.failures.size()), outcome.workers};
+  return Swapped{std::move(*rows), workers, outcome.max_pause_ns, std::move(outcome.failures)};
 }
 
 SwapFailure Committer::bring_back(const control::InForce& old, std::uint64_t failed_generation, SwapFailure back) {

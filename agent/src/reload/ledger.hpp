@@ -130,6 +130,8 @@ class Ledger {
   Result<std::vector<std::int64_t>> begin(std::span<const Intent> intents);
   Result<void> succeed(std::int64_t row, const Finish& finish);
   Result<void> withdraw(std::int64_t row, const Error& error, const Finish& finish);
+  // Something that changed no version and succeeded.
+  Result<void> record(const HistoryRow& row);
   // An attempt that failed before anything was to be written.
   Result<void> record_failure(const HistoryRow& row);
   // What has happened already, by nobody's request: a success that is in no total.

@@ -113,6 +113,16 @@ Result<void> Ledger::withdraw(std::int64_t row, const Error& error, const Finish
   });
 }
 
+Result<void> Ledger::record(const HistoryRow& row) {
+  const std::lock_guard lock(mutex_);
+  return sql::guarded([&] {
+    SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
+    insert(database_, row, "success", 0, Counted::kNo);
+    prune(row.name);
+    transaction.commit();
+  });
+}
+
 Result<void> Ledger::record_failure(const HistoryRow& row) {
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {

@@ -216,6 +216,7 @@ Outcome<ReloadResult> ReloaderImpl::apply(const Candidate& candidate, Attempt& a
   attempt.attempted = label->label;
   auto checked = check(candidate, attempt, before, cancel);
   if (!checked) return std::unexpected(fail_attempt(attempt, about(attempt.name, checked.error())));
+  if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));  // frozen meanwhile
   if (hub_.workers().empty()) return std::unexpected(fail_attempt(attempt, about(attempt.name, no_worker())));
   auto prepared = prepare(candidate, *checked, attempt, before);
   if (!prepared) return std::unexpected(fail_attempt(attempt, about(attempt.name, prepared.error())));

@@ -2,6 +2,7 @@
 //
 //   reloader.cpp           reload()
 //   reloader_rollback.cpp  rollback()
+//   reloader_held.cpp      a rollback that the disk has no room for, and the rehearsal of one
 //   reloader_remove.cpp    remove()
 //   reloader_signature.cpp who vouches for the bytes
 //   reloader_steps.cpp     what they share: check, prepare, bring into force, record
@@ -75,7 +76,7 @@ class ReloaderImpl final : public Reloader {
   Result<void> start(const CancelToken& ending, const std::string& said);
 
   Outcome<ReloadResult> reload(const Upload& upload) override;
-  Outcome<RollbackResult> rollback(const Rollback& rollback) override;
+  Outcome<RollbackResult> rollback(const Rollback& wanted) override;
   Outcome<RemovalResult> remove(const Removal& removal) override;
   Outcome<VersionView> version(const std::optional<std::string>& name) const override;
   [[nodiscard]] std::vector<VersionView> modules() const override;
@@ -89,6 +90,8 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] std::optional<Operation> operation() const override { return board_.current(); }
   [[nodiscard]] std::vector<std::string> configured_names() const override { return config_names_; }
   Result<void> lift_quarantine(std::string_view name, std::uint64_t version_id) override;
+  Result<void> record(const HistoryRow& row) override { return ledger_->record(row); }
+  Outcome<RehearsedRollback> rehearse_rollback(const std::string& name) override;
   void mend() override;
   void set_keeper(VersionKeeper* keeper) override { keeper_ = keeper; }
   void shut_down() override { gate_.shut_down(); }
@@ -129,8 +132,15 @@ class ReloaderImpl final : public Reloader {
                          std::string version) const;
 
   // reloader_rollback.cpp
-  Outcome<RollbackResult> go_back(const control::Slot& slot, control::Version target, Attempt& attempt,
-                                  const control::InForce& before, std::optional<Quarantine> quarantine);
+  Outcome<RollbackResult> go_back(const control::Slot& slot, const Rollback& rollback, control::Version target,
+                                  Attempt& attempt, const control::InForce& before,
+                                  std::optional<Quarantine> quarantine);
+
+  // reloader_held.cpp: rollbacks that the disk has no room for
+  [[nodiscard]] Rollback with_what_was_held(const Rollback& rollback) const;
+  Outcome<RollbackResult> held(const control::Slot& slot, const Rollback& rollback, RollbackResult result,
+                               Failure failure);
+  void no_longer_held(const control::Slot& slot, const control::Version& target, const RollbackResult& done);
 
   // reloader_remove.cpp
   Outcome<RemovalResult> take_out(const control::Slot& slot, const Removal& removal, Attempt& attempt,
@@ -155,9 +165,9 @@ class ReloaderImpl final : public Reloader {
                         const CancelToken& cancel);
   Result<Prepared> prepare(const Candidate& candidate, const Checked& checked, const Attempt& attempt,
                            const control::InForce& before);
-  Outcome<void> stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel);
+  Outcome<void> stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel, Late late);
   Outcome<Applied> bring_into_force(const control::InForce& before, const control::InForce& next, Intent intent,
-                                    Attempt& attempt, const CancelToken* cancel);
+                                    Attempt& attempt, const CancelToken* cancel, Late late = Late::kRefuse);
   Failure fail_attempt(Attempt& attempt, Failure failure);
   [[nodiscard]] Failure about(const std::string& name, Error error) const;
   [[nodiscard]] HistoryRow row_of(const Attempt& attempt) const;
@@ -230,8 +240,9 @@ class ReloaderImpl final : public Reloader {
   OperationBoard board_;
 
   mutable std::mutex mutex_;
-  control::InForce in_force_;             // guarded by mutex_; what workers have acknowledged
-  std::deque<control::InForce> earlier_;  // guarded by mutex_; what they may still serve, newest first
+  control::InForce in_force_;               // guarded by mutex_; what workers have acknowledged
+  std::map<std::uint64_t, Rollback> held_;  // guarded by mutex_; by the id of the version that was taken back
+  std::deque<control::InForce> earlier_;    // guarded by mutex_; what they may still serve, newest first
 };
 
 }  // namespace secbeat::agent

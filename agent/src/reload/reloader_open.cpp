@@ -57,7 +57,10 @@ Result<void> ReloaderImpl::start(const CancelToken& ending, const std::string& s
     }
   }
   if (auto checked = check_isolation(document); !checked) return checked;
-  if (auto loaded = load_missing(*modules, document, recovery, ending); !loaded) return loaded;
+  const bool frozen = control::freeze_of(scoreboard_.layout().break_glass, unix_ms_of(clock_.now())).has_value();
+  if (!frozen || found.slots.empty()) {
+    if (auto loaded = load_missing(*modules, document, recovery, ending); !loaded) return loaded;
+  }
   sort_chain(document, config_names_);
   if (auto done = put_in_force(found, document, recovery.intents); !done) return done;
   fault_point("start.in_force");

@@ -15,6 +15,7 @@ Outcome<RemovalResult> ReloaderImpl::remove(const Removal& removal) {
   auto turn = enter(removal.name, Patient::kNo);
   if (!turn) return std::unexpected(turn.error());
   const auto posted = board_.post(attempt.name, attempt.kind, OperationStage::kStage, removal.origin.request_id);
+  if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));  // frozen meanwhile
   const control::InForce before = in_force();
   auto slot = find_in_chain(before, config_names_, removal.name);
   if (!slot) return std::unexpected(slot.error());

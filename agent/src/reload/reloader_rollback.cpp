@@ -39,7 +39,8 @@ Failure with_names(Failure failure, const Failure& reason) {
 }
 
 bool serves_something_else(const Rollback& rollback, const control::Slot& slot) {
-  return rollback.takes_back && *rollback.takes_back != slot.current;
+  return (rollback.takes_back && *rollback.takes_back != slot.current) ||
+         (rollback.completes && *rollback.completes != slot.current);
 }
 
 Error no_longer_serves(const control::Slot& slot) {
@@ -49,7 +50,8 @@ Error no_longer_serves(const control::Slot& slot) {
 
 }  // namespace
 
-Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
+Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& wanted) {
+  const Rollback rollback = with_what_was_held(wanted);
   Attempt attempt = new_attempt(rollback.takes_back ? "auto_rollback" : "rollback", rollback.reason, rollback.origin);
   auto slot = find_module(in_force(), config_names_, rollback.name);
   if (!slot) return std::unexpected(slot.error());
@@ -76,11 +78,12 @@ Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& rollback) {
                   .since = now_text(),
                   .reason = rollback.reason};
   }
-  return go_back(*slot, *std::move(target), attempt, before, std::move(quarantine));
+  return go_back(*slot, rollback, *std::move(target), attempt, before, std::move(quarantine));
 }
 
-Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, control::Version target, Attempt& attempt,
-                                              const control::InForce& before, std::optional<Quarantine> quarantine) {
+Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, const Rollback& rollback,
+                                              control::Version target, Attempt& attempt, const control::InForce& before,
+                                              std::optional<Quarantine> quarantine) {
   RollbackResult result{.name = slot.name,
                         .rolled_back_to = target.label,
                         .from_version = serving_label(slot.name),
@@ -88,16 +91,23 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, control
                         .downtime_ms = 0,
                         .max_pause_us = 0,
                         .generation = before.generation,
-                        .workers = {}};
+                        .workers = {},
+                        .warnings = {}};
   if (target.id == slot.current) {  // it is there already
+    no_longer_held(slot, target, result);
     result.workers = workers_at(before.generation);
     return result;
   }
   attempt.attempted = target.label;
   attempt.sha256 = target.sha256;
   attempt.config_sha256 = target.config_sha256;
+  // Workers decide by it from their next request on, whatever the rest of this waits for.
+  control::BreakGlassArea& area = scoreboard_.layout().break_glass;
+  const bool at_once = slot.current != 0 && target.id == slot.previous && control::take_back(area, slot.current);
   const auto numbers = reserve(before);
-  if (!numbers) return std::unexpected(fail_attempt(attempt, about(attempt.name, numbers.error())));
+  if (!numbers) {
+    return held(slot, rollback, std::move(result), fail_attempt(attempt, about(attempt.name, numbers.error())));
+  }
   target.loaded_at = now_text();
   control::InForce next = with_slot(before, with_current(slot, target, line(), config_.keep_previous_versions));
   next.generation = numbers->generation;
@@ -105,13 +115,19 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, control
   Intent intent;
   intent.version_id = target.id;
   intent.quarantine = std::move(quarantine);
-  auto applied = bring_into_force(before, next, std::move(intent), attempt, nullptr);
-  if (!applied) return std::unexpected(applied.error());
+  auto applied = bring_into_force(before, next, std::move(intent), attempt, nullptr, Late::kGoOn);
+  if (!applied) {
+    auto outcome = held(slot, rollback, std::move(result), std::move(applied.error()));
+    if (!outcome && at_once) control::let_decide_again(area, slot.current);
+    return outcome;
+  }
   collect_garbage();
   result.downtime_ms = applied->max_pause_ns / 1000000;
   result.max_pause_us = applied->max_pause_ns / 1000;
   result.generation = next.generation;
   result.workers = applied->workers;
+  result.warnings = std::move(applied->warnings);
+  no_longer_held(slot, target, result);
   spdlog::info("{}: Rolled back {} from {} to {} ({}ms downtime): {}", config_.node_name, result.name,
                result.from_version, result.rolled_back_to, result.downtime_ms, result.reason);
   return result;

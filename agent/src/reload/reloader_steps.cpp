@@ -48,8 +48,12 @@ Attempt ReloaderImpl::new_attempt(std::string kind, std::string reason, const Or
 }
 
 std::optional<Failure> ReloaderImpl::forbidden(Attempt& attempt) {
-  if (config_.hot_reload_enabled) return std::nullopt;
-  return fail_attempt(attempt, about(attempt.name, {ErrorCode::kHotReloadDisabled, "Hot reload is disabled"}));
+  if (!config_.hot_reload_enabled) {
+    return fail_attempt(attempt, about(attempt.name, {ErrorCode::kHotReloadDisabled, "Hot reload is disabled"}));
+  }
+  const auto frozen = control::freeze_of(scoreboard_.layout().break_glass, unix_ms_of(clock_.now()));
+  if (!frozen) return std::nullopt;
+  return fail_attempt(attempt, about(attempt.name, {ErrorCode::kFrozen, frozen_sentence(*frozen)}));
 }
 
 Outcome<OperationGate::Turn> ReloaderImpl::enter(const std::string& name, Patient patient) {
@@ -156,15 +160,16 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
 }
 
 // `cancel` is null where nothing may stand in the way: a rollback waits for workers that load, and needs none.
-Outcome<void> ReloaderImpl::stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel) {
+Outcome<void> ReloaderImpl::stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel,
+                                  Late late) {
   const SteadyTime start = clock_.steady();
   board_.set_stage(OperationStage::kStage);
   std::optional<CancelToken::Waker> waker;
   if (cancel != nullptr) waker.emplace(*cancel, [&] { committer_.abort(next); });
-  auto staged = committer_.stage(next);
+  auto staged = committer_.stage(next, late);
   waker.reset();
   attempt.stages.stage_ms = since_ms(start);
-  if (cancel != nullptr && (cancel->cancelled() || (staged && *staged == 0))) {
+  if (cancel != nullptr && (cancel->cancelled() || (staged && staged->workers == 0))) {
     committer_.abort(next);
     return std::unexpected(about(attempt.name, cancel->cancelled() ? cancelled() : no_worker()));
   }
@@ -174,8 +179,8 @@ Outcome<void> ReloaderImpl::stage(const control::InForce& next, Attempt& attempt
 
 Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InForce& before,
                                                               const control::InForce& next, Intent intent,
-                                                              Attempt& attempt, const CancelToken* cancel) {
-  if (auto staged = stage(next, attempt, cancel); !staged) {
+                                                              Attempt& attempt, const CancelToken* cancel, Late late) {
+  if (auto staged = stage(next, attempt, cancel, late); !staged) {
     return std::unexpected(fail_attempt(attempt, std::move(staged.error())));
   }
   intent.row = row_of(attempt);
@@ -184,7 +189,7 @@ Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InF
   intent.row.generation = next.generation;
   const SteadyTime start = clock_.steady();
   board_.set_stage(OperationStage::kSwap);
-  auto swapped = committer_.commit(before, next, std::span(&intent, 1));
+  auto swapped = committer_.commit(before, next, std::span(&intent, 1), late);
   attempt.stages.swap_ms = since_ms(start);
   const std::uint64_t requests = scoreboard_.total_requests() - attempt.requests_at_receipt;
   if (!swapped) {
@@ -200,6 +205,12 @@ Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InF
   remember(next);
   tell_keeper(next, intent);
   Applied applied{swapped->workers, swapped->max_pause_ns, requests, {}};
+  for (const WorkerFailure& worker : swapped->late) {
+    applied.warnings.push_back(
+        fmt::format("worker {} does not answer ({}); it is brought there when it does, or end it "
+                    "(kill -9 {}) and nginx starts another",
+                    worker.pid, worker.error.message, worker.pid));
+  }
   if (auto noted = ledger_->succeed(swapped->rows.front(), finish_of(attempt, requests)); !noted) {
     // The intent is on the disk and agrees with the in-force file: the next start completes it.
     applied.warnings.push_back(fmt::format("the history could not be completed: {}", noted.error().message));

@@ -108,6 +108,9 @@ std::string ReloaderImpl::label_at(std::uint64_t generation, std::string_view na
 
 Outcome<std::vector<HistoryRow>> ReloaderImpl::history(const std::optional<std::string>& name, Page page) const {
   page.limit = std::clamp(page.limit, std::uint32_t{1}, kMaxPage);
+  if (name && name->empty()) {  // rows of what is about no module have none
+    if (auto known = find_module(in_force(), config_names_, name); !known) return std::unexpected(known.error());
+  }
   auto rows = ledger_->history(name, page);
   if (!rows) return from(rows.error());
   if (rows->empty() && name) {

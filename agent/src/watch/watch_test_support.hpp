@@ -51,6 +51,8 @@ class ScriptedReloader final : public Reloader {
 
   std::vector<Rollback> rollbacks;  // that came
   std::function<std::optional<Failure>()> refusal;
+  std::vector<HistoryRow> recorded;
+  std::optional<Error> record_refusal;
   std::vector<std::uint64_t> lifted;
   std::optional<Operation> under_way;
   control::InForce document;
@@ -70,6 +72,12 @@ class ScriptedReloader final : public Reloader {
   [[nodiscard]] std::vector<std::string> configured_names() const override { return {}; }
   [[nodiscard]] std::optional<Operation> operation() const override { return under_way; }
   Result<void> lift_quarantine(std::string_view, std::uint64_t version_id) override;
+  Result<void> record(const HistoryRow& row) override {
+    if (record_refusal) return std::unexpected(*record_refusal);
+    recorded.push_back(row);
+    return {};
+  }
+  Outcome<RehearsedRollback> rehearse_rollback(const std::string&) override { return RehearsedRollback{}; }
   void set_keeper(VersionKeeper*) override {}
   void mend() override {}
   void shut_down() override {}

@@ -49,6 +49,8 @@ class RecordingReloader final : public Reloader {
   [[nodiscard]] std::vector<std::string> configured_names() const override { return names; }
   [[nodiscard]] std::optional<Operation> operation() const override { return {}; }
   Result<void> lift_quarantine(std::string_view, std::uint64_t) override { return {}; }
+  Result<void> record(const HistoryRow&) override { return {}; }
+  Outcome<RehearsedRollback> rehearse_rollback(const std::string&) override { return RehearsedRollback{}; }
   void set_keeper(VersionKeeper*) override {}
   void mend() override {}
   void shut_down() override {}

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "secbeat/agent/archive.hpp"
+#include "secbeat/agent/break_glass.hpp"
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/reloader.hpp"
@@ -33,6 +34,7 @@ struct ApiContext {
   const Clock& clock;
   const Archive* archive = nullptr;  // null: there is none
   VersionWatch* watch = nullptr;     // null: nothing is watched
+  BreakGlass* glass = nullptr;       // null only in tests
   const Access* access = nullptr;    // the server's own, which it fills in, as the next
   const CurrentCertificate* certificate = nullptr;
 };

@@ -105,6 +105,8 @@ struct Rollback {
   // Of a rollback that the node decides on by itself: only if the version with this id still serves (kVersionConflict).
   // Its bytes and configuration are quarantined with the reason.
   std::optional<std::uint64_t> takes_back = {};
+  // Only if the version with this id still serves (kVersionConflict): completes what workers do by themselves already.
+  std::optional<std::uint64_t> completes = {};
 };
 
 struct RollbackResult {
@@ -116,6 +118,19 @@ struct RollbackResult {
   std::uint64_t max_pause_us = 0;
   std::uint64_t generation = 0;
   WorkerCount workers;
+  std::vector<std::string> warnings;
+  // Workers decide by it already, and the node's files do not say so: they cannot be written. To be completed.
+  bool held = false;
+};
+
+// A rollback that stopped before the swap.
+struct RehearsedRollback {
+  std::string name;
+  std::string version;
+  std::string would_be;
+  std::size_t workers = 0;               // that got ready
+  std::vector<WorkerFailure> failures;   // that did not
+  std::optional<Error> history_problem;  // the ledger cannot be written
 };
 
 struct Removal {
@@ -259,6 +274,10 @@ class Reloader {
   [[nodiscard]] virtual control::InForce in_force() const = 0;
   // Label of a version by id, also of one that has left; empty when it was never known.
   [[nodiscard]] virtual std::string label_of(std::uint64_t version_id) const = 0;
+  // A row of something that changes no version (freeze, bypass), as it stands.
+  virtual Result<void> record(const HistoryRow& row) = 0;
+  // Gets the version before ready in every worker, and leaves it at that. Stands back for other operations.
+  virtual Outcome<RehearsedRollback> rehearse_rollback(const std::string& name) = 0;
   // What is under way; empty: nothing.
   [[nodiscard]] virtual std::optional<Operation> operation() const = 0;
   // All live workers serve what is in force, and there is something in force (not after the last module was removed).
@@ -280,6 +299,9 @@ class Reloader {
   // Ends a compile that is under way; later calls answer kShuttingDown.
   virtual void shut_down() = 0;
 };
+
+// "Changes are frozen since … by …: …"
+std::string frozen_sentence(const control::Statement& freeze);
 
 // Opens the ledger and the stores under config.data_dir, repairs them from in_force.json, and brings the
 // chain of the TOML into force where nothing is in force yet. Where the TOML names another file than

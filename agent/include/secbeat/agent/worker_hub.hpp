@@ -26,13 +26,15 @@ struct WorkerStatus {
   std::uint32_t slot = 0;
   std::uint64_t generation = 0;
   std::uint64_t serving_since_unix_ms = 0;
-  bool connected = false;  // false: alive by the scoreboard, its helper thread has not connected (yet)
+  bool connected = false;     // false: alive by the scoreboard, its helper thread has not connected (yet)
+  bool in_scoreboard = true;  // false: it counts elsewhere (a scoreboard of another build), and sees no break-glass
 };
 
 struct WorkerFailure {
   std::int32_t pid = 0;
   std::string module;
   Error error;
+  bool late = false;  // it has said nothing
 };
 
 struct StageOutcome {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace secbeat {
@@ -24,6 +25,13 @@ class RealClock final : public Clock {
   }
   [[nodiscard]] SteadyTime steady() const override { return std::chrono::steady_clock::now(); }
 };
+
+inline std::uint64_t unix_ms_of(SystemTime time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+// At most the year 9999, the last that RFC 3339 can write.
+inline SystemTime time_of_unix_ms(std::uint64_t ms) {
+  constexpr std::uint64_t kLast = 253402300799000;
+  return SystemTime{std::chrono::milliseconds(static_cast<std::int64_t>(ms < kLast ? ms : kLast))};
+}
 
 // RFC 3339 in UTC to the second, such as "2025-11-24T01:00:03Z".
 std::string rfc3339(SystemTime time);

@@ -24,6 +24,7 @@ namespace secbeat {
   X(kUnauthorized, "unauthorized", 401)                   \
   X(kForbidden, "forbidden", 403)                         \
   X(kHotReloadDisabled, "hot_reload_disabled", 403)       \
+  X(kFrozen, "frozen", 403)                               \
   X(kNotFound, "not_found", 404)                          \
   X(kUnknownModule, "unknown_module", 404)                \
   X(kUnknownVersion, "unknown_version", 404)              \

@@ -1,0 +1,306 @@
+#include "glass_book.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "freeze_file.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kFirstRetry{1};
+constexpr seconds kLastRetry{10};
+
+std::string text_of(std::uint64_t unix_ms) { return rfc3339(time_of_unix_ms(unix_ms)); }
+
+GlassStatement shown(const control::Statement& statement) {
+  return {.since = text_of(statement.since_unix_ms),
+          .until = statement.until_unix_ms == 0 ? std::string() : text_of(statement.until_unix_ms),
+          .by = statement.by,
+          .reason = statement.reason};
+}
+
+std::string ends_text(const control::Statement& statement) {
+  return statement.until_unix_ms == 0 ? std::string() : fmt::format(" (until {})", text_of(statement.until_unix_ms));
+}
+
+}  // namespace
+
+void restore_freeze(const Config& config, control::Scoreboard& scoreboard) {
+  control::BreakGlassArea& area = scoreboard.layout().break_glass;
+  // A scoreboard that has seen an agent knows better than the file: somebody may have unfrozen without one.
+  if (area.restored.exchange(1, std::memory_order_acq_rel) != 0) return;
+  if (const auto freeze = read_freeze_file(freeze_file(config.data_dir))) control::freeze(area, *freeze);
+}
+
+GlassBook::GlassBook(const Config& config, control::Scoreboard& scoreboard, const WorkerHub& hub, Reloader& reloader,
+                     const Clock& clock)
+    : config_(config),
+      scoreboard_(scoreboard),
+      hub_(hub),
+      reloader_(reloader),
+      clock_(clock),
+      remembered_(read_freeze_file(freeze_file(config.data_dir))) {
+  if (const auto frozen = control::freeze_of(area(), now_ms())) spdlog::warn("{}", frozen_sentence(*frozen));
+  if (const auto bypass = control::bypass_of(area(), now_ms())) {
+    spdlog::warn("{}: Bypass is on{}: every request passes uninspected", config_.node_name, ends_text(*bypass));
+  }
+}
+
+control::Statement GlassBook::statement_of(const GlassDemand& demand) const {
+  const std::uint64_t since = now_ms();
+  const auto lasts = static_cast<std::uint64_t>(std::chrono::milliseconds(demand.lasts).count());
+  return {.since_unix_ms = since,
+          .until_unix_ms = lasts == 0 ? 0 : since + lasts,
+          .by = demand.origin.by,
+          .reason = demand.reason};
+}
+
+GlassResult GlassBook::result_of(std::string message, std::vector<std::string> warnings) const {
+  return {.message = std::move(message), .view = view(), .warnings = std::move(warnings)};
+}
+
+void GlassBook::record(std::string kind, const std::string& reason, const Origin& origin, std::uint64_t at_unix_ms,
+                       std::vector<std::string>& warnings) {
+  HistoryRow row;
+  row.timestamp = text_of(at_unix_ms);
+  row.kind = std::move(kind);
+  row.success = true;
+  row.reason = reason;
+  row.by = origin.by;
+  row.source_ip = origin.address;
+  row.request_id = origin.request_id;
+  row.generation = reloader_.in_force().generation;
+  if (auto recorded = reloader_.record(row); !recorded) {
+    warnings.push_back(fmt::format("it is not in the history: {}", recorded.error().message));
+  }
+}
+
+void GlassBook::remember_freeze(std::vector<std::string>& warnings) {
+  const std::lock_guard lock(mutex_);
+  const auto frozen = control::last_freeze_of(area());
+  if (frozen == remembered_) return;
+  if (auto written = write_freeze_file(freeze_file(config_.data_dir), frozen); !written) {
+    if (!std::exchange(told_unremembered_, true)) {
+      warnings.push_back(
+          fmt::format("a restart of the machine would undo it, until this is mended: {}", written.error().message));
+    }
+    return;
+  }
+  remembered_ = frozen;
+  told_unremembered_ = false;
+}
+
+void GlassBook::warn_of_blind_workers(std::vector<std::string>& warnings) const {
+  for (const WorkerStatus& worker : hub_.workers()) {
+    if (worker.in_scoreboard) continue;
+    warnings.push_back(
+        fmt::format("worker {} does not see it: it counts in the scoreboard of another build; install "
+                    "agent and nginx module of one build and restart nginx",
+                    worker.pid));
+  }
+}
+
+GlassResult GlassBook::freeze(const GlassDemand& demand) {
+  const control::Statement statement = statement_of(demand);
+  control::freeze(area(), statement);
+  spdlog::warn("{}: Changes are frozen by {}: {}{}", config_.node_name, statement.by, statement.reason,
+               ends_text(statement));
+  std::vector<std::string> warnings;
+  remember_freeze(warnings);
+  record("freeze", statement.reason + ends_text(statement), demand.origin, statement.since_unix_ms, warnings);
+  return result_of("Changes are frozen", std::move(warnings));
+}
+
+GlassResult GlassBook::unfreeze(const GlassDemand& demand) {
+  if (!control::freeze_of(area(), now_ms())) return result_of("Changes were not frozen", {});
+  control::unfreeze(area());
+  spdlog::warn("{}: Changes are no longer frozen: {} ({})", config_.node_name, demand.reason, demand.origin.by);
+  std::vector<std::string> warnings;
+  remember_freeze(warnings);
+  record("unfreeze", demand.reason, demand.origin, now_ms(), warnings);
+  return result_of("Changes are no longer frozen", std::move(warnings));
+}
+
+GlassResult GlassBook::bypass(const GlassDemand& demand) {
+  const control::Statement statement = statement_of(demand);
+  control::begin_bypass(area(), statement);
+  spdlog::warn("{}: Bypass by {}: {}{}; every request passes uninspected", config_.node_name, statement.by,
+               statement.reason, ends_text(statement));
+  std::vector<std::string> warnings;
+  warn_of_blind_workers(warnings);
+  record("bypass", statement.reason + ends_text(statement), demand.origin, statement.since_unix_ms, warnings);
+  return result_of("Requests pass uninspected", std::move(warnings));
+}
+
+GlassResult GlassBook::end_bypass(const GlassDemand& demand) {
+  if (!control::bypass_of(area(), now_ms())) return result_of("There was no bypass", {});
+  control::end_bypass(area());
+  spdlog::warn("{}: Bypass ended by {}: {}", config_.node_name, demand.origin.by, demand.reason);
+  std::vector<std::string> warnings;
+  record("bypass", "Ended: " + demand.reason, demand.origin, now_ms(), warnings);
+  return result_of("Requests are inspected again", std::move(warnings));
+}
+
+BreakGlassView GlassBook::view() const {
+  BreakGlassView view;
+  if (const auto frozen = control::freeze_of(area(), now_ms())) view.frozen = shown(*frozen);
+  if (const auto bypass = control::bypass_of(area(), now_ms())) view.bypass = shown(*bypass);
+  for (const control::WorkerSlot& slot : scoreboard_.layout().workers) {
+    view.requests_bypassed += slot.bypassed.load(std::memory_order_relaxed);
+  }
+  const control::InForce in_force = reloader_.in_force();
+  for (const control::Slot& slot : in_force.slots) {
+    const control::Version* current = slot.current_version();
+    if (current == nullptr || !control::is_taken_back(area(), current->id)) continue;
+    const control::Version* previous = slot.previous_version();
+    view.taken_back.push_back({.name = slot.name,
+                               .version = current->label,
+                               .decided_by = previous == nullptr ? std::string() : previous->label});
+  }
+  for (const WorkerStatus& worker : hub_.workers()) {
+    ++view.workers.total;
+    if (worker.in_scoreboard) ++view.workers.serving;
+  }
+  return view;
+}
+
+void GlassBook::look() {
+  read_notes();
+  complete_rollbacks();
+  end_what_is_over();
+  std::vector<std::string> warnings;
+  remember_freeze(warnings);
+  for (const std::string& warning : warnings) spdlog::error("a freeze is not remembered: {}", warning);
+}
+
+// What was done without an agent, except rollbacks: those are recorded when they are completed.
+void GlassBook::read_notes() {
+  for (const control::WaitingNote& waiting : control::waiting_notes(area())) {
+    if (waiting.note.action == control::Action::kRollback) {
+      const control::InForce in_force = reloader_.in_force();
+      const bool serves = std::ranges::any_of(in_force.slots, [&](const control::Slot& slot) {
+        return slot.current == waiting.note.version_id && slot.current != 0;
+      });
+      if (!serves || !control::is_taken_back(area(), waiting.note.version_id))
+        control::clear_note(area(), waiting.place);
+      continue;
+    }
+    if (enter(waiting.note)) control::clear_note(area(), waiting.place);
+  }
+}
+
+bool GlassBook::enter(const control::Note& note) {
+  const control::Statement& statement = note.statement;
+  const std::string when = ends_text(statement);
+  std::vector<std::string> warnings;
+  const auto enter_as = [&](const char* kind, const std::string& reason) {
+    record(kind, reason, {statement.by, {}}, statement.since_unix_ms, warnings);
+    if (warnings.empty()) {
+      spdlog::warn("{}: {} by {} at {}, while no agent answered: {}", config_.node_name, kind, statement.by,
+                   text_of(statement.since_unix_ms), reason);
+    }
+  };
+  switch (note.action) {
+    case control::Action::kFreeze:
+      enter_as("freeze", statement.reason + when);
+      break;
+    case control::Action::kUnfreeze:
+      enter_as("unfreeze", statement.reason);
+      break;
+    case control::Action::kBypass:
+      enter_as("bypass", statement.reason + when);
+      break;
+    case control::Action::kBypassEnd:
+      enter_as("bypass", "Ended: " + statement.reason);
+      break;
+    case control::Action::kRollback:
+      break;
+  }
+  if (warnings.empty()) return true;
+  if (!std::exchange(told_unrecorded_, true)) {
+    spdlog::error("what was done without an agent waits to be recorded: {}", warnings.front());
+  }
+  return false;
+}
+
+void GlassBook::complete_rollbacks() {
+  const std::vector<std::uint64_t> ids = control::taken_back(area());
+  if (ids.empty()) return;
+  const std::vector<control::WaitingNote> notes = control::waiting_notes(area());
+  const control::InForce in_force = reloader_.in_force();
+  for (const std::uint64_t id : ids) {
+    const auto slot = std::ranges::find(in_force.slots, id, &control::Slot::current);
+    if (slot == in_force.slots.end()) {
+      forget_finished(id);
+      continue;
+    }
+    const auto note = std::ranges::find_if(notes, [&](const control::WaitingNote& waiting) {
+      return waiting.note.action == control::Action::kRollback && waiting.note.version_id == id;
+    });
+    complete(*slot, note == notes.end() ? std::nullopt : std::optional(*note));
+  }
+}
+
+void GlassBook::complete(const control::Slot& slot, const std::optional<control::WaitingNote>& note) {
+  // One that is under way has taken the version back itself.
+  if (reloader_.operation() || clock_.steady() < try_again_) return;
+  Rollback rollback;
+  rollback.name = slot.name;
+  rollback.completes = slot.current;
+  rollback.origin.by = "scoreboard";
+  rollback.reason = "A rollback that was begun and not completed";
+  if (note) {
+    rollback.origin.by = note->note.statement.by;
+    rollback.reason = fmt::format("{} (in effect since {}, while no agent answered)", note->note.statement.reason,
+                                  text_of(note->note.statement.since_unix_ms));
+  }
+  const auto done = reloader_.rollback(rollback);
+  if (done && !done->held) {
+    if (note) control::clear_note(area(), note->place);
+    patience_ = {};
+    return;
+  }
+  if (!done && done.error().error.code == ErrorCode::kVersionConflict) return;
+  if (!done && done.error().error.code == ErrorCode::kNoPreviousVersion) {
+    control::let_decide_again(area(), slot.current);
+    return;
+  }
+  patience_ = std::clamp<SteadyTime::duration>(patience_ * 2, kFirstRetry, kLastRetry);
+  try_again_ = clock_.steady() + patience_;
+  if (!done) {
+    spdlog::error("{}: the rollback of {} cannot be completed yet: {}", config_.node_name, slot.name,
+                  done.error().error.message);
+  }
+}
+
+// A version that no worker can be deciding by any more.
+void GlassBook::forget_finished(std::uint64_t version_id) {
+  const std::uint64_t generation = reloader_.in_force().generation;
+  const std::vector<WorkerStatus> workers = hub_.workers();
+  const bool all_there =
+      std::ranges::all_of(workers, [&](const WorkerStatus& worker) { return worker.generation >= generation; });
+  if (all_there && !reloader_.operation()) control::let_decide_again(area(), version_id);
+}
+
+void GlassBook::end_what_is_over() {
+  std::vector<std::string> warnings;
+  if (const auto bypass = control::last_bypass_of(area());
+      bypass && !control::bypass_of(area(), now_ms()) && control::end_bypass_until(area(), bypass->until_unix_ms)) {
+    spdlog::warn("{}: Bypass is over; requests are inspected again", config_.node_name);
+    record("bypass", "Ended by itself: " + bypass->reason, {bypass->by, {}}, now_ms(), warnings);
+  }
+  if (const auto freeze = control::last_freeze_of(area()); freeze && !control::freeze_of(area(), now_ms())) {
+    control::unfreeze(area());
+    spdlog::warn("{}: The freeze is over; changes are possible again", config_.node_name);
+    record("unfreeze", "Ended by itself: " + freeze->reason, {freeze->by, {}}, now_ms(), warnings);
+  }
+  for (const std::string& warning : warnings) spdlog::error("{}", warning);
+}
+
+}  // namespace secbeat::agent
