@@ -26,6 +26,7 @@ void build_app(CLI::App& app, Run& run) {
       "  SECBEAT_KEY      the key to send to the node, instead of the profile's\n"
       "  SECBEAT_CA       who may have signed the node's certificate, a file\n"
       "  SECBEAT_CONFIG   the configuration of secbeat node\n"
+      "  SECBEAT_STATE_DIR  the state directory of a node on this machine, for when no agent answers\n"
       "  NO_COLOR         no colour, whatever the terminal\n\n"
       "Files:\n"
       "  ~/.config/secbeat/profile.toml  profiles; docs/cli.md describes it. Below XDG_CONFIG_HOME where that is set");
@@ -41,6 +42,10 @@ void build_app(CLI::App& app, Run& run) {
   add_rollback_command(app, run);
   add_remove_command(app, run);
   add_watch_command(app, run);
+  add_freeze_command(app, run);
+  add_unfreeze_command(app, run);
+  add_bypass_command(app, run);
+  add_drill_command(app, run);
   add_inspect_command(app, run);
   add_validate_command(app, run);
   add_sign_command(app, run);

@@ -47,7 +47,7 @@ def stage(node, folder):
 
 def environment(node, folder):
     return {**os.environ, "PATH": f"{node.build / 'bin'}:{os.environ['PATH']}", "HOME": str(folder), "NO_COLOR": "1",
-            "SECBEAT_API": f"http://127.0.0.1:{node.api_port}", "GIT_CONFIG_NOSYSTEM": "1",
+            "SECBEAT_API": f"http://127.0.0.1:{node.api_port}", "SECBEAT_STATE_DIR": str(node.state), "GIT_CONFIG_NOSYSTEM": "1",
             **{f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER")
                for part, value in (("NAME", "Reader"), ("EMAIL", "reader@example.org"))}}
 

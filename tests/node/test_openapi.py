@@ -37,7 +37,7 @@ REFUSED_UPLOADS = {
 # tests/node/test_watch.py, tests/node/test_signatures.py.
 FAULTS_OF_THE_NODE = {"internal", "io", "no_worker", "workers_disagree", "compile_failed", "compile_timeout", "cancelled",
                       "reload_in_progress", "shutting_down", "busy", "hot_reload_disabled", "rate_limited", "forbidden",
-                      "bad_multipart", "unsupported_media_type", "quarantined", "unauthorized", "signature_required"}
+                      "bad_multipart", "unsupported_media_type", "quarantined", "unauthorized", "signature_required", "frozen"}
 
 
 def codes_of(operation):

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "commands/commands.hpp"
+#include "commands/glass_options.hpp"
 #include "commands/render.hpp"
 #include "exit_codes.hpp"
 #include "node_api/api_command.hpp"
@@ -16,6 +17,7 @@ namespace {
 
 // The node's own limit decides; this only keeps a mistaken argument from being read whole.
 constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20U;
+constexpr const char* kRollbackReason = "Manual rollback";
 
 struct ReloadOptions {
   ApiOptions api;
@@ -105,33 +107,38 @@ void add_reload_command(CLI::App& app, Run& run) {
 
 void add_rollback_command(CLI::App& app, Run& run) {
   struct RollbackOptions {
-    ApiOptions api;
+    GlassOptions glass;
     std::string name;
     std::string to;
-    std::string reason;
   };
   auto options = std::make_shared<RollbackOptions>();
   CLI::App* command = app.add_subcommand("rollback", "Bring back the version before, or a named one");
   command->footer(
       "Takes no upload and no compiler: the previous versions stay loaded, and every worker swaps a pointer.\n"
-      "Works also while reloads are disabled, and ends a compile that is under way.\n\n"
+      "Works also while reloads are disabled or frozen, and ends a compile that is under way. With no agent there the\n"
+      "version before is brought back through the scoreboard.\n\n"
       "Examples:\n"
       "  secbeat rollback\n"
       "  secbeat rollback bad-bot-blocker --to v1 --reason 'blocks the checkout'");
   command->add_option("name", options->name, "The module; default: the first one");
   command->add_option("--to", options->to, "The version to bring back; default: the one before")->type_name("VERSION");
-  command->add_option("--reason", options->reason, "Why, for the history; default: Manual rollback");
-  options->api.add_to(*command);
+  options->glass.add_to(*command, kRollbackReason);
   command->callback([options, &run] {
     run = [options] {
       Json body = Json::object();
       if (!options->name.empty()) body["name"] = options->name;
       if (!options->to.empty()) body["to_version"] = options->to;
-      if (!options->reason.empty()) body["reason"] = options->reason;
+      if (!options->glass.reason.empty()) body["reason"] = options->glass.reason;
       const std::string text = json_text(body);
-      return with_node(options->api, [&](const Client& client) {
+      return with_node(options->glass.api, [&](const Client& client) {
+        if (const auto alive = ask_agent(options->glass, client); !alive) {
+          return act_without_agent(options->glass, client, alive.error(), [&](agent::WithoutAgent& glass) {
+            return glass.rollback(options->name, options->to,
+                                  options->glass.reason.empty() ? kRollbackReason : options->glass.reason);
+          });
+        }
         const auto reply = with_progress(client, [&] { return client.post_json("/api/v1/wasm/rollback", text); });
-        return finish(options->api, client, reply, kRollbackShape, render_rollback);
+        return finish(options->glass.api, client, reply, kRollbackShape, render_rollback);
       });
     };
   });

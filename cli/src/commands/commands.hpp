@@ -25,6 +25,10 @@ void add_man_command(CLI::App& app, Run& run);         // describe_commands.cpp
 void add_reload_command(CLI::App& app, Run& run);      // change_commands.cpp
 void add_rollback_command(CLI::App& app, Run& run);    // change_commands.cpp
 void add_watch_command(CLI::App& app, Run& run);       // watch_command.cpp
+void add_freeze_command(CLI::App& app, Run& run);      // break_glass_commands.cpp
+void add_unfreeze_command(CLI::App& app, Run& run);    // break_glass_commands.cpp
+void add_bypass_command(CLI::App& app, Run& run);      // break_glass_commands.cpp
+void add_drill_command(CLI::App& app, Run& run);       // drill_command.cpp
 void add_remove_command(CLI::App& app, Run& run);      // remove_command.cpp
 void add_version_command(CLI::App& app, Run& run);     // show_commands.cpp
 void add_modules_command(CLI::App& app, Run& run);     // show_commands.cpp

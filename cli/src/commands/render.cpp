@@ -105,6 +105,7 @@ std::string render_rollback(const Json& answer) {
   line(out, "{}: {} {} → {} ({})", paint(Tone::kGood, "Rolled back"), cleaned(answer, "name"),
        cleaned(answer, "from_version"), cleaned(answer, "rolled_back_to"), cleaned(answer, "reason"));
   line(out, "  {}", swap_text(answer));
+  if (answer.contains("warnings")) out += warnings_text(answer);
   return out;
 }
 

@@ -32,6 +32,21 @@ inline constexpr std::array kWatchEndShape = {
     Field{"success", Kind::kFlag}, Field{"message", Kind::kText}, Field{"name", Kind::kText},
     Field{"version", Kind::kText}, Field{"watch", Kind::kObject},
 };
+inline constexpr std::array kBreakGlassShape = {
+    Field{"taken_back", Kind::kList},
+    Field{"requests_bypassed", Kind::kNumber},
+    Field{"workers", Kind::kObject},
+};
+inline constexpr std::array kBreakGlassResultShape = {
+    Field{"success", Kind::kFlag},
+    Field{"message", Kind::kText},
+    Field{"state", Kind::kObject},
+    Field{"warnings", Kind::kList},
+};
+inline constexpr std::array kDrillShape = {
+    Field{"healthy", Kind::kFlag},         Field{"checks", Kind::kList},         Field{"checks[].check", Kind::kText},
+    Field{"checks[].result", Kind::kText}, Field{"checks[].found", Kind::kText},
+};
 inline constexpr std::array kHistoryShape = {
     Field{"reloads", Kind::kList},
     Field{"reloads[].timestamp", Kind::kText},
@@ -61,6 +76,10 @@ std::string render_watch(const Json& answer);  // of a version
 std::string render_watch_end(const Json& answer);
 // A line for each module whose watch is running; empty: none is.
 std::string render_running_watches(const Json& modules);
+// A line for each thing that is in effect; empty: nothing is.
+std::string render_break_glass(const Json& state);
+std::string render_break_glass_result(const Json& answer);
+std::string render_drill(const Json& checks);
 std::string render_version(const Json& answer);
 std::string render_history(const Json& answer);
 std::string render_modules(const Json& answer);

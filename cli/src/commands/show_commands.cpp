@@ -57,6 +57,8 @@ int show_status(const ApiOptions& api, const Client& client) {
   if (!modules) return complain(modules.error());
   const auto history = success_of(client, client.get("/api/v1/wasm/history?limit=5"), kHistoryShape);
   if (!history) return complain(history.error());
+  const auto glass = success_of(client, client.get("/api/v1/break-glass"), kBreakGlassShape);
+  if (!glass) return complain(glass.error());
   const auto readyz = client.get("/readyz");
   const bool is_ready = readyz && readyz->status == 200;
   const auto ready = success_of(client, readyz, kReadyShape);
@@ -64,6 +66,7 @@ int show_status(const ApiOptions& api, const Client& client) {
   if (api.json) {
     const Json document{{"ready", is_ready},
                         {"readyz", Json::parse(readyz->body, nullptr, false)},
+                        {"break_glass", *glass},
                         {"modules", modules->at("modules")},
                         {"reloads", history->at("reloads")}};
     fmt::print("{}\n", json_text(document));
@@ -71,6 +74,7 @@ int show_status(const ApiOptions& api, const Client& client) {
   }
   std::string out = fmt::format("Node at {}: {}\n\n", client.address(),
                                 is_ready ? paint(Tone::kGood, "ready") : paint(Tone::kBad, ready.error().message));
+  if (const std::string in_effect = render_break_glass(*glass); !in_effect.empty()) out += in_effect + "\n";
   out += render_modules(*modules);
   if (const std::string watches = render_running_watches(modules->at("modules")); !watches.empty()) {
     out += "\n" + watches;

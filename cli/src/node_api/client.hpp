@@ -45,6 +45,8 @@ class Client {
   // Sent as X-Request-Id with everything that changes something; the node's log and history have it.
   [[nodiscard]] const std::string& request_id() const { return request_id_; }
   [[nodiscard]] const std::string& address() const { return target_.address; }
+  // Of a node on this machine, as a profile names it; empty: none is named.
+  [[nodiscard]] const std::string& state_dir() const { return target_.state_dir; }
 
  private:
   Target target_;

@@ -27,7 +27,7 @@ constexpr std::size_t kMaxProfiles = 256;
 constexpr std::size_t kMaxKeyBytes = 512;
 constexpr std::size_t kMaxNameBytes = 64;
 constexpr std::size_t kMaxAddressBytes = 1024;
-constexpr std::array<std::string_view, 4> kProfileKeys = {"api", "key", "key_file", "ca"};
+constexpr std::array<std::string_view, 5> kProfileKeys = {"api", "key", "key_file", "ca", "state_dir"};
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing here changes the environment
@@ -154,6 +154,9 @@ class Reader {
       if (given.name == "key") {
         if (!is_key(*text)) return fault(given.line, key, "a key has 1 to 512 visible characters of ASCII");
         profile.key = *text;
+      } else if (given.name == "state_dir") {
+        if (!text->starts_with('/')) return fault(given.line, key, "expected the path of a folder, from /");
+        profile.state_dir = *text;
       } else if (given.name == "api") {
         auto address = checked_address(*text);
         if (!address) return fault(given.line, key, address.error().message);
@@ -175,7 +178,8 @@ class Reader {
 };
 
 Result<Target> target_of(const Profile& profile, const std::filesystem::path& file, const Profiles& profiles) {
-  Target target{.address = profile.api, .key = profile.key, .ca = profile.ca, .warnings = {}};
+  Target target{
+      .address = profile.api, .key = profile.key, .state_dir = profile.state_dir, .ca = profile.ca, .warnings = {}};
   if (std::ranges::any_of(profiles.by_name, [](const auto& entry) { return !entry.second.key.empty(); })) {
     warn_of_readers(file, target.warnings);
   }

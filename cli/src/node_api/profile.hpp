@@ -3,6 +3,7 @@
 //   default = "local"                     # the profile when none is named
 //   [profiles.local]
 //   api = "http://127.0.0.1:9090"
+//   state_dir = "/run/secbeat"          # for break-glass without an agent
 //   [profiles.edge-1]
 //   api = "https://edge-1.example:9090"
 //   key_file = "edge-1.key"               # or key = "...": the key itself
@@ -28,6 +29,7 @@ inline constexpr std::string_view kDefaultAddress = "http://127.0.0.1:9090";
 struct Target {
   std::string address{kDefaultAddress};
   std::string key;           // empty: none
+  std::string state_dir;     // of a node on this machine; empty: none is named
   std::filesystem::path ca;  // who may have signed the node's certificate; empty: those whom the machine trusts
   std::vector<std::string> warnings;  // for standard error
 };
@@ -37,6 +39,7 @@ struct Profile {
   std::string key;
   std::filesystem::path key_file;  // absolute, as is the next; empty: not given
   std::filesystem::path ca;
+  std::string state_dir;
 };
 
 struct Profiles {
