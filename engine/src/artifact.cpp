@@ -46,7 +46,8 @@ Result<std::shared_ptr<const Artifact>> Artifact::load(const Engine& engine, std
   if (auto imports = check_imports(*module); !imports) return std::unexpected(imports.error());
   auto exports = read_exports(*module);
   if (!exports) return std::unexpected(exports.error());
-  return std::shared_ptr<const Artifact>(new Artifact(std::make_unique<Impl>(*handle, std::move(module), *exports)));
+  return std::shared_ptr<const Artifact>(
+      new Artifact(std::make_unique<Impl>(*handle, engine.impl().fuel, std::move(module), *exports)));
 }
 
 Artifact::Artifact(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -55,13 +55,14 @@ Result<void> open_file(UniqueFd& out, const std::filesystem::path& path, int fla
 }
 
 Result<JobFiles> open_inputs(const CompileJob& job) {
-  if (job.module.empty() == job.artifact.empty()) {
-    return fail(ErrorCode::kInternal, "A compile job needs a module or an artifact, and not both");
+  if (job.module.empty() && job.artifact.empty()) {
+    return fail(ErrorCode::kInternal, "A compile job needs a module or an artifact");
   }
   JobFiles files;
   if (auto opened = open_file(files.module, job.module, O_RDONLY); !opened) return std::unexpected(opened.error());
   if (auto opened = open_file(files.artifact, job.artifact, O_RDONLY); !opened) return std::unexpected(opened.error());
   if (auto opened = open_file(files.config, job.config, O_RDONLY); !opened) return std::unexpected(opened.error());
+  if (auto opened = open_file(files.counting, job.counting, O_RDONLY); !opened) return std::unexpected(opened.error());
   return files;
 }
 
@@ -78,12 +79,20 @@ class Job {
 
  private:
   Result<std::string> compile(std::string_view module);
+  // What the job has: a new artifact or one made earlier, with its checksum.
+  Result<void> obtain_artifact(std::string& artifact, std::string& sha256);
   Result<void> rehearse(std::string_view artifact, std::string_view sha256, std::string_view config);
   Result<void> read_module(std::string& bytes);
+  [[nodiscard]] bool wants_cost() const { return job_.rehearsal == Rehearsal::kRun && job_.costing == Costing::kRun; }
+  // Whether an artifact for it has to be made.
+  [[nodiscard]] bool wants_counting() const { return wants_cost() && job_.counting.empty(); }
+  Result<void> count(std::string_view config);
 
   const CompileJob& job_;
   const JobFiles& files_;
   CompileReport& report_;
+  std::optional<CountingCompile>
+      counting_;  // under way, where the cost is to be counted and no artifact is there for it
 };
 
 Result<void> Job::read_module(std::string& bytes) {
@@ -110,6 +119,27 @@ Result<void> Job::run() {
 
   std::string artifact;
   std::string sha256 = job_.artifact_sha256;
+  if (auto obtained = obtain_artifact(artifact, sha256); !obtained) return obtained;
+  if (report_.error) return {};
+  report_.artifact_sha256 = sha256;
+  report_.artifact_bytes = artifact.size();
+
+  if (auto rehearsed = rehearse(artifact, sha256, config); !rehearsed) {
+    report_.error = std::move(rehearsed.error());
+    return {};
+  }
+  fault_point("child.rehearsed");
+  if (wants_cost() && (counting_ || !job_.counting.empty())) {
+    if (auto counted = count(config); !counted) return counted;
+  }
+  if (job_.output.empty()) return {};
+  auto written = files_.output ? write_descriptor(files_.output.get(), artifact, job_.output.string())
+                               : write_file_unsynced(job_.output, artifact);
+  fault_point("child.artifact_written");
+  return written;
+}
+
+Result<void> Job::obtain_artifact(std::string& artifact, std::string& sha256) {
   if (job_.artifact.empty()) {
     std::string module;
     if (auto read = read_module(module); !read) return read;
@@ -119,27 +149,41 @@ Result<void> Job::run() {
       report_.error = std::move(compiled.error());
       return {};
     }
-    artifact = std::move(*compiled);
+    artifact = *std::move(compiled);
     sha256 = sha256_hex(artifact);
     fault_point("child.compiled");
-  } else {
-    auto read = read_descriptor(files_.artifact.get(), job_.artifact.string(), kMaxArtifactBytes);
-    if (!read) return std::unexpected(read.error());
-    artifact = std::move(*read);
-  }
-  report_.artifact_sha256 = sha256;
-  report_.artifact_bytes = artifact.size();
-
-  if (auto rehearsed = rehearse(artifact, sha256, config); !rehearsed) {
-    report_.error = std::move(rehearsed.error());
     return {};
   }
-  fault_point("child.rehearsed");
-  if (job_.output.empty()) return {};
-  auto written = files_.output ? write_descriptor(files_.output.get(), artifact, job_.output.string())
-                               : write_file_unsynced(job_.output, artifact);
-  fault_point("child.artifact_written");
-  return written;
+  if (!job_.module.empty() && wants_counting()) {
+    auto module = read_descriptor(files_.module.get(), job_.module.string(), kMaxArtifactBytes);
+    if (!module) return std::unexpected(module.error());
+    counting_.emplace(*std::move(module));
+  }
+  auto read = read_descriptor(files_.artifact.get(), job_.artifact.string(), kMaxArtifactBytes);
+  if (!read) return std::unexpected(read.error());
+  artifact = *std::move(read);
+  return {};
+}
+
+// A fault here is not the module's: it has been rehearsed.
+Result<void> Job::count(std::string_view config) {
+  const auto start = std::chrono::steady_clock::now();
+  auto artifact = counting_ ? counting_->artifact()
+                            : read_descriptor(files_.counting.get(), job_.counting.string(), kMaxArtifactBytes);
+  const std::string sha256 = counting_ && artifact ? sha256_hex(*artifact) : job_.counting_sha256;
+  auto cost =
+      artifact ? count_cost(*artifact, sha256, job_.limits, config) : Result<Cost>(std::unexpected(artifact.error()));
+  report_.rehearse_ms += ms_since(start);
+  if (!cost) {
+    report_.warnings.push_back("what requests cost is not known: " + cost.error().message);
+    return {};
+  }
+  report_.cost = *std::move(cost);
+  if (!counting_ || job_.counting_output.empty()) return {};
+  report_.counting_sha256 = sha256;
+  return files_.counting_output
+             ? write_descriptor(files_.counting_output.get(), *artifact, job_.counting_output.string())
+             : write_file_unsynced(job_.counting_output, *artifact);
 }
 
 Result<std::string> Job::compile(std::string_view module) {
@@ -153,6 +197,7 @@ Result<std::string> Job::compile(std::string_view module) {
     return invalid_module(error.get());
   }
   report_.validate_ms = ms_since(start);
+  if (wants_counting()) counting_.emplace(std::string(module));
 
   const auto compile_start = std::chrono::steady_clock::now();
   wasmtime_module_t* raw = nullptr;
@@ -188,7 +233,7 @@ Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, s
   report_.exports_configure = exports.has(GuestFunction::kConfigure);
   if (auto memory = check_initial_memory(exports, job_.limits.memory_bytes); !memory) return memory;
   if (job_.rehearsal == Rehearsal::kSkip) return {};
-  auto rehearsed = rehearse_samples(**engine, std::move(*loaded), job_.limits, config, report_);
+  auto rehearsed = rehearse_samples(**engine, *loaded, job_.limits, config, report_);
   report_.rehearse_ms = ms_since(start);
   return rehearsed;
 }
@@ -196,9 +241,11 @@ Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, s
 }  // namespace
 
 Result<JobFiles> open_job_files(const CompileJob& job) {
+  static constexpr int kFresh = O_WRONLY | O_CREAT | O_TRUNC;
   auto files = open_inputs(job);
-  if (!files || job.output.empty()) return files;
-  if (auto opened = open_file(files->output, job.output, O_WRONLY | O_CREAT | O_TRUNC); !opened) {
+  if (!files) return files;
+  if (auto opened = open_file(files->output, job.output, kFresh); !opened) return std::unexpected(opened.error());
+  if (auto opened = open_file(files->counting_output, job.counting_output, kFresh); !opened) {
     return std::unexpected(opened.error());
   }
   return files;

@@ -287,11 +287,40 @@ TEST(Rehearsal, TakesTheInventory) {
                                       std::string(text) + R"(")
       (func (export "inventory") (result i32) (i32.const 64)))");
   };
-  EXPECT_EQ(compile(with_inventory(R"([{\"id\":\"r\"}]  )")).inventory, R"([{"id":"r"}]  )");
+  EXPECT_EQ(compile(with_inventory(R"([{\"id\":\"r\"}]  )")).inventory, (Inventory{{"r", "", {}}}));
+  EXPECT_EQ(compile(guest("(i32.const 0)")).inventory, std::nullopt);
   const auto broken = compile(with_inventory("[1,2,3,4,5,6,7"));
   EXPECT_FALSE(broken.error);
-  EXPECT_EQ(broken.inventory, "");
-  EXPECT_THAT(broken.warnings, ElementsAre(HasSubstr("inventory()")));
+  EXPECT_EQ(broken.inventory, std::nullopt);
+  EXPECT_THAT(broken.warnings, ElementsAre(HasSubstr("inventory cannot be used: it is no JSON array")));
+}
+
+TEST(Rehearsal, TakesNoInventoryFromOutsideOfTheMemoryNorAHugeOne) {
+  const auto inventory_at = [](std::string_view span, std::string_view address) {
+    return compile(guest("(i32.const 0)", "(data (i32.const 64) \"" + std::string(span) +
+                                              "\") (func (export \"inventory\")"
+                                              " (result i32) (i32.const " +
+                                              std::string(address) + "))"),
+                   "", {}, Rehearsal::kRun);
+  };
+  const auto warns_of = [](const CompileReport& report, const std::string& what) {
+    EXPECT_FALSE(report.error);
+    EXPECT_EQ(report.inventory, std::nullopt);
+    EXPECT_THAT(report.warnings, ElementsAre(HasSubstr(what)));
+  };
+  warns_of(inventory_at("\\c8\\00\\00\\00\\ff\\ff\\ff\\ff", "64"), "outside of the module's memory");
+  warns_of(inventory_at("", "131069"), "outside of the module's memory");
+  warns_of(inventory_at("", "-4"), "outside of the module's memory");
+  warns_of(compile(guest("(i32.const 0)",
+                         R"((data (i32.const 64) "\00\00\00\00\01\00\10\00") (func (export "inventory") (result i32)
+                            (drop (memory.grow (i32.const 32))) (i32.const 64)))")),
+           "it has 1048577 bytes, the limit is 1048576");
+}
+
+TEST(Rehearsal, RefusesAModuleWhoseInventoryTraps) {
+  const auto error = error_of(guest("(i32.const 0)", R"((func (export "inventory") (result i32) unreachable))"));
+  EXPECT_EQ(error.code, ErrorCode::kConfigureFailed);
+  EXPECT_THAT(error.message, HasSubstr("inventory"));
 }
 
 TEST(CompileJob, RehearsesAnArtifactMadeEarlier) {
@@ -338,7 +367,9 @@ TEST(CompileReport, SurvivesItsJourneyAsJson) {
   report.error = Error{ErrorCode::kSampleTimeout, "a \"sentence\" with \xff"};
   report.artifact_sha256 = "abc";
   report.artifact_bytes = 5'000'000'000;
-  report.inventory = R"([{"id":"x"}])";
+  report.inventory = Inventory{{"x", "01", {"sqli", "xss"}}, {"y", "", {}}};
+  report.cost = Cost{123'456'789'012, "long-uri", true};
+  report.counting_sha256 = "def";
   report.abi = 2;
   report.exports_configure = true;
   report.needs_body = false;
@@ -353,6 +384,8 @@ TEST(CompileReport, SurvivesItsJourneyAsJson) {
   EXPECT_EQ(back->artifact_sha256, report.artifact_sha256);
   EXPECT_EQ(back->artifact_bytes, report.artifact_bytes);
   EXPECT_EQ(back->inventory, report.inventory);
+  EXPECT_EQ(back->cost, report.cost);
+  EXPECT_EQ(back->counting_sha256, "def");
   EXPECT_EQ(back->abi, 2);
   EXPECT_TRUE(back->exports_configure);
   EXPECT_FALSE(back->needs_body);
@@ -360,7 +393,10 @@ TEST(CompileReport, SurvivesItsJourneyAsJson) {
   EXPECT_EQ(back->compile_ms, 2.5);
   EXPECT_EQ(back->rehearse_ms, 3.5);
   EXPECT_EQ(back->warnings, report.warnings);
-  EXPECT_FALSE(compile_report_from_json(to_json(CompileReport{}))->error);
+  const auto empty = compile_report_from_json(to_json(CompileReport{}));
+  EXPECT_FALSE(empty->error);
+  EXPECT_FALSE(empty->cost);
+  EXPECT_FALSE(empty->inventory);
 }
 
 TEST(CompileReport, ThatDoesNotParseIsAProtocolError) {
@@ -369,6 +405,15 @@ TEST(CompileReport, ThatDoesNotParseIsAProtocolError) {
     ASSERT_FALSE(report) << broken;
     EXPECT_EQ(report.error().code, ErrorCode::kProtocol);
   }
+}
+
+// A module may have taken over the child that ran it.
+TEST(CompileReport, WhoseInventoryIsNoneIsAProtocolError) {
+  CompileReport report;
+  report.inventory = Inventory{{"same", "", {}}, {"same", "", {}}};
+  EXPECT_EQ(compile_report_from_json(to_json(report)).error().code, ErrorCode::kProtocol);
+  report.inventory = Inventory{{"with\nline", "", {}}};
+  EXPECT_EQ(compile_report_from_json(to_json(report)).error().code, ErrorCode::kProtocol);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ std::string_view word_of(CallErrorKind kind) noexcept {
   return "trap";
 }
 
-Result<std::unique_ptr<Engine>> Engine::create() {
+Result<std::unique_ptr<Engine>> Engine::create(Fuel fuel) {
   rlimit stack{};
   if (::getrlimit(RLIMIT_STACK, &stack) != 0) return std::unexpected(io_error("getrlimit(RLIMIT_STACK)"));
   if (stack.rlim_cur != RLIM_INFINITY && stack.rlim_cur < kMinThreadStackBytes) {
@@ -31,9 +31,9 @@ Result<std::unique_ptr<Engine>> Engine::create() {
                                                 "raise it (ulimit -s {})",
                                                 stack.rlim_cur, kMinThreadStackBytes, kMinThreadStackBytes >> 10U));
   }
-  EngineHandle handle(wasm_engine_new_with_config(new_settings()));
+  EngineHandle handle(wasm_engine_new_with_config(fuel == Fuel::kCounted ? new_counting_settings() : new_settings()));
   if (!handle) return fail(ErrorCode::kInternal, "Wasmtime could not make an engine");
-  return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(std::move(handle))));
+  return std::unique_ptr<Engine>(new Engine(std::make_unique<Impl>(std::move(handle), fuel)));
 }
 
 Result<wasm_engine_t*> Engine::Impl::pooling() {

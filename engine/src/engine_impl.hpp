@@ -13,12 +13,13 @@ namespace secbeat::engine {
 
 // Two of Wasmtime's engines: how instances are allocated is a property of an engine, and artifacts fit both.
 struct Engine::Impl {
-  explicit Impl(EngineHandle made) : handle(std::move(made)) {}
+  Impl(EngineHandle made, Fuel counted) : handle(std::move(made)), fuel(counted) {}
 
   // The one whose instances come from a pool; made at the first call. kMemoryLimit where there is no room for it.
   Result<wasm_engine_t*> pooling();
 
   const EngineHandle handle;
+  const Fuel fuel;
   std::atomic<wasm_engine_t*> pooling_now{nullptr};  // what tick() sees
 
  private:
@@ -28,6 +29,7 @@ struct Engine::Impl {
 
 struct Artifact::Impl {
   wasm_engine_t* engine = nullptr;  // of `module`
+  Fuel fuel = Fuel::kNotCounted;
   ModuleHandle module;
   ModuleExports exports;
 };

@@ -22,6 +22,9 @@ constexpr std::size_t kSmallestInput = 4096;
 // Ticks until the callback is called for the first time: a call that ends within one tick never pays for it.
 constexpr std::uint64_t kTicksBeforeFirstLook = 2;
 
+// Centuries of any machine: until somebody sets another amount, only the CPU budget bounds a guest.
+constexpr std::uint64_t kAmpleFuel = std::uint64_t{1} << 62U;
+
 std::chrono::nanoseconds thread_cpu_time() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -45,6 +48,7 @@ std::expected<std::unique_ptr<Guest>, CallError> Guest::create(const Artifact& a
   wasmtime_store_limiter(guest->store_.get(), static_cast<std::int64_t>(limits.memory_bytes), kMaxTableElements,
                          /*instances=*/1, kMaxTables, /*memories=*/1);
   wasmtime_store_epoch_deadline_callback(guest->store_.get(), &Guest::on_epoch, &guest->budget_, nullptr);
+  if (artifact.impl().fuel == Fuel::kCounted) guest->set_fuel(kAmpleFuel);
   if (auto made = guest->instantiate(*artifact.impl().module, budget); !made) return std::unexpected(made.error());
   if (auto found = guest->find_exports(); !found) return std::unexpected(found.error());
   return guest;
@@ -146,6 +150,16 @@ CallError Guest::classify(std::string_view function, const wasmtime_error_t* err
                                                 limits_.memory_bytes, reason)};
   }
   return {CallErrorKind::kTrap, fmt::format("{} failed: {}", function, reason)};
+}
+
+std::uint64_t Guest::fuel() const noexcept {
+  std::uint64_t left = 0;
+  const ErrorHandle not_counted(wasmtime_context_get_fuel(context_, &left));
+  return not_counted ? 0 : left;
+}
+
+void Guest::set_fuel(std::uint64_t fuel) noexcept {
+  const ErrorHandle not_counted(wasmtime_context_set_fuel(context_, fuel));
 }
 
 std::size_t Guest::memory_size() const noexcept { return wasmtime_memory_data_size(context_, &memory_); }

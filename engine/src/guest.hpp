@@ -48,6 +48,10 @@ class Guest {
                                               std::uint32_t second = 0);
   [[nodiscard]] bool has(GuestFunction function) const noexcept { return exports_.has(function); }
 
+  // Of an artifact that counts it, else 0 and without effect.
+  [[nodiscard]] std::uint64_t fuel() const noexcept;
+  void set_fuel(std::uint64_t fuel) noexcept;
+
   // Makes room for an input of `length` bytes: by the module's alloc, or without one in fresh pages at the end of
   // its memory. The place stays until a longer input needs another one.
   std::expected<void, CallError> reserve_input(std::size_t length);

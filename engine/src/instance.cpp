@@ -8,6 +8,7 @@
 #include "guest.hpp"
 #include "json_input.hpp"
 #include "secbeat/engine/engine.hpp"
+#include "secbeat/engine/inventory.hpp"
 #include "utf8.hpp"
 
 namespace secbeat::engine {
@@ -16,7 +17,6 @@ namespace {
 // A reason of configure may name a rule, a key and a place; a rule and a message of a verdict go into log lines.
 constexpr std::size_t kMaxConfigureErrorBytes = 1024;
 constexpr std::size_t kMaxDetailBytes = 256;
-constexpr std::size_t kMaxInventoryBytes = std::size_t{1} << 20U;
 
 Error startup_error(const CallError& error) {
   return {error.kind == CallErrorKind::kMemory ? ErrorCode::kMemoryLimit : ErrorCode::kConfigureFailed, error.message};
@@ -29,16 +29,15 @@ std::optional<std::string> read_text(const Guest& guest, abi::Span place, std::s
   return repaired_utf8(*bytes, limit);
 }
 
-// Of a function that returns the address of {u32 ptr, u32 len}: the text there.
-std::expected<std::optional<std::string>, CallError> call_for_text(Guest& guest, GuestFunction function,
-                                                                   std::size_t limit) {
+// Of a function that returns the address of {u32 ptr, u32 len}: these two. Nothing where the address is outside.
+std::expected<std::optional<abi::Span>, CallError> call_for_place(Guest& guest, GuestFunction function) {
   auto address = guest.call(function);
   if (!address) return std::unexpected(std::move(address.error()));
   const auto bytes = guest.read(static_cast<std::uint32_t>(*address), sizeof(abi::Span));
   if (!bytes) return std::nullopt;
   abi::Span place{};
   std::memcpy(&place, bytes->data(), sizeof place);
-  return read_text(guest, place, limit);
+  return place;
 }
 
 }  // namespace
@@ -86,8 +85,8 @@ Result<void> Instance::Impl::configure(std::string_view config) {
 
   std::string reason;
   if (guest->has(GuestFunction::kConfigureError)) {
-    if (auto text = call_for_text(*guest, GuestFunction::kConfigureError, kMaxConfigureErrorBytes); text && *text) {
-      reason = **text;
+    if (const auto place = call_for_place(*guest, GuestFunction::kConfigureError); place && *place) {
+      reason = read_text(*guest, **place, kMaxConfigureErrorBytes).value_or("");
     }
   }
   if (reason.empty()) reason = fmt::format("configure returned {} and gave no reason", *answer);
@@ -197,16 +196,26 @@ VerdictDetail Instance::verdict_detail() {
   return {};
 }
 
-Result<std::string> Instance::inventory() {
-  if (!impl_->usable || !impl_->guest->has(GuestFunction::kInventory)) return {};
-  impl_->guest->start_budget(impl_->limits.configure_budget);
-  auto text = call_for_text(*impl_->guest, GuestFunction::kInventory, kMaxInventoryBytes);
-  if (!text) {
+Result<std::optional<std::string>> Instance::inventory() {
+  Guest& guest = *impl_->guest;
+  if (!impl_->usable || !guest.has(GuestFunction::kInventory)) return std::nullopt;
+  guest.start_budget(impl_->limits.configure_budget);
+  auto place = call_for_place(guest, GuestFunction::kInventory);
+  if (!place) {
     impl_->usable = false;
-    return std::unexpected(startup_error(text.error()));
+    return std::unexpected(startup_error(place.error()));
   }
-  return std::move(*text).value_or("");
+  const auto bytes = *place ? guest.read((*place)->off, (*place)->len) : std::nullopt;
+  if (!bytes) return fail(ErrorCode::kBadJson, "it lies outside of the module's memory");
+  if (bytes->size() > kMaxInventoryBytes) {
+    return fail(ErrorCode::kBadJson,
+                fmt::format("it has {} bytes, the limit is {}", bytes->size(), kMaxInventoryBytes));
+  }
+  return std::string(*bytes);
 }
+
+std::uint64_t Instance::fuel() const noexcept { return impl_->guest->fuel(); }
+void Instance::set_fuel(std::uint64_t fuel) noexcept { impl_->guest->set_fuel(fuel); }
 
 Result<std::unique_ptr<InstanceMaker>> InstanceMaker::create(const Engine& engine,
                                                              std::shared_ptr<const Artifact> artifact,

@@ -81,7 +81,7 @@ TEST(Instance, GivesAnAbi1ModuleTheRequestAsJson) {
   RequestView request = browser_get();
   request.body = "a=\"\n\xff";
   ASSERT_EQ(instance->inspect(request), Verdict::kAllow);
-  const auto seen = nlohmann::json::parse(instance->inventory().value());
+  const auto seen = nlohmann::json::parse(instance->inventory().value().value());
   EXPECT_EQ(seen.at("method"), "GET");
   EXPECT_EQ(seen.at("uri"), "/catalogue/item?id=42");
   EXPECT_EQ(seen.at("version"), "HTTP/1.1");

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <ctime>
-#include <nlohmann/json.hpp>
 
 #include "compile_parts.hpp"
+#include "cost_requests.hpp"
 #include "samples.hpp"
 #include "ticker.hpp"
 
@@ -37,13 +37,8 @@ Error sample_error(const Sample& sample, const CallError& error, const Limits& l
 }
 
 Result<void> decide(Instance& instance, const Sample& sample, const Limits& limits) {
-  RequestView request = sample.request;
-  if (!instance.needs_body() && !request.body.empty()) {
-    request.body = {};
-    request.flags |= abi::kBodyNotGiven;
-  }
   const double start = thread_cpu_ms();
-  const auto verdict = instance.inspect(request);
+  const auto verdict = instance.inspect(given_to(instance, sample));
   if (!verdict) return std::unexpected(sample_error(sample, verdict.error(), limits, thread_cpu_ms() - start));
   // In service the detail is asked for after a verdict that is recorded; a module whose detail traps is no good.
   instance.verdict_detail();
@@ -55,24 +50,33 @@ Result<void> decide(Instance& instance, const Sample& sample, const Limits& limi
 }
 
 Result<void> take_inventory(Instance& instance, CompileReport& report) {
-  auto inventory = instance.inventory();
-  if (!inventory) return std::unexpected(inventory.error());
-  if (inventory->empty()) return {};
-  const auto parsed = nlohmann::json::parse(*inventory, nullptr, /*allow_exceptions=*/false);
-  if (parsed.is_array()) {
-    report.inventory = std::move(*inventory);
+  const auto text = instance.inventory();
+  if (!text && text.error().code != ErrorCode::kBadJson) return std::unexpected(text.error());
+  if (text && !*text) return {};
+  auto inventory = text ? read_inventory(**text) : Result<Inventory>(std::unexpected(text.error()));
+  if (inventory) {
+    report.inventory = *std::move(inventory);
   } else {
-    report.warnings.emplace_back("inventory() gave no JSON array of at most 1 MiB; the module counts as without one");
+    report.warnings.push_back(
+        fmt::format("the module's inventory cannot be used: {}; it counts as without one", inventory.error().message));
   }
   return {};
 }
 
 }  // namespace
 
-Result<void> rehearse_samples(Engine& engine, std::shared_ptr<const Artifact> artifact, const Limits& limits,
+RequestView given_to(const Instance& instance, const Sample& sample) {
+  RequestView request = sample.request;
+  if (instance.needs_body() || request.body.empty()) return request;
+  request.body = {};
+  request.flags |= abi::kBodyNotGiven;
+  return request;
+}
+
+Result<void> rehearse_samples(Engine& engine, const std::shared_ptr<const Artifact>& artifact, const Limits& limits,
                               std::string_view config, CompileReport& report) {
   const Ticker ticker(engine);
-  auto instance = Instance::create(engine, std::move(artifact), limits, config);
+  auto instance = Instance::create(engine, artifact, limits, config);
   if (!instance) return std::unexpected(instance.error());
   report.abi = (*instance)->abi();
   report.needs_body = (*instance)->needs_body();
@@ -80,6 +84,16 @@ Result<void> rehearse_samples(Engine& engine, std::shared_ptr<const Artifact> ar
   const Samples samples;
   for (const Sample& sample : samples.all()) {
     if (auto decided = decide(**instance, sample, limits); !decided) return decided;
+  }
+  const CostRequests expensive;
+  for (const Sample& sample : expensive.all()) {
+    auto decided = decide(**instance, sample, limits);
+    if (decided) continue;
+    if (decided.error().code != ErrorCode::kSampleTimeout) return decided;
+    // Such a request is made to take long. Whether it may is for the node's limits on the cost to say.
+    report.warnings.push_back(std::move(decided.error().message));
+    instance = Instance::create(engine, artifact, limits, config);
+    if (!instance) return std::unexpected(instance.error());
   }
   return {};
 }

@@ -25,7 +25,8 @@ wasm_config_t* new_settings() {
   wasmtime_config_wasm_tail_call_set(settings, false);
   wasmtime_config_wasm_exceptions_set(settings, false);  // would need the collector that is off
 
-  // CPU time is bounded by epochs, not by fuel: fuel would cost every guest on every request.
+  // CPU time is bounded by epochs, not by fuel: fuel would cost every guest on every request. It is counted at the
+  // rehearsal only.
   wasmtime_config_epoch_interruption_set(settings, true);
   wasmtime_config_consume_fuel_set(settings, false);
 
@@ -40,6 +41,12 @@ wasm_config_t* new_settings() {
   wasmtime_config_memory_init_cow_set(settings, true);
 
   wasmtime_config_max_wasm_stack_set(settings, kWasmStackBytes);
+  return settings;
+}
+
+wasm_config_t* new_counting_settings() {
+  wasm_config_t* const settings = new_settings();
+  wasmtime_config_consume_fuel_set(settings, true);
   return settings;
 }
 

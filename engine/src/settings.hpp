@@ -17,6 +17,9 @@ inline constexpr std::size_t kWasmPageBytes = std::size_t{64} << 10U;
 // A new configuration; wasm_engine_new_with_config takes it over.
 wasm_config_t* new_settings();
 
+// The same for an engine that counts fuel. Artifacts of one do not run in the other.
+wasm_config_t* new_counting_settings();
+
 // The same for an engine whose instances come from a pool. Artifacts of either run in both.
 wasm_config_t* new_pooling_settings();
 

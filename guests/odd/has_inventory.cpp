@@ -5,13 +5,13 @@ using namespace secbeat::guest;
 
 SECBEAT_UNNAMED_MODULE
 SECBEAT_NEEDS(0)
+SECBEAT_INVENTORY
 
-static constexpr StringView kInventory = R"([{"id":"first","hash":"01","tags":["sqli"]},{"id":"second","hash":"02"}])";
-static constinit secbeat::abi::Span span{};
+static constexpr StringView kBadAgents[] = {"Nikto", "SQLMap"};
 
-SECBEAT_EXPORT("inventory") const void* export_inventory() {
-  span = span_of(kInventory);
-  return &span;
+void list_rules(Inventory& rules) {
+  rules.add("admin-path", "/admin", "access", "path");
+  for (const StringView agent : kBadAgents) rules.add(agent, agent);
 }
 
 Decision inspect(const Request&) { return allow(); }

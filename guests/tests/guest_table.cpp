@@ -97,6 +97,8 @@ void add_verdicts(std::vector<GuestCase>& cases) {
   cases.push_back(decides_all("allow_all", Verdict::kAllow, ""));
   cases.push_back(decides_all("heavy", Verdict::kAllow, ""));
   cases.push_back(decides_all("has_inventory", Verdict::kAllow, ""));
+  cases.push_back({.guest = "lists_configuration", .config = R"([{"id":"a"}])", .requests = {passes()}});
+  cases.push_back({.guest = "works_hard", .config = "1000", .needs_body = true, .requests = {passes()}});
   cases.push_back(decides_all("block_all", Verdict::kBlock, "block-all"));
   cases.push_back(decides_all("log_all", Verdict::kLog, "log-all"));
   cases.push_back(decides_all("rate_limit_all", Verdict::kRateLimit, "rate-limit-all"));

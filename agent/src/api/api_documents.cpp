@@ -77,6 +77,17 @@ struct UploadAnswer : ReloadResult {
 template <auto Pointer>
 constexpr Member::Value uploaded = &member<Pointer, UploadAnswer>;
 
+template <auto Pointer, class Object>
+Json measured_member(const void* object) {
+  return value_of(static_cast<const Object*>(object)->measured.*Pointer);
+}
+template <class Object>
+constexpr Member kCostOf{"cost", document(documents::kCost, "Null: it was not counted").or_null(),
+                         &measured_member<&Measured::cost, Object>};
+template <class Object>
+constexpr Member kInventoryOf{"inventory", document(documents::kInventory, "Null: the module lists no rules").or_null(),
+                              &measured_member<&Measured::inventory, Object>};
+
 Json true_or_nothing(const UploadAnswer& answer) { return answer.unchanged ? Json(true) : Json(); }
 
 constexpr Schema kSigner = text("The id of the key whose signature holds; null: none was checked");
@@ -101,6 +112,8 @@ constexpr Member kReloadMembers[] = {
     {"workers", document(kWorkerCount), uploaded<&ReloadResult::workers>},
     {"max_pause_us", kPause, uploaded<&ReloadResult::max_pause_us>},
     {"stages", document(kStages), uploaded<&ReloadResult::stages>},
+    kCostOf<UploadAnswer>,
+    kInventoryOf<UploadAnswer>,
     {"warnings", kWarnings, uploaded<&ReloadResult::warnings>},
     {"signed_by", kSigner.or_null(), text_or_null<&ReloadResult::signed_by, UploadAnswer>},
 };
@@ -110,6 +123,8 @@ constexpr Member kValidationMembers[] = {
     {"message", one_of(kValidationMessages), uploaded<&UploadAnswer::message>},
     {"would_be_version", text("The label that a reload would give"), uploaded<&ReloadResult::version>},
     {"stages", document(kStages), uploaded<&ReloadResult::stages>},
+    kCostOf<UploadAnswer>,
+    kInventoryOf<UploadAnswer>,
     {"warnings", kWarnings, uploaded<&ReloadResult::warnings>},
     kUnchanged,
     {"name", text("The module"), uploaded<&ReloadResult::name>},
@@ -212,6 +227,8 @@ constexpr Member kHistoryRowMembers[] = {
     {"generation", kGeneration, member<&HistoryRow::generation>},
     {"signed_by", kSigner.or_null(), text_or_null<&HistoryRow::signed_by>},
     {"stages", document(kStages), member<&HistoryRow::stages>},
+    kCostOf<HistoryRow>,
+    kInventoryOf<HistoryRow>,
 };
 constexpr DocumentType kHistoryRow{"HistoryRow", "One attempt to change what is in force", kHistoryRowMembers};
 
@@ -345,6 +362,8 @@ constexpr Member kErrorMembers[] = {
     {"modules", kThereAre, nullptr, kSometimes},
     {"versions", kThereAre, nullptr, kSometimes},
     {"workers", document(kWorkerFailure).list(), nullptr, kSometimes},
+    {"cost", document(documents::kCost, "Of the version that was refused"), nullptr, kSometimes},
+    {"inventory", document(documents::kInventory, "Of the version that was refused"), nullptr, kSometimes},
     {"reasons", text().list(), nullptr, kSometimes},
     {"size_bytes", count().or_null(), nullptr, kSometimes},
     {"limit_bytes", count(), nullptr, kSometimes},

@@ -92,6 +92,10 @@ Json to_document(const Health& health);
 // The watch as a part of other documents.
 Json value_of(const WatchView& watch);
 
+// What the rehearsal found out, as parts of other documents.
+Json value_of(const engine::Cost& cost);
+Json value_of(const InventoryChange& change);
+
 // Status, body, Retry-After of an operation that failed.
 HttpResponse failure_response(const Failure& failure);
 
@@ -105,6 +109,8 @@ extern const DocumentType kWatch;  // within others
 extern const DocumentType kBreakGlass;
 extern const DocumentType kBreakGlassResult;
 extern const DocumentType kDrill;
+extern const DocumentType kCost;       // within others
+extern const DocumentType kInventory;  // within others
 extern const DocumentType kVersion;
 extern const DocumentType kModules;
 extern const DocumentType kHistory;

@@ -31,6 +31,8 @@ HttpResponse failure_response(const Failure& failure) {
     document[versions ? "versions" : "modules"] = failure.names;
   }
   if (!failure.workers.empty()) document["workers"] = worker_failures(failure.workers);
+  if (failure.measured.cost) document["cost"] = value_of(*failure.measured.cost);
+  if (failure.measured.inventory) document["inventory"] = value_of(*failure.measured.inventory);
   if (failure.retry_after_seconds) document["retry_after_seconds"] = *failure.retry_after_seconds;
   HttpResponse response = json_response(document, http_status_of(failure.error.code));
   response.code = failure.error.code;

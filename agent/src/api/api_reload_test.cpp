@@ -59,7 +59,7 @@ TEST_F(ApiReload, AnswersAsPromised) {
   EXPECT_THAT(keys_of(answer.json()),
               ElementsAre("success", "message", "version", "downtime_ms", "requests_during_reload", "name",
                           "previous_version", "sha256", "config_sha256", "size_bytes", "generation", "workers",
-                          "max_pause_us", "stages", "warnings"));
+                          "max_pause_us", "stages", "cost", "inventory", "warnings"));
   EXPECT_EQ(answer.json()["stages"]["compile_ms"], 41.235);
   EXPECT_EQ(answer.json()["workers"], Json({{"serving", 2}, {"total", 2}}));
   EXPECT_EQ(answer.json()["config_sha256"], Json());
@@ -86,6 +86,24 @@ TEST_F(ApiReload, SaysUnchangedWhereNothingWasDone) {
     EXPECT_EQ(answer["message"], "Module unchanged");
     EXPECT_EQ(answer["unchanged"], true);
   }
+}
+
+TEST_F(ApiReload, TellsWhatTheRehearsalFoundOutAlsoWhereItRefuses) {
+  start();
+  EXPECT_EQ(upload("/api/v1/wasm/reload", {{"file", "bytes"}}).json()["cost"], Json());
+  Failure failure;
+  failure.error = {ErrorCode::kCostLimit, "too expensive"};
+  failure.measured.cost = engine::Cost{1234, "blanks", true};
+  failure.measured.inventory =
+      InventoryChange{.rules = 2, .compared_with = "v1", .rules_before = 1, .added = 1, .removed = 0};
+  failure.measured.inventory->added_ids = {"new"};
+  fail_with(failure);
+  const Answer answer = upload("/api/v1/wasm/reload", {{"file", "bytes"}});
+  EXPECT_EQ(answer.status, 422);
+  EXPECT_EQ(answer.json()["cost"], Json({{"fuel", 1234}, {"request", "blanks"}, {"at_least", true}}));
+  EXPECT_EQ(answer.json()["inventory"]["compared_with"], "v1");
+  EXPECT_EQ(answer.json()["inventory"]["added"], 1);
+  EXPECT_EQ(answer.json()["inventory"]["added_ids"], Json({"new"}));
 }
 
 TEST_F(ApiReload, ValidateIsADryRun) {

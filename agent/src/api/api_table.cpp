@@ -76,36 +76,24 @@ constexpr Answers kHealthAnswers[] = {&documents::kHealth};
 
 // -- errors ------------------------------------------------------------------------------------------------------
 
-constexpr ErrorCode kValidateErrors[] = {kBadConfigJson,    kUnknownModule,     kVersionConflict, kQuarantined,
-                                         kReloadInProgress, kCancelled,         kInvalidWasm,     kMissingExport,
-                                         kForbiddenImport,  kInvalidAction,     kSampleTrapped,   kSampleTimeout,
-                                         kConfigureFailed,  kMemoryLimit,       kCompileTimeout,  kCompileFailed,
-                                         kBadSignature,     kSignatureRequired, kInternal,        kIo};
-constexpr ErrorCode kReloadErrors[] = {kBadConfigJson,
-                                       kHotReloadDisabled,
-                                       kFrozen,
-                                       kUnknownModule,
-                                       kVersionConflict,
-                                       kQuarantined,
-                                       kReloadInProgress,
-                                       kCancelled,
-                                       kInvalidWasm,
-                                       kMissingExport,
-                                       kForbiddenImport,
-                                       kInvalidAction,
-                                       kSampleTrapped,
-                                       kSampleTimeout,
-                                       kConfigureFailed,
-                                       kMemoryLimit,
-                                       kCompileTimeout,
-                                       kCompileFailed,
-                                       kBadSignature,
-                                       kSignatureRequired,
-                                       kRateLimited,
-                                       kInternal,
-                                       kIo,
-                                       kNoWorker,
-                                       kWorkersDisagree};
+constexpr ErrorCode kValidateErrors[] = {kBadConfigJson,    kUnknownModule,
+                                         kVersionConflict,  kQuarantined,
+                                         kReloadInProgress, kCancelled,
+                                         kInvalidWasm,      kMissingExport,
+                                         kForbiddenImport,  kInvalidAction,
+                                         kSampleTrapped,    kSampleTimeout,
+                                         kConfigureFailed,  kMemoryLimit,
+                                         kCostLimit,        kInventoryShrank,
+                                         kCompileTimeout,   kCompileFailed,
+                                         kBadSignature,     kSignatureRequired,
+                                         kInternal,         kIo};
+constexpr ErrorCode kReloadErrors[] = {
+    kBadConfigJson,   kHotReloadDisabled, kFrozen,          kUnknownModule,  kVersionConflict,
+    kQuarantined,     kReloadInProgress,  kCancelled,       kInvalidWasm,    kMissingExport,
+    kForbiddenImport, kInvalidAction,     kSampleTrapped,   kSampleTimeout,  kConfigureFailed,
+    kMemoryLimit,     kCostLimit,         kInventoryShrank, kCompileTimeout, kCompileFailed,
+    kBadSignature,    kSignatureRequired, kRateLimited,     kInternal,       kIo,
+    kNoWorker,        kWorkersDisagree};
 constexpr ErrorCode kRollbackErrors[] = {
     kUnknownModule,  kUnknownVersion, kNoPreviousVersion, kConfigureFailed, kMemoryLimit, kInternal, kIo,
     kWorkersDisagree};

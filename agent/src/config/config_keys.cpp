@@ -15,6 +15,7 @@ namespace {
 constexpr double kKiB = 1024;
 constexpr double kMiB = 1024 * kKiB;
 constexpr double kSecondsOfADay = 86400;
+constexpr auto kMostFuel = static_cast<double>(engine::kMostFuel);  // more is not counted
 
 bool flag(const Scalar& value) { return std::get<bool>(value); }
 const std::string& text(const Scalar& value) { return std::get<std::string>(value); }
@@ -137,7 +138,7 @@ constexpr auto kKeys = std::to_array<Key>({
     {"waf.wasm.deadline_ms", kInteger, 1, 1000, [](D& d, N, const S& v) { d.config.limits.call_budget = std::chrono::milliseconds(whole(v)); return ok(); }},
     {"waf.wasm.configure_deadline_ms", kInteger, 1, 60000, [](D& d, N, const S& v) { d.config.limits.configure_budget = std::chrono::milliseconds(whole(v)); return ok(); }},
     {"waf.wasm.memory_limit_mib", kInteger, 1, 1024, [](D& d, N, const S& v) { d.config.limits.memory_bytes = whole_as<std::size_t>(v) << 20U; return ok(); }},
-    {"waf.wasm.fuel_limit", kInteger, 0, 1e15, [](D&, N, const S& v) { return whole(v) == 0 ? ok() : later("limit on the fuel of a sample request"); }},
+    {"waf.wasm.fuel_limit", kInteger, 0, kMostFuel, [](D& d, N, const S& v) { d.config.gates.fuel_limit = whole_as<std::uint64_t>(v); return ok(); }},
     {"waf.wasm.max_module_bytes", kInteger, kKiB, 64 * kMiB, [](D& d, N, const S& v) { d.config.max_module_bytes = whole_as<std::size_t>(v); return ok(); }},
     {"waf.wasm.max_body_bytes", kInteger, 0, 16 * kMiB, [](D& d, N, const S& v) { d.config.max_body_bytes = whole_as<std::uint64_t>(v); return ok(); }},
     {"waf.wasm.body_over_limit", kString, 0, 0, [](D& d, N, const S& v) {
@@ -185,6 +186,11 @@ constexpr auto kKeys = std::to_array<Key>({
     {"waf.wasm.watch.rate_limit_percent", kNumber, 0, 100, [](D& d, N, const S& v) { d.config.watch.rate_limit_percent = number(v); return ok(); }},
     {"waf.wasm.watch.p99_factor", kNumber, 0, 1e6, [](D& d, N, const S& v) { d.config.watch.p99_factor = number(v); return ok(); }},
     {"waf.wasm.watch.p99_floor_us", kInteger, 0, 1e6, [](D& d, N, const S& v) { d.config.watch.p99_floor = std::chrono::microseconds(whole(v)); return ok(); }},
+
+    {"waf.wasm.gates.count_cost", kBool, 0, 0, [](D& d, N, const S& v) { d.config.gates.costing = flag(v) ? engine::Costing::kRun : engine::Costing::kSkip; return ok(); }},
+    {"waf.wasm.gates.max_cost_growth", kNumber, 0, 1e6, [](D& d, N, const S& v) { d.config.gates.max_cost_growth = number(v); return ok(); }},
+    {"waf.wasm.gates.cost_floor", kInteger, 0, kMostFuel, [](D& d, N, const S& v) { d.config.gates.cost_floor = whole_as<std::uint64_t>(v); return ok(); }},
+    {"waf.wasm.gates.max_rules_lost_percent", kNumber, 0, 100, [](D& d, N, const S& v) { d.config.gates.max_rules_lost_percent = number(v); return ok(); }},
 
     {"waf.rate_limit.requests_per_second", kNumber, 0.001, 1e6, [](D& d, N, const S& v) { d.config.rate_limit_per_second = number(v); return ok(); }},
     {"waf.rate_limit.burst", kInteger, 1, 1e6, [](D& d, N, const S& v) { d.config.rate_limit_burst = whole_as<std::uint32_t>(v); return ok(); }},

@@ -233,6 +233,25 @@ url = "nats://127.0.0.1:4222"
   EXPECT_THAT(config->notices, Contains(AllOf(HasSubstr("nats.url"), HasSubstr("accepted, without effect"))));
 }
 
+TEST(Config, ReadsWhatAnUploadMayCostAndLose) {
+  const auto config = parse("[waf.wasm]\nmodule = \"a.wasm\"\nfuel_limit = 123456\n" + std::string(R"(
+[waf.wasm.gates]
+count_cost = false
+max_cost_growth = 2.5
+cost_floor = 7
+max_rules_lost_percent = 12.5
+[proxy]
+upstream = "127.0.0.1:8080"
+)"));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->gates, (GateLimits{engine::Costing::kSkip, 123456, 2.5, 7, 12.5}));
+  EXPECT_THAT(config->notices, IsEmpty());
+  EXPECT_THAT(error_of(std::string(kLeast) + "[waf.wasm.gates]\nmax_rules_lost_percent = 101\n"),
+              HasSubstr("waf.wasm.gates.max_rules_lost_percent: must be 0 to 100, got 101"));
+  EXPECT_THAT(error_of(std::string(kLeast) + "[waf.wasm.gates]\ncost_floor = -1\n"),
+              HasSubstr("waf.wasm.gates.cost_floor: must be 0 to 1000000000, got -1"));
+}
+
 TEST(Config, ReadsHowANewVersionIsWatched) {
   const auto config = parse(std::string(kLeast) + R"(
 [waf.wasm.watch]
@@ -377,6 +396,7 @@ TEST(Config, TheSampleFileShowsTheDefaults) {
   EXPECT_EQ(sample->max_reload_frequency, least->max_reload_frequency);
   EXPECT_EQ(sample->keep_previous_versions, least->keep_previous_versions);
   EXPECT_EQ(sample->watch, least->watch);
+  EXPECT_EQ(sample->gates, least->gates);
   EXPECT_EQ(sample->rate_limit_per_second, least->rate_limit_per_second);
   EXPECT_EQ(sample->rate_limit_burst, least->rate_limit_burst);
   EXPECT_EQ(to_text(sample->api), to_text(least->api));

@@ -43,6 +43,11 @@ std::vector<std::string> arguments(const engine::CompileJob& job, const CompileC
   }
   if (!job.config.empty()) add("--config", job.config.string());
   if (!job.output.empty()) add("--output", job.output.string());
+  if (!job.counting.empty()) {
+    add("--counting", job.counting.string());
+    add("--counting-sha256", job.counting_sha256);
+  }
+  if (!job.counting_output.empty()) add("--counting-output", job.counting_output.string());
   add("--max-module-bytes", std::to_string(job.max_module_bytes));
   add("--deadline-ms", std::to_string(job.limits.call_budget.count()));
   add("--configure-deadline-ms", std::to_string(job.limits.configure_budget.count()));
@@ -50,6 +55,7 @@ std::vector<std::string> arguments(const engine::CompileJob& job, const CompileC
   add("--data-limit-mib", std::to_string(mib_rounded_up(options.data_bytes)));
   add("--file-limit-mib", std::to_string(mib_rounded_up(options.file_bytes)));
   if (job.rehearsal == engine::Rehearsal::kSkip) list.emplace_back("--no-rehearsal");
+  if (job.costing == engine::Costing::kSkip) list.emplace_back("--no-cost");
   return list;
 }
 

@@ -156,6 +156,7 @@ void Ledger::prepare_schema() {
   if (database_.execAndGet(kCountSourceIp).getInt() == 0) database_.exec(kAddSourceIp);
   database_.exec(kCreateSignatures);
   if (database_.execAndGet(kCountSignedBy).getInt() == 0) database_.exec(kAddSignedBy);
+  prepare_measures();
   transaction.commit();
 }
 

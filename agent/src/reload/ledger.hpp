@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gates.hpp"
 #include "labels.hpp"
 #include "secbeat/agent/reloader.hpp"
 
@@ -75,6 +76,7 @@ struct Intent {
   std::optional<VersionRow> new_version;  // recorded with it, where it is new
   NewLabel label;                         // of new_version: used up by the intent, also if it fails later
   Counted counted = Counted::kYes;
+  Measures measures = {};  // of new_version
   // Stands from the intent on, whatever comes of it.
   std::optional<Quarantine> quarantine = {};
   std::optional<SignatureRow> signature = {};
@@ -150,6 +152,8 @@ class Ledger {
   [[nodiscard]] Result<std::optional<SignatureRow>> signature(std::string_view name, std::string_view sha256) const;
   // When the newest signature under this name was made; empty: there was none.
   [[nodiscard]] Result<std::string> newest_signature(std::string_view name) const;
+  // What the rehearsal found out about a version; nothing of one that was not rehearsed, or of long ago.
+  [[nodiscard]] Result<Measures> measures(std::uint64_t version_id) const;
 
   [[nodiscard]] Result<LabelFamilies> families(std::string_view name) const;
   [[nodiscard]] std::uint64_t previous_id(std::uint64_t id) const noexcept;  // 0 where it is not known
@@ -168,6 +172,10 @@ class Ledger {
   void enter(const VersionRow& row);
   void enter(const Quarantine& quarantine);
   void enter(const SignatureRow& signature);
+  void prepare_measures();
+  void enter(const VersionRow& version, const Measures& measures);
+  void enter(std::int64_t row, const Measured& measured);
+  void prune_measures();
   void finish_row(std::int64_t row, const Finish& finish);
   void count(std::int64_t row);
   void prune(std::string_view name);

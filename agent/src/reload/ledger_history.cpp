@@ -13,16 +13,23 @@ namespace {
 constexpr const char* kHistoryColumns =
     "id, timestamp, name, kind, version, from_version, attempted_version, duration_ms, requests_during_reload, "
     "state = 'success', error, code, reason, by, source_ip, request_id, sha256, config_sha256, generation, receive_ms, "
-    "validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms, signed_by";
+    "validate_ms, compile_ms, rehearse_ms, stage_ms, swap_ms, total_ms, signed_by, cost_fuel, cost_request, "
+    "cost_at_least, "
+    "inventory_change";
 
 HistoryRow history_row(SQLite::Statement& statement) {
   HistoryRow row;
   Stages& stages = row.stages;
+  std::optional<std::uint64_t> fuel;
+  std::optional<std::uint64_t> at_least;
+  std::optional<std::string> request;
+  std::optional<std::string> change;
   sql::Row(statement) >> row.id >> row.timestamp >> row.name >> row.kind >> row.version >> row.from_version >>
       row.attempted_version >> row.duration_ms >> row.requests_during_reload >> row.success >> row.error >> row.code >>
       row.reason >> row.by >> row.source_ip >> row.request_id >> row.sha256 >> row.config_sha256 >> row.generation >>
       stages.receive_ms >> stages.validate_ms >> stages.compile_ms >> stages.rehearse_ms >> stages.stage_ms >>
-      stages.swap_ms >> stages.total_ms >> row.signed_by;
+      stages.swap_ms >> stages.total_ms >> row.signed_by >> fuel >> request >> at_least >> change;
+  row.measured = {sql::cost_of(fuel, request, at_least), change_from_text(change.value_or(""))};
   return row;
 }
 
@@ -54,6 +61,7 @@ Result<std::vector<std::int64_t>> Ledger::begin(std::span<const Intent> intents)
     for (const Intent& intent : intents) {
       if (intent.new_version) {
         enter(*intent.new_version);
+        enter(*intent.new_version, intent.measures);
         sql::run(database_,
                  "INSERT INTO label_families VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET given = excluded.given, "
                  "last_sha256 = excluded.last_sha256",
@@ -63,6 +71,7 @@ Result<std::vector<std::int64_t>> Ledger::begin(std::span<const Intent> intents)
       if (intent.signature) enter(*intent.signature);
       insert(database_, intent.row, "pending", intent.version_id, intent.counted);
       ids.push_back(database_.getLastInsertRowid());
+      enter(ids.back(), intent.row.measured);
       prune(intent.row.name);
     }
     fault_point("ledger.intent_before_commit");
@@ -128,7 +137,9 @@ Result<void> Ledger::record_failure(const HistoryRow& row) {
   return sql::guarded([&] {
     SQLite::Transaction transaction(database_, SQLite::TransactionBehavior::IMMEDIATE);
     insert(database_, row, "failed", 0, Counted::kYes);
-    count(database_.getLastInsertRowid());
+    const std::int64_t id = database_.getLastInsertRowid();
+    enter(id, row.measured);
+    count(id);
     prune(row.name);
     transaction.commit();
   });
@@ -152,6 +163,7 @@ void Ledger::count(std::int64_t row) {
 void Ledger::prune(std::string_view name) {
   sql::run(database_, "DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ? AND state != 'pending'",
            bounds_.history);
+  prune_measures();
   sql::run(database_,
            "DELETE FROM versions WHERE name = ?1 AND id <= "
            "(SELECT id FROM versions WHERE name = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
@@ -162,9 +174,10 @@ Result<std::vector<HistoryRow>> Ledger::history(const std::optional<std::string>
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {
     std::vector<HistoryRow> history;
-    const std::string text =
-        fmt::format("SELECT {} FROM history WHERE state != 'pending' {} AND id < ? ORDER BY id DESC LIMIT ?",
-                    kHistoryColumns, name ? "AND name = ?" : "");
+    const std::string text = fmt::format(
+        "SELECT {} FROM history LEFT JOIN history_measures ON row = id WHERE state != 'pending' {} AND id < ? ORDER BY "
+        "id DESC LIMIT ?",
+        kHistoryColumns, name ? "AND name = ?" : "");
     SQLite::Statement rows(database_, text);
     int place = 0;
     if (name) sql::put(rows, ++place, *name);

@@ -10,13 +10,14 @@
 #include <type_traits>
 
 #include "secbeat/base/error.hpp"
+#include "secbeat/engine/cost.hpp"
 
 namespace secbeat::agent::sql {
 
 template <class Parameter>
 void put(SQLite::Statement& statement, int place, const Parameter& parameter) {
-  if constexpr (std::is_same_v<Parameter, std::optional<std::string>>) {
-    if (parameter) statement.bind(place, *parameter);
+  if constexpr (requires { parameter.has_value(); }) {
+    if (parameter) put(statement, place, *parameter);
     if (!parameter) statement.bind(place);
   } else if constexpr (std::is_floating_point_v<Parameter>) {
     statement.bind(place, parameter);
@@ -68,6 +69,11 @@ class Row {
   Row& operator>>(std::uint64_t& number) {
     return number = static_cast<std::uint64_t>(row_.getColumn(place_++).getInt64()), *this;
   }
+  Row& operator>>(std::optional<std::uint64_t>& number) {
+    const SQLite::Column column = row_.getColumn(place_++);
+    number = column.isNull() ? std::nullopt : std::optional(static_cast<std::uint64_t>(column.getInt64()));
+    return *this;
+  }
   Row& operator>>(std::optional<std::string>& text) {
     const SQLite::Column column = row_.getColumn(place_++);
     text = column.isNull() ? std::nullopt : std::optional(column.getString());
@@ -78,6 +84,14 @@ class Row {
   SQLite::Statement& row_;
   int place_ = 0;
 };
+
+// Three columns, all of them null where nothing was counted.
+inline std::optional<engine::Cost> cost_of(const std::optional<std::uint64_t>& fuel,
+                                           const std::optional<std::string>& request,
+                                           const std::optional<std::uint64_t>& at_least) {
+  if (!fuel) return std::nullopt;
+  return engine::Cost{*fuel, request.value_or(""), at_least.value_or(0) != 0};
+}
 
 // The result of `work`; what the library throws becomes kIo.
 template <class Work>

@@ -13,6 +13,7 @@ namespace {
 constexpr std::string_view kWorkModule = "module.wasm";
 constexpr std::string_view kWorkConfig = "config";
 constexpr std::string_view kWorkArtifact = "artifact.cwasm";
+constexpr std::string_view kWorkCounting = "counting.cwasm";
 constexpr mode_t kPrivate = 0600;
 
 // The artifact of these bytes that is in use already and still what it is called; empty: none.
@@ -41,44 +42,69 @@ Candidate make_candidate(std::string name, std::string bytes, std::string config
 }
 
 Result<Checked> ReloadPipeline::check(const Candidate& candidate, const control::InForce& in_force,
-                                      const CancelToken& cancel) {
+                                      const CancelToken& cancel, engine::Costing costing) {
   if (candidate.problem) return std::unexpected(*candidate.problem);
   const std::string known = artifact_in_use(in_force, candidate.sha256, store_);
-  auto checked = run(candidate, known, cancel);
+  auto checked = run(candidate, known, cancel, costing);
   if (!checked && checked.error().code == ErrorCode::kArtifactRejected && !known.empty()) {
-    return run(candidate, {}, cancel);  // it was made by another build of the engine
+    return run(candidate, {}, cancel, costing);  // it was made by another build of the engine
   }
   return checked;
 }
 
-Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::string& known_artifact,
-                                    const CancelToken& cancel) {
-  const SteadyTime start = clock_.steady();
+// What the child is to do, and with what; the module where anything is to be compiled.
+engine::CompileJob ReloadPipeline::job_for(const Candidate& candidate, const std::string& known_artifact,
+                                           engine::Costing costing) {
   engine::CompileJob job;
   job.max_module_bytes = config_.max_module_bytes;
   job.limits = config_.limits;
   job.rehearsal = config_.rehearse == Rehearse::kYes ? engine::Rehearsal::kRun : engine::Rehearsal::kSkip;
+  const bool counts = config_.rehearse == Rehearse::kYes && config_.gates.costing == engine::Costing::kRun &&
+                      costing == engine::Costing::kRun;
+  job.costing = counts ? engine::Costing::kRun : engine::Costing::kSkip;
+  std::erase_if(counting_, [this](const auto& kept) { return !store_.has_counting(kept.first); });
+  const auto kept = counting_.find(candidate.sha256);
+  const bool makes_counting = counts && kept == counting_.end();
+  if (makes_counting) job.counting_output = store_.work_path(kWorkCounting);
+  if (counts && !makes_counting) {
+    job.counting = store_.counting_path(candidate.sha256);
+    job.counting_sha256 = kept->second;
+  }
   if (known_artifact.empty()) {
-    job.module = store_.work_path(kWorkModule);
     job.output = store_.work_path(kWorkArtifact);
-    if (auto put = write_file_unsynced(job.module, candidate.bytes, kPrivate); !put) {
-      return std::unexpected(put.error());
-    }
   } else {
     job.artifact = store_.artifact_path(known_artifact);
     job.artifact_sha256 = known_artifact;
   }
-  if (!candidate.config.empty()) {
-    job.config = store_.work_path(kWorkConfig);
-    if (auto put = write_file_unsynced(job.config, candidate.config, kPrivate); !put) {
-      return std::unexpected(put.error());
-    }
-  }
+  if (known_artifact.empty() || makes_counting) job.module = store_.work_path(kWorkModule);
+  if (!candidate.config.empty()) job.config = store_.work_path(kWorkConfig);
+  return job;
+}
 
+// Without it the next change of the configuration has to compile again, no more.
+void ReloadPipeline::keep_counting(const Candidate& candidate, const engine::CompileJob& job,
+                                   const engine::CompileReport& report) {
+  if (!job.counting.empty() && !report.cost) counting_.erase(candidate.sha256);  // it is damaged
+  if (job.counting_output.empty() || report.counting_sha256.empty()) return;
+  if (store_.keep_counting(job.counting_output, candidate.sha256)) {
+    counting_.insert_or_assign(candidate.sha256, report.counting_sha256);
+  }
+}
+
+Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::string& known_artifact,
+                                    const CancelToken& cancel, engine::Costing costing) {
+  const SteadyTime start = clock_.steady();
+  const engine::CompileJob job = job_for(candidate, known_artifact, costing);
+  for (const auto& [file, bytes] :
+       {std::pair(&job.module, &candidate.bytes), std::pair(&job.config, &candidate.config)}) {
+    if (file->empty()) continue;
+    if (auto put = write_file_unsynced(*file, *bytes, kPrivate); !put) return std::unexpected(put.error());
+  }
   fault_point("reload.bytes_in_work");
   auto report = compiler_.run(job, cancel);
   fault_point("reload.checked");
   if (!report) return std::unexpected(report.error());
+  keep_counting(candidate, job, *report);
   if (report->error) return std::unexpected(*report->error);
   Checked checked{.artifact_sha256 = known_artifact.empty() ? report->artifact_sha256 : known_artifact,
                   .compiled = known_artifact.empty(),

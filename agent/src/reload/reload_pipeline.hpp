@@ -3,6 +3,7 @@
 // Thread safety: owned by the operation that holds the gate's turn.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -40,17 +41,25 @@ class ReloadPipeline {
       : config_(config), store_(store), compiler_(compiler), clock_(clock) {}
 
   // Validates, compiles (not where `in_force` has an artifact of the same bytes) and rehearses.
-  Result<Checked> check(const Candidate& candidate, const control::InForce& in_force, const CancelToken& cancel);
+  // `costing` is what the rehearsal may do; the configuration may say less.
+  Result<Checked> check(const Candidate& candidate, const control::InForce& in_force, const CancelToken& cancel,
+                        engine::Costing costing = engine::Costing::kRun);
   // Puts the files where workers find them; the size of the artifact.
   Result<std::uint64_t> keep(const Candidate& candidate, const Checked& checked);
 
  private:
-  Result<Checked> run(const Candidate& candidate, const std::string& known_artifact, const CancelToken& cancel);
+  Result<Checked> run(const Candidate& candidate, const std::string& known_artifact, const CancelToken& cancel,
+                      engine::Costing costing);
+  engine::CompileJob job_for(const Candidate& candidate, const std::string& known_artifact, engine::Costing costing);
+  void keep_counting(const Candidate& candidate, const engine::CompileJob& job, const engine::CompileReport& report);
 
   const Config& config_;
   VersionStore& store_;
   Compiler& compiler_;
   const Clock& clock_;
+  // Checksums of the artifacts that count fuel, by the module's. In memory alone: what a file says of itself on the
+  // disk would not make it safe to run.
+  std::map<std::string, std::string, std::less<>> counting_;
 };
 
 }  // namespace secbeat::agent

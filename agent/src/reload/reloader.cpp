@@ -37,6 +37,7 @@ ReloaderImpl::ReloaderImpl(const Config& config, control::Scoreboard& scoreboard
 
 Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   Attempt attempt = new_attempt(kind_of(upload), upload.reason, upload.origin);
+  attempt.gates = upload.gates;
   if (upload.received != SteadyTime{}) attempt.received = upload.received;
   attempt.stages.receive_ms = since_ms(attempt.received);
 
@@ -193,6 +194,7 @@ Outcome<ReloadResult> ReloaderImpl::try_out(const Candidate& candidate, Attempt&
                                             const control::InForce& before, const CancelToken& cancel) {
   auto checked = check(candidate, attempt, before, cancel);
   if (!checked) return std::unexpected(about(attempt.name, checked.error()));
+  if (auto refused = judged_by_rehearsal(attempt, *checked, before)) return std::unexpected(*std::move(refused));
   auto label = label_for(candidate);
   if (!label) return std::unexpected(about(attempt.name, label.error()));
   const control::Slot* slot = before.find(attempt.name);
@@ -216,6 +218,9 @@ Outcome<ReloadResult> ReloaderImpl::apply(const Candidate& candidate, Attempt& a
   attempt.attempted = label->label;
   auto checked = check(candidate, attempt, before, cancel);
   if (!checked) return std::unexpected(fail_attempt(attempt, about(attempt.name, checked.error())));
+  if (auto refused = judged_by_rehearsal(attempt, *checked, before)) {
+    return std::unexpected(fail_attempt(attempt, *std::move(refused)));
+  }
   if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));  // frozen meanwhile
   if (hub_.workers().empty()) return std::unexpected(fail_attempt(attempt, about(attempt.name, no_worker())));
   auto prepared = prepare(candidate, *checked, attempt, before);
@@ -250,6 +255,7 @@ ReloadResult ReloaderImpl::result_of(const Candidate& candidate, const Attempt& 
   result.workers = workers_at(document.generation);
   result.stages = attempt.stages;
   if (attempt.signature) result.signed_by = attempt.signature->key_id;
+  result.measured = attempt.measured;
   return result;
 }
 

@@ -26,7 +26,7 @@ TEST_F(ReloaderConfigTest, AConfigurationAloneIsANewVersionWithoutACompile) {
   EXPECT_EQ(done->config_sha256, sha256_hex("{\"rules\":[]}"));
   EXPECT_EQ(told(), "config v2 success; load v1 success");
   const engine::CompileJob job = compiler_->jobs.back();
-  EXPECT_TRUE(job.module.empty());
+  EXPECT_TRUE(job.output.empty());
   EXPECT_EQ(job.artifact_sha256, reloader_->in_force().slots[0].current_version()->artifact_sha256);
   EXPECT_FALSE(job.config.empty());
   EXPECT_EQ(files_in("artifacts"), 1U);
@@ -106,17 +106,17 @@ TEST_F(ReloaderConfigTest, AnArtifactThatIsDamagedOrRefusedIsMadeAgain) {
   const std::string artifact = reloader_->in_force().slots[0].current_version()->artifact_sha256;
   ASSERT_TRUE(write_file_atomically(config_.data_dir / "artifacts" / (artifact + ".cwasm"), "damaged"));
   ASSERT_TRUE(configure("{\"a\":1}"));
-  EXPECT_FALSE(compiler_->jobs.back().module.empty());
+  EXPECT_TRUE(compiler_->jobs.back().artifact.empty());
   EXPECT_NE(read_file(config_.data_dir / "artifacts" / (artifact + ".cwasm"), 1000).value(), "damaged");
 
   compiler_->work = [](const engine::CompileJob& job, const CancelToken&) {
-    if (!job.module.empty()) return testing::FakeCompiler::succeed(job);
+    if (job.artifact.empty()) return testing::FakeCompiler::succeed(job);
     engine::CompileReport report;
     report.error = Error{ErrorCode::kArtifactRejected, "made by another version"};
     return Result<engine::CompileReport>(report);
   };
   EXPECT_TRUE(configure("{\"a\":2}"));
-  EXPECT_FALSE(compiler_->jobs.back().module.empty());
+  EXPECT_TRUE(compiler_->jobs.back().artifact.empty());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 //   reloader_held.cpp      a rollback that the disk has no room for, and the rehearsal of one
 //   reloader_remove.cpp    remove()
 //   reloader_signature.cpp who vouches for the bytes
+//   reloader_gates.cpp     what the rehearsal found out, held against the limits
 //   reloader_steps.cpp     what they share: check, prepare, bring into force, record
 //   reloader_open.cpp      what happens at start
 //   reloader_recover.cpp   … where files are lost or damaged
@@ -60,6 +61,8 @@ struct Attempt {
   std::string config_sha256;
   std::optional<SignatureRow> signature = {};  // that was checked
   std::vector<std::string> warnings = {};
+  Gates gates = Gates::kOn;
+  Measured measured = {};  // once the rehearsal has found it out
 };
 
 // Sentences that more than one operation answers with.
@@ -130,6 +133,11 @@ class ReloaderImpl final : public Reloader {
                               const CancelToken& cancel);
   ReloadResult result_of(const Candidate& candidate, const Attempt& attempt, const control::InForce& document,
                          std::string version) const;
+
+  // reloader_gates.cpp
+  [[nodiscard]] Replaced replaced_by(const Attempt& attempt, const control::InForce& before) const;
+  // Puts into the attempt what was found out, and judges it. What was forced is a warning of `checked`.
+  std::optional<Failure> judged_by_rehearsal(Attempt& attempt, Checked& checked, const control::InForce& before) const;
 
   // reloader_rollback.cpp
   Outcome<RollbackResult> go_back(const control::Slot& slot, const Rollback& rollback, control::Version target,

@@ -163,7 +163,7 @@ Result<control::Version> ReloaderImpl::recompiled(const control::Slot& slot, con
       version.config_sha256.empty() ? Result<std::string>(std::string()) : store_.config_bytes(version.config_sha256);
   if (!config) return std::unexpected(config.error());
   const Candidate candidate = make_candidate(slot.name, *std::move(bytes), *std::move(config), {});
-  auto checked = pipeline_.check(candidate, control::InForce{}, cancel);
+  auto checked = pipeline_.check(candidate, control::InForce{}, cancel, engine::Costing::kSkip);
   if (!checked) return std::unexpected(checked.error());
   auto size = pipeline_.keep(candidate, *checked);
   if (!size) return std::unexpected(size.error());
@@ -187,11 +187,14 @@ Result<void> ReloaderImpl::load_missing(const std::vector<InitialModule>& module
                     .stages = {},
                     .attempted = {},
                     .sha256 = module.candidate->sha256,
-                    .config_sha256 = module.candidate->config_sha256};
+                    .config_sha256 = module.candidate->config_sha256,
+                    .gates = Gates::kOn,
+                    .measured = {}};
     auto vouched = check_vouched(*module.candidate, module.signature, attempt);
     auto checked = vouched ? check(*module.candidate, attempt, document, ending)
                            : Result<Checked>(std::unexpected(vouched.error()));
     if (ending.cancelled()) return std::unexpected(ended_early());
+    if (checked) attempt.measured = {checked->report.cost, compare(checked->report.inventory, Replaced{})};
     auto prepared = checked ? prepare(*module.candidate, *checked, attempt, document)
                             : Result<Prepared>(std::unexpected(checked.error()));
     if (!prepared) {

@@ -44,7 +44,9 @@ Attempt ReloaderImpl::new_attempt(std::string kind, std::string reason, const Or
           .stages = {},
           .attempted = {},
           .sha256 = {},
-          .config_sha256 = {}};
+          .config_sha256 = {},
+          .gates = Gates::kOn,
+          .measured = {}};
 }
 
 std::optional<Failure> ReloaderImpl::forbidden(Attempt& attempt) {
@@ -137,6 +139,7 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
                             with_current(std::move(slot), version, line, config_.keep_previous_versions));
   prepared.next.generation = numbers->generation;
   prepared.intent.row = row_of(attempt);
+  prepared.intent.measures = {checked.report.cost, checked.report.inventory};
   prepared.intent.version_id = version.id;
   prepared.intent.new_version = VersionRow{.id = version.id,
                                            .name = candidate.name,
@@ -240,7 +243,8 @@ Failure ReloaderImpl::about(const std::string& name, Error error) const {
                   .current_version = {},
                   .retry_after_seconds = {},
                   .names = {},
-                  .workers = {}};
+                  .workers = {},
+                  .measured = {}};
   if (const std::string serving = serving_label(name); !serving.empty()) failure.current_version = serving;
   return failure;
 }
@@ -262,6 +266,7 @@ HistoryRow ReloaderImpl::row_of(const Attempt& attempt) const {
   row.generation = in_force().generation;
   row.signed_by = attempt.signature ? attempt.signature->key_id : std::string();
   row.stages = attempt.stages;
+  row.measured = attempt.measured;
   return row;
 }
 

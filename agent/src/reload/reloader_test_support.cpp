@@ -101,7 +101,7 @@ Result<engine::CompileReport> FakeCompiler::run(const engine::CompileJob& job, c
 
 Result<engine::CompileReport> FakeCompiler::succeed(const engine::CompileJob& job) {
   engine::CompileReport report;
-  if (job.module.empty()) return report;
+  if (!job.artifact.empty()) return report;
   auto bytes = read_file(job.module, job.max_module_bytes);
   if (!bytes) return std::unexpected(bytes.error());
   const std::string artifact = "artifact of " + *bytes;

@@ -49,13 +49,16 @@ fs::path VersionStore::module_path(std::string_view sha256) const {
 fs::path VersionStore::artifact_path(std::string_view sha256) const {
   return data_dir_ / "artifacts" / fmt::format("{}.cwasm", sha256);
 }
+fs::path VersionStore::counting_path(std::string_view module_sha256) const {
+  return data_dir_ / "counting" / fmt::format("{}.cwasm", module_sha256);
+}
 fs::path VersionStore::config_path(std::string_view sha256) const { return data_dir_ / "configs" / sha256; }
 fs::path VersionStore::work_path(std::string_view name) const { return data_dir_ / "work" / name; }
 
 Result<VersionStore> VersionStore::open(const fs::path& data_dir) {
   // The data directory and what workers read is open to their user; modules and work are the agent's.
-  const std::pair<const char*, mode_t> folders[] = {
-      {"", 0755}, {"modules", 0700}, {"artifacts", 0755}, {"configs", 0755}, {"work", 0700}};
+  const std::pair<const char*, mode_t> folders[] = {{"", 0755},        {"modules", 0700},  {"artifacts", 0755},
+                                                    {"configs", 0755}, {"counting", 0700}, {"work", 0700}};
   for (const auto& [name, mode] : folders) {
     const fs::path folder = *name == '\0' ? data_dir : data_dir / name;
     if (auto made = make_folder(folder, mode); !made) return std::unexpected(made.error());
@@ -66,6 +69,7 @@ Result<VersionStore> VersionStore::open(const fs::path& data_dir) {
     std::error_code ignored;
     if (entry.filename().string().starts_with(kTemporaryPrefix)) fs::remove(entry, ignored);
   }
+  remove_all_but(data_dir / "counting", {});  // their checksums were in the memory of the agent before
   return store;
 }
 
@@ -127,6 +131,18 @@ Result<std::uint64_t> VersionStore::adopt_artifact(const fs::path& made, std::st
   return bytes->size();
 }
 
+Result<void> VersionStore::keep_counting(const fs::path& made, std::string_view module_sha256) {
+  const fs::path place = counting_path(module_sha256);
+  if (::rename(made.c_str(), place.c_str()) != 0) {
+    return std::unexpected(io_error("cannot move the artifact to " + place.string()));
+  }
+  return {};
+}
+bool VersionStore::has_counting(std::string_view module_sha256) const {
+  std::error_code error;
+  return fs::exists(counting_path(module_sha256), error);
+}
+
 Result<void> VersionStore::make_durable() {
   if (auto synced = sync_files(unsynced_); !synced) return synced;
   unsynced_.clear();
@@ -137,11 +153,13 @@ void VersionStore::collect_garbage(std::span<const control::InForce> documents) 
   try {
     std::set<std::string> modules;
     std::set<std::string> artifacts;
+    std::set<std::string> counting;
     std::set<std::string> configs;
     for (const control::InForce& document : documents) {
       for (const control::Slot& slot : document.slots) {
         for (const control::Version& version : slot.versions) {
           modules.insert(version.sha256 + ".wasm");
+          counting.insert(version.sha256 + ".cwasm");
           artifacts.insert(version.artifact_sha256 + ".cwasm");
           configs.insert(version.config_sha256);
         }
@@ -151,6 +169,7 @@ void VersionStore::collect_garbage(std::span<const control::InForce> documents) 
     fault_point("garbage.modules_removed");
     remove_all_but(data_dir_ / "artifacts", artifacts);
     remove_all_but(data_dir_ / "configs", configs);
+    remove_all_but(data_dir_ / "counting", counting);
     remove_all_but(data_dir_ / "work", {});
     fault_point("garbage.removed");
   } catch (const std::exception& error) {  // out of memory: the next collection finds the same files

@@ -4,6 +4,7 @@
 //   modules/<sha256>.wasm            the modules' bytes (0700: only the agent reads them)
 //   artifacts/<artifact_sha256>.cwasm  compiled; workers of another user read them
 //   configs/<sha256>                 configurations, byte for byte
+//   counting/<sha256>.cwasm          the modules again, compiled to count fuel (0700); emptied at open
 //   work/                            what the operation under way is making; emptied at open
 //
 // Files are named by their content and never change; what is not referenced is removed.
@@ -35,6 +36,7 @@ class VersionStore {
 
   [[nodiscard]] std::filesystem::path module_path(std::string_view sha256) const;
   [[nodiscard]] std::filesystem::path artifact_path(std::string_view sha256) const;
+  [[nodiscard]] std::filesystem::path counting_path(std::string_view module_sha256) const;
   [[nodiscard]] std::filesystem::path config_path(std::string_view sha256) const;
   [[nodiscard]] std::filesystem::path work_path(std::string_view name) const;
   [[nodiscard]] std::filesystem::path ledger_path() const { return data_dir_ / "ledger.sqlite"; }
@@ -57,6 +59,11 @@ class VersionStore {
   Result<void> put_config(std::string_view sha256, std::string_view bytes);
   // Moves a finished artifact out of work/ to its name, after checking it; its size.
   Result<std::uint64_t> adopt_artifact(const std::filesystem::path& made, std::string_view sha256);
+
+  // Moves an artifact that counts fuel out of work/, for as long as its module is loaded. Nothing checks it here, and
+  // nobody waits for the disk: who uses it has its checksum.
+  Result<void> keep_counting(const std::filesystem::path& made, std::string_view module_sha256);
+  [[nodiscard]] bool has_counting(std::string_view module_sha256) const;
 
   // Waits for the disk, so that write_in_force() need not: while workers stage, say.
   Result<void> make_durable();

@@ -82,6 +82,7 @@ TEST_F(VersionStoreTest, WorkersOfAnotherUserReachWhatTheyNeedAndOnlyThat) {
   EXPECT_EQ(mode_of(folder_ / "data" / "artifacts"), 0755U);
   EXPECT_EQ(mode_of(folder_ / "data" / "configs"), 0755U);
   EXPECT_EQ(mode_of(folder_ / "data" / "modules"), 0700U);
+  EXPECT_EQ(mode_of(folder_ / "data" / "counting"), 0700U);
   EXPECT_EQ(mode_of(folder_ / "data" / "work"), 0700U);
   EXPECT_EQ(mode_of(store.artifact_path(version.artifact_sha256)), 0644U);
   EXPECT_EQ(mode_of(store.config_path(version.config_sha256)), 0644U);
@@ -131,6 +132,27 @@ TEST_F(VersionStoreTest, FilesThatNoDocumentNamesGoAndTheOthersStay) {
   EXPECT_FALSE(fs::exists(store.artifact_path(gone.artifact_sha256)));
   EXPECT_FALSE(fs::exists(store.config_path(gone.config_sha256)));
   EXPECT_TRUE(fs::is_empty(folder_ / "data" / "work"));
+}
+
+TEST_F(VersionStoreTest, ArtifactsThatCountStayWithTheirModuleAndGoWithTheAgent) {
+  VersionStore store = open();
+  control::Slot slot;
+  slot.versions = {put(store, "one", "c1")};
+  const std::string kept = slot.versions[0].sha256;
+  const std::string gone = sha256_hex("another");
+  for (const std::string& module : {kept, gone}) {
+    ASSERT_TRUE(write_file_atomically(store.work_path("counting.cwasm"), "counts"));
+    ASSERT_TRUE(store.keep_counting(store.work_path("counting.cwasm"), module));
+    EXPECT_TRUE(store.has_counting(module));
+  }
+  EXPECT_FALSE(store.keep_counting(store.work_path("counting.cwasm"), gone)) << "there is none";
+  control::InForce document;
+  document.slots = {slot};
+  store.collect_garbage(std::span(&document, 1));
+  EXPECT_TRUE(store.has_counting(kept));
+  EXPECT_FALSE(store.has_counting(gone));
+  open();
+  EXPECT_FALSE(store.has_counting(kept));
 }
 
 TEST_F(VersionStoreTest, WhatACrashLeftInWorkIsGoneAtTheNextOpen) {

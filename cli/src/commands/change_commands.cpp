@@ -86,7 +86,7 @@ void add_reload_command(CLI::App& app, Run& run) {
   command->add_option("--reason", options->reason, "Why, for the history");
   command->add_flag("--dry-run", options->dry_run, "Every check and the rehearsal, no swap");
   command->add_flag("--force", options->force,
-                    "Pass the gates that judge behaviour (frequency, quarantine), not validity");
+                    "Pass the gates that judge behaviour (cost, inventory, quarantine, frequency), not validity");
   options->api.add_to(*command);
   command->callback([options, &run] {
     run = [options] {

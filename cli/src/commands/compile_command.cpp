@@ -52,6 +52,12 @@ void show_valid(const std::string& path, const engine::CompileReport& report, co
              report.needs_body ? "reads request bodies" : "reads no request bodies");
   fmt::print("  validate {:.1f}, compile {:.1f}, rehearse {:.1f} ms; artifact {}\n", report.validate_ms,
              report.compile_ms, report.rehearse_ms, bytes_text(report.artifact_bytes));
+  if (report.cost) {
+    fmt::print("  cost {}{} fuel ({})", report.cost->at_least ? "at least " : "", report.cost->fuel,
+               clean(report.cost->request));
+    if (report.inventory) fmt::print(", lists {} rules", report.inventory->size());
+    fmt::print("\n");
+  }
   for (const std::string& warning : report.warnings) fmt::print("  warning: {}\n", clean(warning));
 }
 

@@ -74,6 +74,30 @@ std::string warnings_text(const Json& answer) {
   return out;
 }
 
+std::string count_text(const Json& object, const char* key) {
+  const Json count = object.value(key, Json());
+  return count.is_number_unsigned() ? grouped(count.get<std::uint64_t>()) : cleaned(object, key);
+}
+
+// What a request costs, and which rules came and went. Older nodes tell neither.
+std::string measured_text(const Json& answer) {
+  std::string out;
+  if (const Json cost = answer.value("cost", Json()); cost.is_object()) {
+    line(out, "  cost: {}{} fuel ({})", cost.value("at_least", Json()) == true ? "at least " : "",
+         count_text(cost, "fuel"), cleaned(cost, "request"));
+  }
+  const Json rules = answer.value("inventory", Json());
+  if (!rules.is_object()) return out;
+  line(out, "  rules: {}", count_text(rules, "rules"));
+  for (const std::string what : {"added", "removed", "changed"}) {
+    const Json count = rules.value(what, Json());
+    if (!count.is_number_unsigned() || count == 0) continue;
+    const Json ids = rules.value(what + "_ids", Json::array());
+    line(out, "    {} {}: {}{}", what, count_text(rules, what.c_str()), joined(ids), count > ids.size() ? ", …" : "");
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string render_reload(const Json& answer) {
@@ -95,6 +119,7 @@ std::string render_reload(const Json& answer) {
          grouped(answer.value("requests_during_reload", std::uint64_t{0})));
   }
   line(out, "  milliseconds: {}", stages_text(answer.at("stages")));
+  out += measured_text(answer);
   out += warnings_text(answer);
   if (!dry_run && !answer.at("previous_version").is_null()) line(out, "To take it back: secbeat rollback {}", name);
   return out;

@@ -21,6 +21,23 @@ TEST(RenderReload, TellsVersionsWorkersAndTheWayBack) {
             HasSubstr("compile 41.2, total 48.6"), HasSubstr("warning: big"), HasSubstr("secbeat rollback waf")));
 }
 
+TEST(RenderReload, TellsTheCostAndTheRulesThatCameAndWent) {
+  Json answer = Json::parse(R"({"success":true,"message":"Module reloaded","name":"waf","version":"v2",
+      "previous_version":"v1","stages":{},"warnings":[],
+      "cost":{"fuel":1392750,"request":"blanks","at_least":true},
+      "inventory":{"rules":1200,"added":1030,"removed":1,"changed":0,"added_ids":["a\u001b","b"],"removed_ids":["c"],
+                   "changed_ids":[]}})");
+  EXPECT_THAT(render_reload(answer),
+              AllOf(HasSubstr("cost: at least 1,392,750 fuel (blanks)"), HasSubstr("rules: 1,200\n"),
+                    HasSubstr("added 1,030: a?, b, …"), HasSubstr("removed 1: c\n"), Not(HasSubstr("changed"))));
+  answer["cost"] = nullptr;
+  answer["inventory"] = nullptr;
+  EXPECT_THAT(render_reload(answer), AllOf(Not(HasSubstr("cost")), Not(HasSubstr("rules"))));
+  answer["cost"] = {{"fuel", "many"}};
+  answer["inventory"] = {{"rules", Json::array()}, {"added", 1}, {"added_ids", 7}};
+  EXPECT_THAT(render_reload(answer), HasSubstr("cost: many fuel"));
+}
+
 TEST(RenderReload, OfAFirstVersionNamesNoWayBack) {
   const Json answer = Json::parse(R"({"success":true,"message":"Module reloaded","name":"waf","version":"v1",
       "previous_version":null,"stages":{},"warnings":[]})");

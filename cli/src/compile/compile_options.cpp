@@ -10,9 +10,12 @@ engine::CompileJob CompileOptions::finished_job() const {
   out.artifact = artifact;
   out.config = config;
   out.output = output;
+  out.counting = counting;
+  out.counting_output = counting_output;
   out.limits = {std::chrono::milliseconds(deadline_ms), std::chrono::milliseconds(configure_deadline_ms),
                 memory_limit_mib << 20U};
   out.rehearsal = no_rehearsal ? engine::Rehearsal::kSkip : engine::Rehearsal::kRun;
+  out.costing = no_cost ? engine::Costing::kSkip : engine::Costing::kRun;
   return out;
 }
 
@@ -36,11 +39,15 @@ void add_compile_options(CLI::App& command, CompileOptions& options) {
       "module yourself, secbeat validate is the friendlier way. Artifacts are executable code: the node\n"
       "loads only its own, and never one from outside.");
   command.add_option("--module", options.module, "The WebAssembly module")->type_name("FILE");
-  command.add_option("--artifact", options.artifact, "Instead of a module: an artifact, only to rehearse it")
+  command.add_option("--artifact", options.artifact, "An artifact of the module, only to rehearse it")
       ->type_name("FILE");
   command.add_option("--artifact-sha256", options.job.artifact_sha256, "Its SHA-256");
   command.add_option("--config", options.config, "The module's configuration")->type_name("FILE");
   command.add_option("--output", options.output, "Where the artifact goes")->type_name("FILE");
+  command.add_option("--counting", options.counting, "An artifact of the module that counts fuel")->type_name("FILE");
+  command.add_option("--counting-sha256", options.job.counting_sha256, "Its SHA-256");
+  command.add_option("--counting-output", options.counting_output, "Where one that is made goes")->type_name("FILE");
+  command.add_flag("--no-cost", options.no_cost, "Do not count what the sample requests cost");
   command.add_option("--data-limit-mib", options.data_limit_mib, "Memory of the compile, with --child")
       ->capture_default_str();
   command.add_option("--file-limit-mib", options.file_limit_mib, "Largest file, with --child")->capture_default_str();

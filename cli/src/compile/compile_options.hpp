@@ -12,7 +12,7 @@ namespace secbeat::cli {
 
 struct CompileOptions {
   engine::CompileJob job;
-  std::string module, artifact, config, output;
+  std::string module, artifact, config, output, counting, counting_output;
   std::int64_t deadline_ms = 5;
   std::int64_t configure_deadline_ms = 2000;
   std::size_t memory_limit_mib = 16;
@@ -20,6 +20,7 @@ struct CompileOptions {
   std::size_t file_limit_mib = 256;
   std::string for_release;
   bool no_rehearsal = false;
+  bool no_cost = false;
   bool child = false;
   bool try_escapes = false;
   bool json = false;

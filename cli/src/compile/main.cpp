@@ -79,8 +79,8 @@ int run(const CompileOptions& options) {
         kRefused);
   }
   if (options.try_escapes) return try_escapes(options);
-  if (options.module.empty() == options.artifact.empty()) {
-    return complain({ErrorCode::kBadRequest, "compile needs exactly one of --module and --artifact"}, kUsage);
+  if (options.module.empty() && options.artifact.empty()) {
+    return complain({ErrorCode::kBadRequest, "compile needs --module, --artifact or both"}, kUsage);
   }
   const auto report = options.child ? run_confined(options) : engine::run_compile_job(options.finished_job());
   if (!report) return complain(report.error(), kUsage);

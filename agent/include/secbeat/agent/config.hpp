@@ -13,6 +13,7 @@
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/control/in_force.hpp"
+#include "secbeat/engine/cost.hpp"
 #include "secbeat/engine/limits.hpp"
 
 namespace secbeat::agent {
@@ -44,6 +45,17 @@ struct WatchLimits {
   std::chrono::microseconds p99_floor{2000};   // a p99 below it is never too long
 
   bool operator==(const WatchLimits&) const = default;
+};
+
+// [waf.wasm.gates] and fuel_limit of [waf.wasm]: which uploads need force because of what they would do.
+struct GateLimits {
+  engine::Costing costing = engine::Costing::kRun;
+  std::uint64_t fuel_limit = 0;           // of the most expensive sample request; 0: no limit
+  double max_cost_growth = 10;            // times the cost of the version in force; 0: no limit
+  std::uint64_t cost_floor = 10'000'000;  // a cost below it has not grown too much
+  double max_rules_lost_percent = 50;     // how far the number of rules may fall; 0: no limit
+
+  bool operator==(const GateLimits&) const = default;
 };
 
 struct Listen {
@@ -94,6 +106,7 @@ struct Config {
   std::size_t compile_memory_bytes = std::size_t{2} << 30U;
 
   WatchLimits watch;  // [waf.wasm.watch]
+  GateLimits gates;   // [waf.wasm.gates]
 
   // [waf.rate_limit]
   double rate_limit_per_second = 10;

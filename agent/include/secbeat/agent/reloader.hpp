@@ -20,10 +20,37 @@
 #include "secbeat/agent/worker_hub.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/base/error.hpp"
+#include "secbeat/engine/cost.hpp"
 
 namespace secbeat::agent {
 
 class CancelToken;
+
+// How the rules that a module lists differ from those of the version that it replaces. The lists of ids hold the first
+// kMostRulesTold of each kind, in the order of the module that has them.
+struct InventoryChange {
+  static constexpr std::size_t kMostRulesTold = 20;
+
+  std::uint64_t rules = 0;    // of the new version
+  std::string compared_with;  // label; empty: there is none, or nobody knows its rules; then nothing below counts
+  std::uint64_t rules_before = 0;
+  std::uint64_t added = 0;
+  std::uint64_t removed = 0;
+  std::uint64_t changed = 0;  // the same id with another hash or other tags
+  std::vector<std::string> added_ids = {};
+  std::vector<std::string> removed_ids = {};
+  std::vector<std::string> changed_ids = {};
+
+  bool operator==(const InventoryChange&) const = default;
+};
+
+// What the rehearsal has found out about a version.
+struct Measured {
+  std::optional<engine::Cost> cost;          // nothing: it was not counted
+  std::optional<InventoryChange> inventory;  // nothing: neither version lists rules
+
+  bool operator==(const Measured&) const = default;
+};
 
 // An error of an operation, with what the API adds to it.
 struct Failure {
@@ -33,6 +60,7 @@ struct Failure {
   std::optional<std::uint32_t> retry_after_seconds;
   std::vector<std::string> names;      // modules or versions there are (404, ambiguous 400)
   std::vector<WorkerFailure> workers;  // workers_disagree
+  Measured measured = {};              // of the version that was refused, as far as it came
 };
 template <class T>
 using Outcome = std::expected<T, Failure>;
@@ -93,6 +121,7 @@ struct ReloadResult {
   std::uint64_t generation = 0;
   WorkerCount workers;
   Stages stages;
+  Measured measured = {};
   std::vector<std::string> warnings;
   std::string signed_by = {};  // id of the key; empty: no signature was checked
 };
@@ -216,6 +245,7 @@ struct HistoryRow {
   std::uint64_t generation = 0;
   std::string signed_by = {};  // id of the key whose signature the attempt came with and that held; empty: none
   Stages stages;
+  Measured measured = {};
 };
 
 struct Page {

@@ -44,6 +44,8 @@ namespace secbeat {
   X(kSampleTimeout, "sample_timeout", 422)                \
   X(kConfigureFailed, "configure_failed", 422)            \
   X(kMemoryLimit, "memory_limit", 422)                    \
+  X(kCostLimit, "cost_limit", 422)                        \
+  X(kInventoryShrank, "inventory_shrank", 422)            \
   X(kCompileTimeout, "compile_timeout", 422)              \
   X(kCompileFailed, "compile_failed", 422)                \
   X(kRateLimited, "rate_limited", 429)                    \

@@ -12,30 +12,39 @@
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/base/unique_fd.hpp"
+#include "secbeat/engine/cost.hpp"
 #include "secbeat/engine/engine.hpp"
+#include "secbeat/engine/inventory.hpp"
 #include "secbeat/engine/limits.hpp"
 
 namespace secbeat::engine {
 
 enum class Rehearsal : std::uint8_t { kRun, kSkip };
 
-// One job of the compile child. Exactly one of `module` and `artifact` is given.
+// One job of the compile child. `module`, `artifact` or both are given.
 struct CompileJob {
   std::filesystem::path module;    // the WebAssembly binary: validate, compile, write `output`
-  std::filesystem::path artifact;  // or an artifact made earlier (the bytes have not changed): only rehearse
+  std::filesystem::path artifact;  // an artifact made of it earlier: only rehearse; `module` serves the costing alone
   std::string artifact_sha256;     // of `artifact`
-  std::filesystem::path config;    // empty: none
-  std::filesystem::path output;    // where the artifact goes: whole or not at all, and not synced; empty: nowhere
+  // Another artifact of the same module, which counts fuel: instead of making one for the costing.
+  std::filesystem::path counting;
+  std::string counting_sha256;            // of `counting`
+  std::filesystem::path counting_output;  // where one that is made goes, as `output`
+  std::filesystem::path config;           // empty: none
+  std::filesystem::path output;  // where the artifact goes: whole or not at all, and not synced; empty: nowhere
   std::size_t max_module_bytes = std::size_t{4} << 20U;
   Limits limits;
   Rehearsal rehearsal = Rehearsal::kRun;
+  Costing costing = Costing::kRun;  // part of the rehearsal
 };
 
 struct CompileReport {
   std::optional<Error> error;  // the first check that failed
   std::string artifact_sha256;
   std::uint64_t artifact_bytes = 0;
-  std::string inventory;  // the module's inventory() as JSON text, empty where it has none
+  std::string counting_sha256;         // of `counting_output`, where that was written
+  std::optional<Cost> cost;            // nothing: it was not counted
+  std::optional<Inventory> inventory;  // nothing: the module lists no rules, or a warning says why they do not count
   int abi = 1;
   bool exports_configure = false;
   bool needs_body = true;
@@ -55,7 +64,9 @@ struct JobFiles {
   UniqueFd module;
   UniqueFd artifact;
   UniqueFd config;
-  UniqueFd output;  // empty at first; what a job that fails leaves in it is for nobody
+  UniqueFd counting;
+  UniqueFd output;           // empty at first; what a job that fails leaves in it is for nobody
+  UniqueFd counting_output;  // the same
 };
 Result<JobFiles> open_job_files(const CompileJob& job);
 Result<CompileReport> run_compile_job(const CompileJob& job, const JobFiles& files);
@@ -64,7 +75,9 @@ Result<CompileReport> run_compile_job(const CompileJob& job, const JobFiles& fil
 std::string to_json(const CompileReport& report);
 Result<CompileReport> compile_report_from_json(std::string_view text);
 
-// Names of the built-in sample requests, in the order in which they are rehearsed ("get-root", …).
+// Names of the built-in sample requests, in the order in which they are rehearsed ("get-root", …), and of those that
+// are made to be expensive.
 std::vector<std::string_view> sample_names();
+std::vector<std::string_view> cost_request_names();
 
 }  // namespace secbeat::engine

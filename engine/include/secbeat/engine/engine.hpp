@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,11 +37,15 @@ struct CallError {
   std::string message;
 };
 
+// kCounted: what each call costs is counted (Instance::fuel), a number for each instruction; for rehearsals, because it
+// makes code slower. Artifacts are compiled for one or the other.
+enum class Fuel : std::uint8_t { kNotCounted, kCounted };
+
 // Thread safety: tick() may be called from any thread and from signal-free timers; the rest of the
 // object is constant. Create after fork: 50 µs. Outlives every artifact and instance made from it.
 class Engine {
  public:
-  static Result<std::unique_ptr<Engine>> create();
+  static Result<std::unique_ptr<Engine>> create(Fuel fuel = Fuel::kNotCounted);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -105,10 +110,15 @@ class Instance {
   // May make the instance unusable (a trap in verdict_detail is not the request's error).
   VerdictDetail verdict_detail();
 
-  // The rules in force as the module lists them: UTF-8, at most 1 MiB, meant to be JSON and not checked; empty where
-  // the module does not say. kMemoryLimit or kConfigureFailed, and an unusable instance, where the call fails.
-  // REQUIRES: usable().
-  Result<std::string> inventory();
+  // The rules in force as the module lists them: at most kMaxInventoryBytes, for read_inventory(); nothing where the
+  // module does not say. kBadJson where it is longer or outside of the memory; kMemoryLimit or kConfigureFailed, and
+  // an unusable instance, where the call fails. REQUIRES: usable().
+  Result<std::optional<std::string>> inventory();
+
+  // With Fuel::kCounted: what is left of the fuel, without which calls trap. At first there is more than any call
+  // takes.
+  [[nodiscard]] std::uint64_t fuel() const noexcept;
+  void set_fuel(std::uint64_t fuel) noexcept;
 
   [[nodiscard]] bool usable() const noexcept;
   [[nodiscard]] bool needs_body() const noexcept;  // secbeat_needs bit 0; true where absent

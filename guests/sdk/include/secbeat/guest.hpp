@@ -384,6 +384,8 @@ constexpr Configured reject(StringView reason) { return {false, reason}; }
 
 }  // namespace secbeat::guest
 
+#include "secbeat/guest/inventory.hpp"
+
 #if defined(__wasm__)
 #include "secbeat/guest/exports.hpp"
 #else
@@ -393,4 +395,5 @@ constexpr Configured reject(StringView reason) { return {false, reason}; }
   [[maybe_unused]] static ::secbeat::guest::Decision inspect(const ::secbeat::guest::Request&);
 #define SECBEAT_CONFIGURE [[maybe_unused]] static ::secbeat::guest::Configured configure(::secbeat::guest::StringView);
 #define SECBEAT_NEEDS(needs)
+#define SECBEAT_INVENTORY [[maybe_unused]] static void list_rules(::secbeat::guest::Inventory&);
 #endif

@@ -51,6 +51,17 @@
 #define SECBEAT_NEEDS(needs) \
   SECBEAT_EXPORT("secbeat_needs") uint32_t secbeat_export_needs() { return needs; }
 
+// For a module that lists its rules, so that the node tells which came and went with a version. The function follows as
+//   void list_rules(Inventory& rules)
+// It runs once, after configure.
+#define SECBEAT_INVENTORY                                              \
+  static void list_rules(::secbeat::guest::Inventory& rules);          \
+  SECBEAT_EXPORT("inventory") const void* secbeat_export_inventory() { \
+    ::secbeat::guest::Inventory rules(::secbeat::guest::more_room);    \
+    list_rules(rules);                                                 \
+    return ::secbeat::guest::inventory_of(rules);                      \
+  }
+
 // What __builtin_memcmp and __builtin_strlen call. Copying and filling are instructions of the machine.
 extern "C" inline int memcmp(const void* a, const void* b, size_t size) {
   const auto* left = static_cast<const unsigned char*>(a);
@@ -102,12 +113,26 @@ inline StringView keep(StringView text) {
   return {copy, text.size()};
 }
 
+// The block grows where it stands while it is the newest one, else it is copied.
+inline char* more_room(char* data, size_t used, size_t wanted) {
+  constexpr size_t kAlign = 16;  // allocate() gives multiples of it, so that blocks touch
+  const size_t have = (used + kAlign - 1) / kAlign * kAlign;
+  const auto here = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(data));
+  if (data != nullptr && here + have == heap_top) {
+    return allocate(static_cast<uint32_t>(wanted - have)) != 0 ? data : nullptr;
+  }
+  auto* const room = reinterpret_cast<char*>(allocate(static_cast<uint32_t>(wanted)));
+  if (room != nullptr && used > 0) __builtin_memcpy(room, data, used);
+  return room;
+}
+
 // What the host may ask about after a call.
 inline constinit Buffer<128> last_rule;
 inline constinit Buffer<256> last_message;
 inline constinit int32_t last_score = 0;
 inline constinit abi::VerdictDetail detail_for_host{};
 inline constinit abi::Span reason_for_host{};
+inline constinit abi::Span inventory_for_host{};
 
 inline abi::Span span_of(StringView text) {
   return {static_cast<uint32_t>(reinterpret_cast<uintptr_t>(text.data())), static_cast<uint32_t>(text.size())};
@@ -129,6 +154,11 @@ inline const void* last_detail() {
   detail_for_host = {
       sizeof(abi::VerdictDetail), span_of(last_rule.view()), span_of(last_message.view()), last_score, 0, 0};
   return &detail_for_host;
+}
+
+inline const void* inventory_of(Inventory& rules) {
+  inventory_for_host = span_of(rules.finish());
+  return &inventory_for_host;
 }
 
 inline const void* last_reason() {
