@@ -59,7 +59,7 @@ TEST_F(ApiReload, AnswersAsPromised) {
   EXPECT_THAT(keys_of(answer.json()),
               ElementsAre("success", "message", "version", "downtime_ms", "requests_during_reload", "name",
                           "previous_version", "sha256", "config_sha256", "size_bytes", "generation", "workers",
-                          "max_pause_us", "stages", "cost", "inventory", "warnings"));
+                          "max_pause_us", "stages", "cost", "inventory", "warnings", "signed_by"));
   EXPECT_EQ(answer.json()["stages"]["compile_ms"], 41.235);
   EXPECT_EQ(answer.json()["workers"], Json({{"serving", 2}, {"total", 2}}));
   EXPECT_EQ(answer.json()["config_sha256"], Json());
@@ -331,7 +331,7 @@ TEST_F(ApiRollback, TakesAPostWithoutABody) {
   EXPECT_THAT(answer.body,
               StartsWith(R"({"success":true,"rolled_back_to":"v1","reason":"Manual rollback","downtime_ms":0,)"));
   EXPECT_THAT(keys_of(answer.json()), ElementsAre("success", "rolled_back_to", "reason", "downtime_ms", "from_version",
-                                                  "name", "workers", "max_pause_us", "generation"));
+                                                  "name", "workers", "max_pause_us", "generation", "warnings"));
   EXPECT_EQ(reloader_.last_rollback()->name, std::nullopt);
   EXPECT_EQ(reloader_.last_rollback()->to_version, std::nullopt);
   EXPECT_EQ(reloader_.last_rollback()->origin.request_id, answer.headers.at("x-request-id"));
