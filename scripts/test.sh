@@ -79,19 +79,22 @@ suite_tsan() {
 }
 suite_fuzz() {
   build fuzz fuzz secbeat_fuzzers || return
-  local target name
-  for target in build/fuzz/fuzz/fuzz_*; do
-    [ -x "$target" ] && [ -f "$target" ] || continue
-    name=${target##*/fuzz_}
-    mkdir -p "build/fuzz/corpus/$name"
-    check fuzz "$target" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-      -artifact_prefix="build/fuzz/" "build/fuzz/corpus/$name" "fuzz/corpus/$name"
+  local name good=0 bad=0
+  rm -rf "$logs/fuzz"; mkdir -p "$logs/fuzz"
+  find build/asan/fuzz -maxdepth 1 -name 'fuzz_*' -type f -executable -printf '%f\n' | sort |
+    xargs -P "$(nproc)" -n 1 scripts/fuzz_once.sh "$logs/fuzz"
+  for name in "$logs"/fuzz/*.status; do
+    [ "$(cat "$name")" = 0 ] && good=$((good + 1)) && continue
+    bad=$((bad + 1))
+    tail -n 40 "${name%.status}.log"
   done
+  count fuzz "$good" "$bad"
 }
 suite_tidy() {
+  build tidy asan secbeat_build_id_source secbeat_engine || return  # whose sources are partly generated
   say "tidy: clang-tidy"
   # shellcheck disable=SC2046
-  check tidy scripts/tidy.sh build/fuzz
+  check tidy scripts/tidy.sh build/asan
 }
 
 # shellcheck source=../deps/versions.env

@@ -100,10 +100,10 @@ std::vector<Case> all_cases() {
   };
   for (const char* guest : {"empty_abi2", "empty_abi1", "bad-bot-blocker", "abi1_json"}) {
     for (const auto& [word, requests] : {std::pair("get", &gets()), std::pair("post", &posts())}) {
-      cases.push_back({fmt::format("inspect/{}/{}", guest, word),
-                       [guest, requests = requests] { return inspect(guest, *requests); }});
-      cases.push_back({fmt::format("decide/{}/{}", guest, word),
-                       [guest, requests = requests] { return decide(guest, *requests); }});
+      cases.push_back(
+          {fmt::format("inspect/{}/{}", guest, word), [guest, sent = requests] { return inspect(guest, *sent); }});
+      cases.push_back(
+          {fmt::format("decide/{}/{}", guest, word), [guest, sent = requests] { return decide(guest, *sent); }});
     }
   }
   return cases;

@@ -11,7 +11,6 @@ namespace secbeat::control {
 namespace {
 
 constexpr std::uint64_t kFormat = 1;
-constexpr std::uint64_t kAnyNumber = std::numeric_limits<std::uint64_t>::max();
 
 // Far above what a node is given; kMaxDocumentBytes is the bound that is met first.
 constexpr std::size_t kMaxSlots = 64;

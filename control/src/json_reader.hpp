@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -13,6 +14,8 @@
 namespace secbeat::control {
 
 using Json = nlohmann::ordered_json;  // what people read keeps the order in which it is written
+
+inline constexpr std::uint64_t kAnyNumber = std::numeric_limits<std::uint64_t>::max();
 
 // The text as one JSON object. kProtocol with the byte offset where it is none, is longer than `limit_bytes`, or
 // nests deeper than any document of ours does.

@@ -9,7 +9,6 @@
 namespace secbeat::control {
 namespace {
 
-constexpr std::uint64_t kAnyNumber = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kMaxPid = std::numeric_limits<std::int32_t>::max();
 constexpr std::uint64_t kMaxUnixMs = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kMaxBuildBytes = 128;

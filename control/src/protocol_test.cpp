@@ -17,7 +17,7 @@ Event long_event() {
   return {1, bytes, bytes, bytes, "universal-waf", 3, std::string(500, '\x01'), bytes, std::string(5000, '\x01')};
 }
 
-Slot empty_slot(std::string name) {
+Slot slot_named(std::string name) {
   Slot slot;
   slot.name = std::move(name);
   return slot;
@@ -41,7 +41,7 @@ TEST(Protocol, EveryMessageComesBackFromJson) {
 
   InForce in_force;
   in_force.generation = 9;
-  in_force.slots.push_back(empty_slot("a"));
+  in_force.slots.push_back(slot_named("a"));
   EXPECT_EQ(through_json(Stage{in_force}).in_force, in_force);
 
   EXPECT_EQ(through_json(Staged{9}).generation, 9U);
@@ -108,7 +108,7 @@ TEST(Protocol, RefusesALaterProtocolAndSaysWhatToDo) {
 
 TEST(Protocol, NamesThePlaceInsideAStage) {
   InForce in_force;
-  in_force.slots.push_back(empty_slot("../a"));
+  in_force.slots.push_back(slot_named("../a"));
   const auto result = message_from_json(to_json(Message(Stage{in_force})));
   ASSERT_FALSE(result.has_value());
   EXPECT_THAT(result.error().message, HasSubstr("in_force.slots[0].name"));
@@ -143,7 +143,7 @@ TEST_F(Packets, ArriveOneByOne) {
 TEST_F(Packets, TheLargestMessageFits) {
   InForce in_force;
   for (std::uint64_t id = 1; id <= 480; ++id) {
-    if (id % 200 == 1) in_force.slots.push_back(empty_slot("a" + std::to_string(id)));
+    if (id % 200 == 1) in_force.slots.push_back(slot_named("a" + std::to_string(id)));
     in_force.slots.back().versions.push_back(
         {id, "v1", std::string(64, 'a'), std::string(64, 'a'), std::string(64, 'b'), 1, "2025-11-24T01:00:03Z"});
   }

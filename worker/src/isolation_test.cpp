@@ -77,19 +77,19 @@ TEST_F(WorkerIsolation, ABlockOfAFreshInstanceIsToldWithItsRule) {
   EXPECT_FALSE(agent.events(1).front().rule.empty());
 }
 
-struct Failure {
+struct FailingRequest {
   const char* guest;
   const char* header;
   std::size_t index;  // of its counter
 };
-constexpr Failure kFailures[] = {
+constexpr FailingRequest kFailingRequests[] = {
     {"traps_on_request", "x-trap", 0},
     {"loops_on_request", "x-loop", 1},
     {"eats_memory_on_request", "x-eat", 2},
     {"returns_seven_on_request", "x-trap", 3},
 };
 
-class IsolatedFailure : public WorkerIsolation, public ::testing::WithParamInterface<Failure> {};
+class IsolatedFailure : public WorkerIsolation, public ::testing::WithParamInterface<FailingRequest> {};
 
 TEST_P(IsolatedFailure, IsCountedAndDecidedByThePolicy) {
   start_with({folders_.version(2, GetParam().guest), folders_.version(1, "block_all")}, Isolation::kRequest,
@@ -101,7 +101,7 @@ TEST_P(IsolatedFailure, IsCountedAndDecidedByThePolicy) {
   EXPECT_EQ(series(2).errors[GetParam().index].load(), 2U);
 }
 
-INSTANTIATE_TEST_SUITE_P(OfEachKind, IsolatedFailure, ::testing::ValuesIn(kFailures));
+INSTANTIATE_TEST_SUITE_P(OfEachKind, IsolatedFailure, ::testing::ValuesIn(kFailingRequests));
 
 TEST_F(WorkerIsolation, AModuleWithConfigureIsNotServed) {
   start_with({folders_.version(1, "configurable", "forbidden")}, Isolation::kRequest);

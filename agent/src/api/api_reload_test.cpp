@@ -17,7 +17,7 @@ std::vector<std::string> keys_of(const Json& object) {
   return keys;
 }
 
-ReloadResult second_version() {
+ReloadResult second_reload() {
   ReloadResult result;
   result.name = "universal-waf";
   result.version = "v2";
@@ -42,7 +42,7 @@ Failure failure_of(ErrorCode code, std::string message) {
 class ApiReload : public ApiTest {
  protected:
   ApiReload() {
-    reloader_.on_reload = [](const Upload&) { return second_version(); };
+    reloader_.on_reload = [](const Upload&) { return second_reload(); };
   }
 
   void fail_with(Failure failure) {
@@ -76,7 +76,7 @@ TEST_F(ApiReload, SaysLoadedWhereItIsCalledLoad) {
 
 TEST_F(ApiReload, SaysUnchangedWhereNothingWasDone) {
   reloader_.on_reload = [](const Upload&) {
-    ReloadResult result = second_version();
+    ReloadResult result = second_reload();
     result.unchanged = true;
     return result;
   };

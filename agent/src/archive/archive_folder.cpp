@@ -74,7 +74,7 @@ Manifest merged(Manifest manifest, const Manifest& other) {
     });
     if (!known) times.push_back(time);
   }
-  std::ranges::stable_sort(times, {}, [](const InForceTime& time) { return std::tie(time.since, time.generation); });
+  std::ranges::sort(times, {}, [](const InForceTime& time) { return std::tie(time.since, time.generation); });
   if (times.size() > kMaxManifestTimes) {
     times.erase(times.begin(), times.end() - static_cast<std::ptrdiff_t>(kMaxManifestTimes));
   }
@@ -232,8 +232,8 @@ Result<ArchiveContents> ArchiveFolder::list() const {
       }
     }
   }
-  std::ranges::stable_sort(contents.manifests, {}, [](const Manifest& manifest) {
-    return std::tie(manifest.record.module, manifest.record.created_at);
+  std::ranges::sort(contents.manifests, {}, [](const Manifest& manifest) {
+    return std::tie(manifest.record.module, manifest.record.created_at, manifest.record.label);
   });
   return contents;
 }

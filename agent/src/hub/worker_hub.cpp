@@ -22,8 +22,6 @@ using namespace std::chrono_literals;
 // How soon the death or the birth of a worker that is not connected is seen.
 constexpr auto kScanEvery = 10ms;
 
-SteadyTime now() { return std::chrono::steady_clock::now(); }
-
 WorkerFailure late(const LiveWorker& worker, const DocumentPtr& document, Goal goal,
                    std::chrono::milliseconds timeout) {
   std::string text;

@@ -83,6 +83,15 @@ class FakeWorker {
   std::thread thread_;
 };
 
+// Ways in which a worker answers.
+inline std::optional<control::Message> no_answer(const control::Stage&) { return std::nullopt; }
+
+inline std::optional<control::Message> no_swap(const control::Commit&) { return std::nullopt; }
+
+inline std::optional<control::Message> cannot_configure(const control::Stage& stage) {
+  return control::StageFailed{stage.in_force.generation, "universal-waf", "configure_failed", "no such rule"};
+}
+
 class WorkerHubTest : public ::testing::Test {
  protected:
   WorkerHubTest();

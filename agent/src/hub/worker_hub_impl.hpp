@@ -22,6 +22,8 @@
 
 namespace secbeat::agent {
 
+inline SteadyTime now() { return std::chrono::steady_clock::now(); }
+
 // A worker that lives, by the scoreboard or by its connection.
 struct LiveWorker {
   std::int32_t pid = 0;

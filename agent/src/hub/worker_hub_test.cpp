@@ -17,14 +17,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-std::optional<control::Message> no_answer(const control::Stage&) { return std::nullopt; }
-
-std::optional<control::Message> no_swap(const control::Commit&) { return std::nullopt; }
-
-std::optional<control::Message> cannot_configure(const control::Stage& stage) {
-  return control::StageFailed{stage.in_force.generation, "universal-waf", "configure_failed", "no such rule"};
-}
-
 TEST_F(WorkerHubTest, StagesAndCommitsInEveryWorker) {
   start_hub();
   const auto a = worker();

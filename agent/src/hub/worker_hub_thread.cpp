@@ -32,8 +32,6 @@ constexpr auto kComplainEvery = 1s;  // a peer that is refused comes again ten t
 constexpr int kMessagesPerTurn = 32;
 constexpr int kEventsPerWait = 64;
 
-SteadyTime now() { return std::chrono::steady_clock::now(); }
-
 }  // namespace
 
 Result<void> WorkerHubImpl::start_thread() {

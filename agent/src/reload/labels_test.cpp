@@ -5,7 +5,7 @@
 namespace secbeat::agent {
 namespace {
 
-struct Case {
+struct LabelCase {
   const char* what;
   LabelFamilies families;
   std::optional<std::string> embedded;
@@ -14,7 +14,7 @@ struct Case {
   bool warns;
 };
 
-const Case kCases[] = {
+const LabelCase kLabelCases[] = {
     {"the first without an embedded version", {}, std::nullopt, "a", "v1", false},
     {"counting goes on", {{"", {4, "x"}}}, std::nullopt, "a", "v5", false},
     {"an embedded version as embedded", {}, "1.4.2", "a", "1.4.2", false},
@@ -30,7 +30,7 @@ const Case kCases[] = {
 };
 
 TEST(Labels, AreEmbeddedOnesOrCountedAndNeverComeTwice) {
-  for (const Case& given : kCases) {
+  for (const LabelCase& given : kLabelCases) {
     const NewLabel next = next_label(given.families, given.embedded, given.sha256);
     EXPECT_EQ(next.label, given.label) << given.what;
     EXPECT_EQ(!next.warning.empty(), given.warns) << given.what << ": " << next.warning;

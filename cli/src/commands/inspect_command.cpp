@@ -17,7 +17,7 @@ namespace {
 using engine::ModuleOutline;
 
 // A node takes far less; this only keeps a mistaken argument from being read whole.
-constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20U;
+constexpr std::size_t kMaxModuleBytes = std::size_t{64} << 20U;
 
 struct InspectOptions {
   std::string file;
@@ -50,7 +50,7 @@ std::optional<int> abi_of(const Inspection& found) {
 }
 
 Result<Inspection> inspect(const InspectOptions& options) {
-  auto bytes = read_file(options.file, kMaxFileBytes);
+  auto bytes = read_file(options.file, kMaxModuleBytes);
   if (!bytes) return std::unexpected(bytes.error());
   Inspection found{.file = options.file,
                    .size_bytes = bytes->size(),

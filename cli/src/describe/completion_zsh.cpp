@@ -7,7 +7,7 @@ namespace secbeat::cli {
 namespace {
 
 // For a text within '…' within a specification of _arguments, where brackets and colons mean something.
-std::string quoted(std::string_view text) {
+std::string zsh_quoted(std::string_view text) {
   std::string out;
   for (const char c : text) {
     if (c == '[' || c == ']' || c == ':' || c == '\\') out += '\\';
@@ -34,7 +34,7 @@ std::string option_lines(const CommandInfo& command) {
     for (const std::string& name : option.names) {
       const bool takes = !option.value.label.empty();
       out += fmt::format(" \\\n    '{}{}[{}]{}'", name, takes && name.starts_with("--") ? "=" : "",
-                         quoted(option.description),
+                         zsh_quoted(option.description),
                          takes ? fmt::format(":{}:{}", option.value.label, action_of(option.value)) : "");
     }
   }
@@ -45,7 +45,7 @@ std::string leaf(const CommandInfo& command) {
   std::string out = option_lines(command);
   for (std::size_t i = 0; i < command.arguments.size(); ++i) {
     const OptionInfo& argument = command.arguments[i];
-    out += fmt::format(" \\\n    '{}{}:{}:{}'", i + 1, argument.required ? "" : ":", quoted(argument.names.front()),
+    out += fmt::format(" \\\n    '{}{}:{}:{}'", i + 1, argument.required ? "" : ":", zsh_quoted(argument.names.front()),
                        action_of(argument.value));
   }
   return fmt::format("{}() {{\n  _arguments{}\n}}\n", function_of(command), out);
@@ -55,7 +55,7 @@ std::string group(const CommandInfo& command) {
   std::string names;
   std::string cases;
   for (const CommandInfo& below : command.commands) {
-    names += fmt::format(" \\\n    '{}:{}'", below.path.back(), quoted(below.description));
+    names += fmt::format(" \\\n    '{}:{}'", below.path.back(), zsh_quoted(below.description));
     cases += fmt::format("    {}) {} ;;\n", below.path.back(), function_of(below));
   }
   return fmt::format(R"({0}_commands() {{

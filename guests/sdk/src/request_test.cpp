@@ -8,13 +8,12 @@
 #include <vector>
 
 #include "secbeat/guest.hpp"
+#include "std_view.hpp"
 
 namespace secbeat::guest {
 namespace {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
-
-std::string_view std_view(StringView text) { return {text.data(), text.size()}; }
 
 // A frame as docs/abi.md lays it out, written here a second time, apart from the host's writer.
 class FrameBuilder {

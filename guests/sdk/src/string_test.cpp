@@ -4,11 +4,10 @@
 #include <string_view>
 
 #include "secbeat/guest.hpp"
+#include "std_view.hpp"
 
 namespace secbeat::guest {
 namespace {
-
-std::string_view std_view(StringView text) { return {text.data(), text.size()}; }
 
 template <std::size_t kCapacity = 256>
 std::string normalized(std::string_view path) {
