@@ -16,7 +16,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-constexpr std::string_view kLeast = "[waf.wasm]\nmodule = \"a.wasm\"\n[proxy]\nupstream = \"127.0.0.1:8080\"\n";
+constexpr std::string_view kLeastNode = "[waf.wasm]\nmodule = \"a.wasm\"\n[proxy]\nupstream = \"127.0.0.1:8080\"\n";
 const std::string kHash(64, 'a');
 const std::string kOtherHash(64, 'b');
 
@@ -29,7 +29,7 @@ class ConfigAccess : public testing::Test {
   ~ConfigAccess() override { std::filesystem::remove_all(folder_); }
 
   [[nodiscard]] Result<Config> parse(const std::string& text) const {
-    return parse_config(std::string(kLeast) + text, folder_ / "secbeat.toml");
+    return parse_config(std::string(kLeastNode) + text, folder_ / "secbeat.toml");
   }
   [[nodiscard]] std::string error_of(const std::string& text) const {
     const auto config = parse(text);
