@@ -24,7 +24,7 @@ namespace {
 using testing::guest;
 using testing::TemporaryFolder;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(SECBEAT_SANITIZED_ADDRESS) || defined(SECBEAT_SANITIZED_THREAD)
 constexpr bool kShadowMemory = true;  // a sanitizer's shadow exceeds any sensible limit of data
 #else
 constexpr bool kShadowMemory = false;

@@ -53,7 +53,7 @@ TEST_F(WorkerIsolation, OfARequestForgetsIt) {
   EXPECT_EQ(series(1).verdicts[0].load(), 1000U);
 }
 
-#ifndef __SANITIZE_ADDRESS__  // which keeps what is freed
+#ifndef SECBEAT_SANITIZED_ADDRESS  // which keeps what is freed
 TEST_F(WorkerIsolation, OfARequestLeavesNothingBehind) {
   start_with({folders_.version(1, "block_when_header")}, Isolation::kRequest);
   const auto decide = [&](int times) {
