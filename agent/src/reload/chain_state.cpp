@@ -6,9 +6,6 @@
 namespace secbeat::agent {
 namespace {
 
-// A longer line than this is a loop in a damaged ledger.
-constexpr int kMaxLine = 20000;
-
 // The first `keep` after the current version, and the newest of each of `keep` other modules' bytes.
 std::vector<control::Version> window(const std::vector<control::Version>& by_recency, std::uint32_t keep) {
   std::vector<control::Version> kept{by_recency.front()};

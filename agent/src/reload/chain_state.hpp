@@ -23,6 +23,7 @@ inline constexpr std::size_t kMaxModules = 16;
 
 // The version that `id` replaced when it was new; 0: none, or not known.
 using Line = std::function<std::uint64_t(std::uint64_t id)>;
+inline constexpr int kMaxLine = 20000;  // versions; a longer one is a loop in a damaged ledger
 
 // `slot` with `version` as the current one (new, or one that it has loaded already).
 //

@@ -34,6 +34,8 @@ namespace secbeat::agent {
 
 struct Signature;
 
+inline constexpr std::string_view kByStart = "start";  // who did it: the start of the node itself
+
 // What touches the engine, as a seam for tests.
 struct EngineParts {
   std::unique_ptr<Compiler> compiler;

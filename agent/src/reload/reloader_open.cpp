@@ -14,8 +14,6 @@
 namespace secbeat::agent {
 namespace {
 
-constexpr std::string_view kByStart = "start";
-
 // The modules of the file in its order, then those that were added over the API.
 void sort_chain(control::InForce& document, const std::vector<std::string>& config_names) {
   std::vector<control::Slot> sorted;

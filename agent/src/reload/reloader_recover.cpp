@@ -9,13 +9,6 @@
 #include "reloader_impl.hpp"
 
 namespace secbeat::agent {
-namespace {
-
-constexpr std::string_view kByStart = "start";
-constexpr int kMaxLine = 20000;  // a longer one is a loop in a damaged ledger
-
-}  // namespace
-
 // The document in force; where its file cannot be used, what the ledger remembers, else nothing, so that the modules of
 // the configuration file are loaded.
 Result<control::InForce> ReloaderImpl::found_in_force(Recovery& recovery) {

@@ -22,7 +22,7 @@ namespace {
 
 namespace toml = toml_file;
 
-constexpr std::size_t kMaxFileBytes = std::size_t{64} * 1024;
+constexpr std::size_t kMaxProfileBytes = std::size_t{64} * 1024;
 constexpr std::size_t kMaxProfiles = 256;
 constexpr std::size_t kMaxKeyBytes = 512;
 constexpr std::size_t kMaxNameBytes = 64;
@@ -201,7 +201,7 @@ Result<Target> from_file(const std::filesystem::path& file, const std::string& n
                             "docs/cli.md say what belongs there",
                             printable(name), file.empty() ? "~/.config/secbeat/profile.toml" : file.string()));
   }
-  auto text = read_file(file, kMaxFileBytes);
+  auto text = read_file(file, kMaxProfileBytes);
   if (!text) return fail(ErrorCode::kConfig, std::move(text.error().message));
   auto profiles = parse_profiles(*text, file);
   if (!profiles) return std::unexpected(profiles.error());
@@ -269,8 +269,8 @@ Result<Target> choose_target(const Choice& choice) {
 }
 
 Result<Profiles> parse_profiles(std::string_view text, const std::filesystem::path& file) {
-  if (text.size() > kMaxFileBytes) {
-    return fail(ErrorCode::kConfig, fmt::format("{}: larger than {} bytes", file.string(), kMaxFileBytes));
+  if (text.size() > kMaxProfileBytes) {
+    return fail(ErrorCode::kConfig, fmt::format("{}: larger than {} bytes", file.string(), kMaxProfileBytes));
   }
   auto table = toml::parse(text);
   if (!table) {
