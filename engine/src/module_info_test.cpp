@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "wasm_bytes.hpp"
+
 namespace secbeat::engine {
 namespace {
 
@@ -13,13 +15,6 @@ using ::testing::StartsWith;
 
 using namespace std::string_literals;
 
-const std::string kHeader = "\0asm\1\0\0\0"s;
-
-std::string section(char id, const std::string& content) {
-  return std::string(1, id) + static_cast<char>(content.size()) + content;
-}
-
-std::string text(const std::string& bytes) { return static_cast<char>(bytes.size()) + bytes; }
 std::string custom(const std::string& name, const std::string& content) { return section(0, text(name) + content); }
 
 std::string message_of(const std::string& bytes) {

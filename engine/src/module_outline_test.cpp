@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "secbeat/base/files.hpp"
+#include "wasm_bytes.hpp"
 
 namespace secbeat::engine {
 namespace {
@@ -11,13 +12,6 @@ namespace {
 using ::testing::HasSubstr;
 
 using namespace std::string_literals;
-
-const std::string kHeader = "\0asm\1\0\0\0"s;
-
-std::string section(char id, const std::string& content) {
-  return std::string(1, id) + static_cast<char>(content.size()) + content;
-}
-std::string text(const std::string& bytes) { return static_cast<char>(bytes.size()) + bytes; }
 
 const std::string kTypes = section(1, "\2\x60\2\x7f\x7f\1\x7f\x60\1\x7e\0"s);  // (i32, i32) -> i32, (i64) -> ()
 
