@@ -15,10 +15,10 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::TemporaryFolder;
 
-constexpr std::string_view kAbi2 = R"((func (export "secbeat_abi") (result i32) (i32.const 2)))";
+constexpr std::string_view kSpeaksAbi2 = R"((func (export "secbeat_abi") (result i32) (i32.const 2)))";
 
 // Turns `rounds` times, an i32 expression, at every request.
-std::string turns(std::string_view rounds, std::string_view more = kAbi2) {
+std::string turns(std::string_view rounds, std::string_view more = kSpeaksAbi2) {
   return guest("(local $i i32) (local.set $i " + std::string(rounds) +
                    ") (loop $l (if (local.get $i) (then (local.set $i (i32.sub (local.get $i) (i32.const 1))) "
                    "(br $l)))) (i32.const 0)",
@@ -67,7 +67,7 @@ TEST(Cost, OfARequestThatNeverEndsIsAtLeastTheMostThatIsCounted) {
   const auto report = compile(
       guest("(loop $l (br_if $l (i32.eq (i32.load8_u (i32.add (local.get $ptr) (i32.load offset=72 (local.get $ptr)))) "
             "(i32.const 91)))) (i32.const 0)",
-            kAbi2));
+            kSpeaksAbi2));
   ASSERT_FALSE(report.error) << report.error->message;
   EXPECT_EQ(report.cost.value(), (Cost{kMostFuel, "nested-arrays", true}));
   EXPECT_THAT(report.warnings, ::testing::ElementsAre(HasSubstr("nested-arrays was stopped after")));
@@ -77,7 +77,7 @@ TEST(Cost, RequestsAreHeldToTheSameAsOtherSamples) {
   const auto report = compile(guest(
       "(if (i32.eq (i32.load8_u (i32.add (local.get $ptr) (i32.load offset=72 (local.get $ptr)))) (i32.const 91)) "
       "(then unreachable)) (i32.const 0)",
-      kAbi2));
+      kSpeaksAbi2));
   EXPECT_EQ(report.error.value().code, ErrorCode::kSampleTrapped);
   EXPECT_THAT(report.error->message, HasSubstr("nested-arrays trapped"));
 }

@@ -32,7 +32,7 @@ std::uint64_t ns_of(clockid_t clock) noexcept {
 
 std::uint64_t monotonic_ns() noexcept { return ns_of(CLOCK_MONOTONIC); }
 
-std::uint64_t unix_ms() noexcept { return ns_of(CLOCK_REALTIME) / 1'000'000U; }
+std::uint64_t wall_clock_ms() noexcept { return ns_of(CLOCK_REALTIME) / 1'000'000U; }
 
 void count_time(control::Series& series, std::uint64_t ns) noexcept {
   const auto* bucket = std::ranges::lower_bound(control::kInspectionBoundsNs, ns);
@@ -70,7 +70,7 @@ std::expected<Verdict, engine::CallError> inspect(LoadedVersion& version, const 
 
 bool Decider::passes_by_bypass(const Chain& chain) noexcept {
   const control::Flags flags = control::Flags::of(chain.counters->layout().break_glass);
-  if (flags.none() || !flags.bypassed(unix_ms())) return false;
+  if (flags.none() || !flags.bypassed(wall_clock_ms())) return false;
   add(chain.counters->slot().bypassed, 1);
   return true;
 }
@@ -169,7 +169,7 @@ EventRecord* Decider::claim_event(const Passage& passage, const Link& link, cons
     add(passage.chain.counters->slot().events_dropped, 1);
     return nullptr;
   }
-  record->unix_ms = static_cast<std::int64_t>(passage.request.now_unix_ms);
+  record->wall_clock_ms = static_cast<std::int64_t>(passage.request.now_unix_ms);
   record->method.assign(passage.request.method);
   record->uri.assign(passage.request.uri);
   record->source_ip.assign(passage.request.source_ip);

@@ -12,7 +12,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr std::size_t kMaxReasonBytes = 900;  // with an end it still fits into the scoreboard
+constexpr std::size_t kMaxGlassReasonBytes = 900;  // with an end it still fits into the scoreboard
 // A freeze that is to end by itself ends within a year.
 constexpr seconds kMaxFreeze{366LL * 24 * 3600};
 
@@ -21,7 +21,7 @@ OrRefusal<GlassDemand> read_demand(HttpRequest& request, std::string_view standa
                                    std::optional<seconds>& lasts) {
   auto form = read_any_form(request, names_of(request.route->fields));
   if (!form) return std::unexpected(form.error());
-  auto reason = take_text(*form, "reason", kMaxReasonBytes);
+  auto reason = take_text(*form, "reason", kMaxGlassReasonBytes);
   if (!reason) return std::unexpected(reason.error());
   GlassDemand demand{.reason = reason->value_or(std::string(standard)), .origin = request.origin()};
   const auto text = take(*form, "ttl_seconds");

@@ -14,8 +14,8 @@ namespace {
 constexpr std::string_view kMessages[] = {"Changes are frozen",           "Changes were not frozen",
                                           "Changes are no longer frozen", "Requests pass uninspected",
                                           "There was no bypass",          "Requests are inspected again"};
-constexpr std::string_view kHealthWords[] = {word_of(DrillHealth::kOk), word_of(DrillHealth::kWarning),
-                                             word_of(DrillHealth::kFailure)};
+constexpr std::string_view kDrillHealthWords[] = {word_of(DrillHealth::kOk), word_of(DrillHealth::kWarning),
+                                                  word_of(DrillHealth::kFailure)};
 
 constexpr Member kStatementMembers[] = {
     {"since", time(), member<&GlassStatement::since>},
@@ -36,8 +36,8 @@ constexpr Member kWorkerMembers[] = {
     {"serving", count("Workers that see it"), member<&WorkerCount::serving>},
     {"total", count("Workers there are"), member<&WorkerCount::total>},
 };
-constexpr DocumentType kWorkers{"BreakGlassWorkers", "Whether workers read the scoreboard of this node",
-                                kWorkerMembers};
+constexpr DocumentType kWorkersReached{"BreakGlassWorkers", "Whether workers read the scoreboard of this node",
+                                       kWorkerMembers};
 
 constexpr Member kViewMembers[] = {
     {"frozen", document(kStatement, "Null: changes are possible").or_null(), member<&BreakGlassView::frozen>},
@@ -45,7 +45,7 @@ constexpr Member kViewMembers[] = {
     {"taken_back", document(kTakenBack).list(), member<&BreakGlassView::taken_back>},
     {"requests_bypassed", count("That passed uninspected, over all bypasses"),
      member<&BreakGlassView::requests_bypassed>},
-    {"workers", document(kWorkers), member<&BreakGlassView::workers>},
+    {"workers", document(kWorkersReached), member<&BreakGlassView::workers>},
 };
 
 Json view_of(const GlassResult& result) { return write(documents::kBreakGlass, &result.view); }
@@ -59,7 +59,7 @@ constexpr Member kResultMembers[] = {
 
 constexpr Member kFindingMembers[] = {
     {"check", text("What was tried"), member<&DrillFinding::check>},
-    {"result", one_of(kHealthWords),
+    {"result", one_of(kDrillHealthWords),
      computed<DrillFinding, [](const DrillFinding& finding) -> Json { return word_of(finding.health); }>},
     {"found", text(), member<&DrillFinding::found>},
     {"advice", text("What to do").or_null(), text_or_null<&DrillFinding::advice>},
@@ -77,7 +77,7 @@ constexpr Member kDrillMembers[] = {
 static Json value_of(const GlassStatement& statement) { return write(kStatement, &statement); }
 static Json value_of(const TakenBackVersion& version) { return write(kTakenBack, &version); }
 static Json value_of(const DrillFinding& finding) { return write(kFinding, &finding); }
-static Json value_of(const WorkerCount& workers) { return write(kWorkers, &workers); }
+static Json value_of(const WorkerCount& workers) { return write(kWorkersReached, &workers); }
 
 namespace documents {
 const DocumentType kBreakGlass{"BreakGlass", "What was demanded in an emergency and is in effect", kViewMembers};

@@ -8,11 +8,11 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::vector<std::string> kJson{"Content-Type: application/json"};
+const std::vector<std::string> kJsonType{"Content-Type: application/json"};
 
 TEST_F(ApiTest, FreezeTakesReasonAndTimeInEveryForm) {
   start();
-  const Answer answer = post("/api/v1/freeze", R"({"reason":"incident","ttl_seconds":60})", kJson);
+  const Answer answer = post("/api/v1/freeze", R"({"reason":"incident","ttl_seconds":60})", kJsonType);
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.json()["message"], "Changes are frozen");
   EXPECT_EQ(glass_.last_demand().reason, "incident");
@@ -22,7 +22,7 @@ TEST_F(ApiTest, FreezeTakesReasonAndTimeInEveryForm) {
   EXPECT_EQ(post("/api/v1/freeze", "ttl_seconds=5", {"Content-Type: application/x-www-form-urlencoded"}).status, 200);
   EXPECT_EQ(glass_.last_demand().lasts.count(), 5);
   EXPECT_EQ(glass_.last_demand().reason, "Manual freeze");
-  EXPECT_EQ(post("/api/v1/freeze", R"({"ttl_seconds":"7"})", kJson).status, 200);
+  EXPECT_EQ(post("/api/v1/freeze", R"({"ttl_seconds":"7"})", kJsonType).status, 200);
   EXPECT_EQ(glass_.last_demand().lasts.count(), 7);
 }
 
@@ -30,10 +30,11 @@ TEST_F(ApiTest, BypassLastsTenMinutesUnlessToldOtherwiseAndEndsWithZero) {
   start();
   EXPECT_EQ(request("POST", "/api/v1/bypass").json()["message"], "Requests pass uninspected");
   EXPECT_EQ(glass_.last_demand().lasts, std::chrono::minutes(10));
-  EXPECT_EQ(post("/api/v1/bypass", R"({"ttl_seconds":0})", kJson).json()["message"], "Requests are inspected again");
-  EXPECT_EQ(post("/api/v1/bypass", R"({"ttl_seconds":86400})", kJson).status, 200);
+  EXPECT_EQ(post("/api/v1/bypass", R"({"ttl_seconds":0})", kJsonType).json()["message"],
+            "Requests are inspected again");
+  EXPECT_EQ(post("/api/v1/bypass", R"({"ttl_seconds":86400})", kJsonType).status, 200);
   for (const char* wrong : {"86401", "-1", "1.5", "true", "\"10m\"", "18446744073709551616", "[]"}) {
-    const Answer answer = post("/api/v1/bypass", std::string(R"({"ttl_seconds":)") + wrong + "}", kJson);
+    const Answer answer = post("/api/v1/bypass", std::string(R"({"ttl_seconds":)") + wrong + "}", kJsonType);
     EXPECT_EQ(answer.status, 400) << wrong;
     EXPECT_EQ(answer.json()["field"], "ttl_seconds") << wrong;
   }
@@ -41,8 +42,9 @@ TEST_F(ApiTest, BypassLastsTenMinutesUnlessToldOtherwiseAndEndsWithZero) {
 
 TEST_F(ApiTest, UnfreezeTakesNoTime) {
   start();
-  EXPECT_EQ(post("/api/v1/unfreeze", R"({"reason":"over"})", kJson).json()["message"], "Changes are no longer frozen");
-  EXPECT_EQ(post("/api/v1/unfreeze", R"({"ttl_seconds":1})", kJson).json()["code"], "unknown_field");
+  EXPECT_EQ(post("/api/v1/unfreeze", R"({"reason":"over"})", kJsonType).json()["message"],
+            "Changes are no longer frozen");
+  EXPECT_EQ(post("/api/v1/unfreeze", R"({"ttl_seconds":1})", kJsonType).json()["code"], "unknown_field");
 }
 
 TEST_F(ApiTest, ShowsWhatIsInEffect) {

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::string_view kFirstLine = "secbeat-signature-1";
 constexpr std::size_t kHexOfSha256 = 64;
-constexpr std::size_t kHexOfKeyId = 16;
+constexpr std::size_t kKeyIdDigits = 16;
 // Clocks differ; one that is a day ahead would lock out every signature that comes after.
 constexpr std::chrono::minutes kMostAhead{10};
 
@@ -124,7 +124,7 @@ Result<void> read_members(Lines& lines, Signature& signature) {
       !line) {
     return line;
   }
-  const auto is_key_id = [](std::string_view text) { return is_hex(text, kHexOfKeyId); };
+  const auto is_key_id = [](std::string_view text) { return is_hex(text, kKeyIdDigits); };
   return read_line(lines, "key: ", signature.key_id, is_key_id, "16 lower-case hexadecimal digits");
 }
 

@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 using agent::Signature;
 using agent::SigningKey;
 
-constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20U;
-constexpr std::size_t kMaxKeyBytes = 4096;
+constexpr std::size_t kMaxSignedBytes = std::size_t{256} << 20U;
+constexpr std::size_t kMaxPemBytes = 4096;
 constexpr mode_t kSecret = 0600;
 constexpr mode_t kReadable = 0644;
 
@@ -95,7 +95,7 @@ Result<std::string> name_for(const std::string& given, const std::string& bytes,
 }
 
 Result<SigningKey> read_secret(const std::string& file) {
-  const auto pem = read_file(file, kMaxKeyBytes);
+  const auto pem = read_file(file, kMaxPemBytes);
   if (!pem) return std::unexpected(pem.error());
   auto key = SigningKey::secret_from_pem(*pem);
   if (!key) return std::unexpected(about(file, key.error()));
@@ -109,7 +109,7 @@ Result<SigningKey> read_secret(const std::string& file) {
 int sign(const SignOptions& options) {
   const auto key = read_secret(options.key);
   if (!key) return complain(key.error(), kUsage);
-  const auto bytes = read_file(options.file, kMaxFileBytes);
+  const auto bytes = read_file(options.file, kMaxSignedBytes);
   if (!bytes) return complain(bytes.error(), kUsage);
   auto name = name_for(options.name, *bytes, options.file);
   if (!name) return complain(name.error(), kUsage);
@@ -138,7 +138,7 @@ int sign(const SignOptions& options) {
 Result<agent::TrustedKeys> keys_of(const std::string& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return agent::read_trusted_keys(path);
-  const auto pem = read_file(path, kMaxKeyBytes);
+  const auto pem = read_file(path, kMaxPemBytes);
   if (!pem) return std::unexpected(pem.error());
   auto key = SigningKey::public_from_pem(*pem);
   if (!key) return std::unexpected(about(path, key.error()));
@@ -146,10 +146,10 @@ Result<agent::TrustedKeys> keys_of(const std::string& path) {
 }
 
 int verify(const VerifyOptions& options) {
-  const auto bytes = read_file(options.file, kMaxFileBytes);
+  const auto bytes = read_file(options.file, kMaxSignedBytes);
   if (!bytes) return complain(bytes.error(), kUsage);
   const auto text = read_file(
-      options.signature.empty() ? agent::signature_path(options.file) : fs::path(options.signature), kMaxFileBytes);
+      options.signature.empty() ? agent::signature_path(options.file) : fs::path(options.signature), kMaxSignedBytes);
   if (!text) return complain(text.error(), kUsage);
   const auto keys = keys_of(options.keys);
   if (!keys) return complain(keys.error(), kUsage);
