@@ -169,7 +169,7 @@ EventRecord* Decider::claim_event(const Passage& passage, const Link& link, cons
     add(passage.chain.counters->slot().events_dropped, 1);
     return nullptr;
   }
-  record->wall_clock_ms = static_cast<std::int64_t>(passage.request.now_unix_ms);
+  record->unix_ms = static_cast<std::int64_t>(passage.request.now_unix_ms);
   record->method.assign(passage.request.method);
   record->uri.assign(passage.request.uri);
   record->source_ip.assign(passage.request.source_ip);
