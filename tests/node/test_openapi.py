@@ -37,7 +37,8 @@ REFUSED_UPLOADS = {
 # tests/node/test_watch.py, tests/node/test_signatures.py.
 FAULTS_OF_THE_NODE = {"internal", "io", "no_worker", "workers_disagree", "compile_failed", "compile_timeout", "cancelled",
                       "reload_in_progress", "shutting_down", "busy", "hot_reload_disabled", "rate_limited", "forbidden",
-                      "bad_multipart", "unsupported_media_type", "quarantined", "unauthorized", "signature_required", "frozen"}
+                      "bad_multipart", "unsupported_media_type", "quarantined", "unauthorized", "signature_required", "frozen",
+                      "cost_limit", "inventory_shrank"}
 
 
 def codes_of(operation):
@@ -116,9 +117,10 @@ def test_schemathesis_finds_no_answer_that_is_not_documented(make_node, tmp_path
     node.site("/x", headers={"x-block": "1"})
     wait_for("rows to be shown", lambda: node.get("/api/v1/wasm/errors").json["errors"])
     wait_for("rows to be shown", lambda: node.get("/api/v1/requests").json["requests"])
-    # What it makes of a wrong form can be an empty body, which a rollback takes.
-    (tmp_path / "schemathesis.toml").write_text(
-        '[[operations]]\ninclude-name = "POST /api/v1/wasm/rollback"\nchecks.negative_data_rejection.enabled = false\n')
+    # What it makes of a wrong form can be an empty body, which these take.
+    (tmp_path / "schemathesis.toml").write_text("".join(
+        f'[[operations]]\ninclude-name = "POST /api/v1/{name}"\nchecks.negative_data_rejection.enabled = false\n'
+        for name in ("wasm/rollback", "freeze", "unfreeze", "bypass", "drill")))
     done = subprocess.run(
         [Path(sys.executable).parent / "st", "run", f"http://127.0.0.1:{node.api_port}/openapi.json",
          "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"

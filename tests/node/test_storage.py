@@ -279,6 +279,8 @@ def test_a_full_disk_refuses_changes_serves_and_starts(small_disk):
     assert "No space left" in refused.json["error"]
     assert serves(node)
     (node.data / "filler").unlink()
+    end_agent(node)
+    node.start()  # which removes what nothing needs any more
     end_agent(node)  # and with it the ledger's log, whose room it could write into
     fill(node)
     node.start()

@@ -137,9 +137,10 @@ Result<void> Ledger::promise() const {
 // Pages that are damaged, and a disk that takes no more, show at the start and not at the next reload.
 void Ledger::prove_whole_and_writable() {
   SQLite::Statement check(database_, "PRAGMA quick_check(1)");
-  const std::string found = check.executeStep() ? check.getColumn(0).getString() : "no answer";
+  std::string found = check.executeStep() ? check.getColumn(0).getString() : "no answer";
+  std::ranges::replace(found, '\n', ' ');  // it is told in one line
   if (found != "ok") throw SQLite::Exception(found, SQLITE_CORRUPT);
-  database_.exec("UPDATE numbers SET value = value");
+  database_.exec(fmt::format("PRAGMA user_version = {}", kSchema));  // as it is; written whatever the tables hold
 }
 
 void Ledger::prepare_schema() {
