@@ -18,8 +18,8 @@ TEST(Executor, RunsAsManyJobsAtOnceAsItHasThreads) {
 }
 
 TEST(Executor, RefusesWhatWouldWaitBeyondItsBound) {
+  Gate gate;  // outlives the executor's thread, which waits at it
   Executor executor(1, 2);
-  Gate gate;
   EXPECT_TRUE(executor.submit([&] { gate.pass(); }));
   ASSERT_TRUE(gate.await_waiting(1));
   EXPECT_TRUE(executor.submit([] {}));
