@@ -10,8 +10,8 @@ namespace secbeat::agent {
 namespace {
 
 TEST(Executor, RunsAsManyJobsAtOnceAsItHasThreads) {
+  Gate gate;  // outlives the executor's threads, which wait at it
   Executor executor(3, 10);
-  Gate gate;
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(executor.submit([&] { gate.pass(); }));
   EXPECT_TRUE(gate.await_waiting(3));
   gate.open();
