@@ -55,8 +55,8 @@ long fork_process() {
 long read_memory_by_pid() {
   char from = 'x';
   char into = 0;
-  iovec source{&from, 1};
-  iovec target{&into, 1};
+  const iovec source{&from, 1};
+  const iovec target{&into, 1};
   return ::process_vm_readv(::getpid(), &target, 1, &source, 1, 0);
 }
 
