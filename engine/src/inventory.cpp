@@ -59,7 +59,6 @@ Result<std::vector<std::string>> read_tags(const Json& rule, std::size_t number)
 
 Result<InventoryRule> read_rule(const Json& json, std::size_t number) {
   if (!json.is_object()) return std::unexpected(bad(fmt::format("rule {} is no object", number)));
-  InventoryRule rule;
   auto id = read_text(json, "id", number);
   if (!id) return std::unexpected(id.error());
   if (id->empty()) return std::unexpected(bad(fmt::format("rule {} has no \"id\"", number)));
