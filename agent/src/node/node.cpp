@@ -3,6 +3,7 @@
 #include "secbeat/agent/node.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -99,6 +100,14 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = std::max(limit.rlim_cur, std::min(limit.rlim_max, kEnough));
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The agent's threads share one heap. With one for each, what a flood of requests takes in one of them is of no use to
+// the others, and every next flood grows another; large answers go back to the system when they are sent (mallopt(3)).
+void keep_one_heap() {
+  constexpr int kLarge = 128 * 1024;
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_THRESHOLD, kLarge);
 }
 
 // Tells systemd, where it asked to be told (sd_notify(3)): one datagram.
@@ -342,6 +351,7 @@ int run_node(const Config& config) {
   const Signals signals;  // before any thread, so that none gets them
   ::umask(022);           // what workers read must be readable, whatever the shell's mask is
   raise_descriptor_limit();
+  keep_one_heap();
   spdlog::info("secbeat {} node {} starts with {}, data in {}, state in {}", SECBEAT_VERSION, config.node_name,
                config.file.string(), config.data_dir.string(), config.state_dir.string());
   Node node(config);
