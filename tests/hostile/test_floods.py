@@ -95,7 +95,7 @@ async def flood(port, requests, connections):
 
 def test_a_thousand_connections_that_ask_at_once(node):
     raise_descriptors(2 * FLOOD)
-    requests = [f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    requests = [f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
                 for path in ("/healthz", "/api/v1/wasm/version", "/nothing", "/metrics", "/api/v1/wasm/history?limit=1000")]
     requests.append(requests[0] * 50)  # pipelined
     for connections in ROUNDS:
@@ -105,10 +105,10 @@ def test_a_thousand_connections_that_ask_at_once(node):
 
 GARBAGE = [b"\x16\x03\x01\x02\0\x01\0" + b"\x7f" * 400, b"\xff" * 2000, b"\r\n" * 4000, b"GET " + b"/" * 60000, b"\0" * 3000,
            b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 10000 + b"\r\n",
-           b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-           b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+           b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+           b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
            b"Content-Type: multipart/form-data; boundary=b\r\n\r\nFFFFFFFFFFFFFFFFF\r\n",
-           b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+           b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n"
            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + b"--b\r\n" * 5000]
 
 

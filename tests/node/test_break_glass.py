@@ -1,9 +1,11 @@
 """Break-glass on a real node: with the agent alive, killed or hung, with workers that die or hang, with a full disk."""
 
+import http.server
 import json
 import os
 import resource
 import signal
+import threading
 
 import pytest
 
@@ -147,6 +149,38 @@ def test_a_hung_agent_is_as_good_as_a_dead_one(two_versions):
     finally:
         os.kill(node.process.pid, signal.SIGCONT)
     wait_for("the rollback to be completed", lambda: node.version()["version"] == "1.0.0", log=node.log)
+
+
+class LivesAndDoesNothing(http.server.BaseHTTPRequestHandler):
+    """An agent that says that it lives, and does not answer a demand."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status":"ok"}')
+
+    def do_POST(self):
+        self.server.ending.wait(60)
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_an_agent_that_lives_and_does_not_do_it_is_passed_by(two_versions):
+    node = two_versions
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), LivesAndDoesNothing) as server:
+        server.ending = threading.Event()
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            done = glass(node, "bypass", "--api", f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.ending.set()
+            server.shutdown()
+            serving.join()
+    assert done.returncode == 0 and "no agent answers" in done.stderr, done.stderr
+    assert statuses(node) == {200}
+    wait_for("it in the history", lambda: node.history()[0]["kind"] == "bypass", log=node.log)
 
 
 def test_a_freeze_refuses_changes_and_not_rollbacks_and_outlives_the_agent(make_node):

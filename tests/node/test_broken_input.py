@@ -69,7 +69,7 @@ def test_odd_modules_are_refused_for_their_reason(guarded, guest, code, words):
 def test_fifty_megabytes_are_refused_before_they_are_read(guarded):
     total = 50 << 20
     with socket.create_connection(("127.0.0.1", guarded.api_port), timeout=30) as client:
-        client.sendall((f"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        client.sendall((f"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n"
                         f"Content-Length: {total}\r\n\r\n").encode())
         answer = client.recv(65536).decode()
     assert answer.startswith("HTTP/1.1 413 ")
@@ -81,7 +81,7 @@ def test_fifty_megabytes_in_chunks_are_cut_at_the_limit(guarded):
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
     sent, answer = 0, b""
     with socket.create_connection(("127.0.0.1", guarded.api_port), timeout=30) as client:
-        client.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        client.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
                        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n")
         with contextlib.suppress(OSError):  # the node may close while we still send
             while sent < 50 << 20:
@@ -166,7 +166,7 @@ def test_two_uploads_at_once(guarded):
 
 def test_half_a_request_then_silence_holds_nobody_up(guarded):
     with socket.create_connection(("127.0.0.1", guarded.api_port)) as silent:
-        silent.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n--b")
+        silent.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n--b")
         assert guarded.get("/healthz").status == 200
         assert guarded.upload("bad-bot-blocker-1.1.0", dry_run="true").status == 200
 
@@ -175,7 +175,7 @@ def test_three_hundred_slow_connections_hold_nobody_up(guarded):
     with contextlib.ExitStack() as stack:
         for _ in range(300):
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", guarded.api_port)))
-            slow.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nContent-Le")
+            slow.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Le")
         assert guarded.get("/api/v1/wasm/version").status == 200
         assert guarded.upload("bad-bot-blocker-1.1.0", dry_run="true").status == 200
         assert guarded.rollback(to_version="no-such").status == 404
@@ -184,7 +184,7 @@ def test_three_hundred_slow_connections_hold_nobody_up(guarded):
 def test_a_client_that_goes_away_in_the_middle_leaves_no_residue(guarded):
     for _ in range(5):
         with socket.create_connection(("127.0.0.1", guarded.api_port)) as client:
-            client.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n--b\r\n")
+            client.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n--b\r\n")
     assert guarded.upload("missing_inspect").status == 422
 
 

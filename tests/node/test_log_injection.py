@@ -42,7 +42,7 @@ def callers_have_their_say(node, header):
                     b"DELETE /api/v1/wasm/modules/" + percent(HOSTILE) + b" HTTP/1.1",
                     b"GET /api/v1/wasm/version?name=" + percent(HOSTILE) + b" HTTP/1.1",
                     b"GET /api/v1/wasm/version?" + percent(HOSTILE) + b"=1 HTTP/1.1"):
-        answer = raw(node.api_port, request + b"\r\nHost: x\r\nConnection: close\r\nX-Request-Id: " + header
+        answer = raw(node.api_port, request + b"\r\nHost: localhost\r\nConnection: close\r\nX-Request-Id: " + header
                      + b"\r\nUser-Agent: " + header + b"\r\nAuthorization: Bearer " + header + b"\r\n\r\n")
         assert b"\x1b" not in answer and b"\r\n2026" not in answer
     text = HOSTILE.decode("latin-1")

@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "api_routes.hpp"
+#include "api_text.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/base/text.hpp"
 
@@ -67,6 +68,23 @@ std::expected<const ApiKey*, std::string> identify(const std::vector<ApiKey>& ke
   const ApiKey* key = find_key(keys, sha256_hex(given));
   if (key == nullptr) return std::unexpected("The key is none of this node's");
   return key;
+}
+
+// What a Host header names, without its port: "localhost:9090", "[::1]:9090".
+std::string_view host_of(std::string_view header) {
+  const std::size_t bracket = header.find(']');
+  if (header.starts_with('[') && bracket != std::string_view::npos) return header.substr(1, bracket - 1);
+  return header.substr(0, header.find(':'));
+}
+
+bool is_localhost(std::string_view host) {
+  return std::ranges::equal(host, std::string_view("localhost"),
+                            [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
+}
+
+bool is_address(const std::string& host) {
+  in6_addr address{};
+  return ::inet_pton(AF_INET, host.c_str(), &address) == 1 || ::inet_pton(AF_INET6, host.c_str(), &address) == 1;
 }
 
 // The address, of IPv6 its first 64 bits.
@@ -149,6 +167,22 @@ Admission Access::admit(const Route* route, std::optional<std::string_view> auth
     ++refused_.forbidden;
   }
   return admission;
+}
+
+std::optional<HttpResponse> Access::refuse_name(std::optional<std::string_view> host) {
+  if (!host || !keys()->empty()) return std::nullopt;
+  const std::string_view name = host_of(*host);
+  if (is_localhost(name) || is_address(std::string(name))) return std::nullopt;
+  {
+    const std::scoped_lock lock(mutex_);
+    ++refused_.forbidden;
+  }
+  return error_response(
+      {ErrorCode::kForbidden,
+       fmt::format("This node has no keys, so it answers to localhost and to addresses only, not to the name \"{}\" "
+                   "(Host): a page of another site may give its own name this address. Call it by the address that it "
+                   "listens on, or give it keys ([[api.keys]])",
+                   shown(name))});
 }
 
 // The log line is written with the answer; of a flood, only its first.

@@ -70,7 +70,12 @@ class Access {
   Admission admit(const Route* route, std::optional<std::string_view> authorization, const std::string& address,
                   SteadyTime now);
 
-  // Calls refused since the start, for want of a right key and for the role.
+  // 403 where the node has no keys and `host` (the header; empty: none came) is a name other than localhost. A name's
+  // owner may let it lead to this machine (DNS rebinding), and to a browser his page is then of the same site as the
+  // API; no page can do so with an address.
+  std::optional<HttpResponse> refuse_name(std::optional<std::string_view> host);
+
+  // Calls refused since the start, for want of a right key, and for the role or the name that they came to.
   struct Refused {
     std::uint64_t unauthorized = 0;
     std::uint64_t limited = 0;

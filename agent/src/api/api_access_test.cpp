@@ -104,7 +104,7 @@ TEST_F(ApiAccess, ARefusalNeitherShowsNorReadsTheBody) {
   start();
   RawClient client(server_->port());
   client.send(
-      fmt::format("POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\n{}\r\nContent-Type: multipart/form-data; "
+      fmt::format("POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\n{}\r\nContent-Type: multipart/form-data; "
                   "boundary=B\r\nContent-Length: 999999999\r\n\r\n",
                   bearer(kViewerKey)));
   const std::string answer = client.receive("}\n");

@@ -53,7 +53,7 @@ Answer ApiContract::send_well_formed(const Route& route) const {
 // The body never comes: what the headers say is enough.
 Answer ApiContract::announce_too_much(const Route& route) const {
   RawClient client(server_->port());
-  client.send(fmt::format("{} {} HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nContent-Length: 999999999\r\n\r\n",
+  client.send(fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {}\r\nContent-Length: 999999999\r\n\r\n",
                           route.method, path_of(route), kMultipart));
   const std::string text = client.receive("}\n");
   Answer answer;
@@ -84,7 +84,7 @@ Answer ApiContract::provoke(const Route& route, ErrorCode code) {
     case ErrorCode::kTooLarge:
       return announce_too_much(route);
     case ErrorCode::kForbidden:
-      return send(route, "", "", "", {"Origin: http://elsewhere"});
+      return send(route, "", "", "", {route.method == "GET" ? "Host: evil.example" : "Origin: http://elsewhere"});
     case ErrorCode::kNotFound:
       return request(std::string(route.method), path_with_slash);
     case ErrorCode::kBadMultipart:

@@ -309,6 +309,29 @@ TEST_F(ApiReload, TakesNothingFromThePagesOfOtherSites) {
   EXPECT_EQ(post("/api/v1/wasm/reload", body, {type, own, "Sec-Fetch-Site: same-origin"}).status, 200);
 }
 
+// DNS rebinding: the page's name leads here, so that a browser takes both for one site.
+TEST_F(ApiReload, TakesNothingByANameThatAnybodyMayGiveItsAddress) {
+  start();
+  const std::string body = multipart_body({{"file", "x"}});
+  const std::string type = fmt::format("Content-Type: multipart/form-data; boundary={}", kTestBoundary);
+  for (const std::string name : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "waf", "127.0.0.",
+                                 "[evil.example]", "[::1", "[", "0x7f.1", "%6cocalhost", "localhost."}) {
+    const std::string host = fmt::format("Host: {}:{}", name, server_->port());
+    const std::string own = fmt::format("Origin: http://{}:{}", name, server_->port());
+    const Answer written = post("/api/v1/wasm/reload", body, {type, host, own, "Sec-Fetch-Site: same-origin"});
+    EXPECT_EQ(written.status, 403) << host;
+    EXPECT_THAT(written.json()["error"].get<std::string>(), HasSubstr("api.keys"));
+    for (const char* path : {"/api/v1/wasm/history", "/metrics", "/healthz", "/nothing"}) {
+      EXPECT_EQ(get(path, {host, "Sec-Fetch-Site: same-origin"}).json()["code"], "forbidden") << host << path;
+    }
+  }
+  EXPECT_EQ(reloader_.last_upload(), std::nullopt);
+  for (const char* host :
+       {"localhost", "LocalHost:80", "127.0.0.1", "127.8.9.1:9090", "[::1]:9090", "[::1]", "10.0.0.7"}) {
+    EXPECT_EQ(get("/api/v1/wasm/history", {fmt::format("Host: {}", host)}).status, 200) << host;
+  }
+}
+
 class ApiRollback : public ApiTest {
  protected:
   ApiRollback() {

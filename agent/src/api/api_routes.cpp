@@ -70,11 +70,10 @@ OrRefusal<void> check_media_type(const Route& route, const HttpRequest& request)
 
 // What every route of this kind can answer.
 void add_common(const Route& route, std::set<ErrorCode>& codes) {
-  codes.insert({ErrorCode::kUnknownField, ErrorCode::kTooLarge, ErrorCode::kShuttingDown});
+  codes.insert({ErrorCode::kForbidden, ErrorCode::kUnknownField, ErrorCode::kTooLarge, ErrorCode::kShuttingDown});
   if (!route.query.empty()) codes.insert(ErrorCode::kBadRequest);
   if (!route.in_path.empty()) codes.insert(ErrorCode::kNotFound);
   if (route.role != Role::kNone) codes.insert({ErrorCode::kUnauthorized, ErrorCode::kRateLimited});
-  if (route.method != "GET" || route.role > Role::kViewer) codes.insert(ErrorCode::kForbidden);
   if (route.lane != Lane::kInline) codes.insert(ErrorCode::kBusy);
   if (route.body == BodyKind::kNone) return;
   codes.insert({ErrorCode::kBadRequest, ErrorCode::kBadMultipart, ErrorCode::kUnsupportedMediaType});

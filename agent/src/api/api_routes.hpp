@@ -31,8 +31,9 @@
 namespace secbeat::agent {
 
 // Where a request is worked on: at once on the server's thread, or suspended on an executor. Rollback has its
-// own, so that none waits behind uploads.
-enum class Lane : std::uint8_t { kInline, kWork, kRollback };
+// own, so that none waits behind uploads; what takes effect by a store to the scoreboard has another, so that none
+// waits behind rollbacks, which wait for one another and for workers.
+enum class Lane : std::uint8_t { kInline, kWork, kRollback, kEmergency };
 // What a body may be.
 enum class BodyKind : std::uint8_t { kNone, kUpload, kFields };
 

@@ -40,6 +40,7 @@ constexpr std::size_t kReadIncrement = 16 * 1024;
 constexpr std::size_t kMaxBodiesBytes = std::size_t{256} << 20U;
 constexpr std::size_t kWorkThreads = 4;
 constexpr std::size_t kRollbackThreads = 2;
+constexpr std::size_t kEmergencyThreads = 2;
 constexpr std::size_t kMaxWaiting = 64;
 constexpr auto kLastAnswers = 5s;  // for clients to take their answers when the server stops
 
@@ -63,7 +64,8 @@ class MhdServer final : public ApiServer {
       : context_(with_own(context, access_, certificate_)),
         access_(context.config.api_keys),
         work_(kWorkThreads, kMaxWaiting),
-        rollbacks_(kRollbackThreads, kMaxWaiting) {}
+        rollbacks_(kRollbackThreads, kMaxWaiting),
+        emergencies_(kEmergencyThreads, kMaxWaiting) {}
   ~MhdServer() override { MhdServer::stop(); }
 
   Result<void> listen();
@@ -99,6 +101,7 @@ class MhdServer final : public ApiServer {
   std::atomic<std::size_t> held_bytes_{0};
   Executor work_;
   Executor rollbacks_;
+  Executor emergencies_;
   Lingerer lingerer_;
 
   std::mutex mutex_;
@@ -193,6 +196,7 @@ void MhdServer::stop() {
   ::shutdown(socket.get(), SHUT_RDWR);
   work_.stop();
   rollbacks_.stop();
+  emergencies_.stop();
   {
     std::unique_lock lock(mutex_);
     answered_.wait_for(lock, kLastAnswers, [this] { return complete_ == 0; });
@@ -229,6 +233,10 @@ MHD_Result MhdServer::begin(MHD_Connection* connection, std::unique_ptr<Exchange
   auto admission = access_.admit(route ? *route : nullptr, authorization_of(connection), address_of(connection),
                                  exchange.request.received);
   exchange.request.caller = std::move(admission.caller);
+  // With TLS, a browser holds the name against the certificate.
+  if (!admission.refusal && certificate_.get() == nullptr) {
+    admission.refusal = access_.refuse_name(exchange.request.header("host"));
+  }
   if (admission.refusal) {
     exchange.response = std::move(admission.refusal);
   } else if (!route) {
@@ -288,6 +296,9 @@ MHD_Result MhdServer::complete(MHD_Connection* connection, Exchange& exchange) {
         return MHD_YES;
       case Lane::kRollback:
         dispatch(connection, exchange, rollbacks_);
+        return MHD_YES;
+      case Lane::kEmergency:
+        dispatch(connection, exchange, emergencies_);
         return MHD_YES;
     }
   }

@@ -19,7 +19,8 @@ constexpr std::size_t kSlowClients = 300;
 
 std::string upload_head(std::string_view length_header) {
   return fmt::format(
-      "POST /api/v1/wasm/reload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\n{}\r\n\r\n",
+      "POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; "
+      "boundary=B\r\n{}\r\n\r\n",
       length_header);
 }
 
@@ -73,10 +74,10 @@ TEST_F(ApiTest, OneConnectionServesManyRequests) {
   start();
   RawClient client(server_->port());
   for (const char* path : {"/healthz", "/nothing", "/healthz?x=1", "/healthz"}) {
-    ASSERT_TRUE(client.send(fmt::format("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", path)));
+    ASSERT_TRUE(client.send(fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path)));
     EXPECT_THAT(client.receive("}\n"), StartsWith("HTTP/1.1 ")) << path;
   }
-  ASSERT_TRUE(client.send("POST /api/v1/wasm/rollback HTTP/1.1\r\nHost: x\r\n\r\n"));
+  ASSERT_TRUE(client.send("POST /api/v1/wasm/rollback HTTP/1.1\r\nHost: localhost\r\n\r\n"));
   EXPECT_THAT(client.receive("}\n"), StartsWith("HTTP/1.1 200"));
 }
 
@@ -177,6 +178,28 @@ TEST_F(ApiTest, LongCallsRunAtTheSameTimeAndRollbackPassesThem) {
     EXPECT_EQ(answer.status, 200) << answer.body << answer.failure;
     EXPECT_EQ(answer.json()["version"], fmt::format("r{}", i));
   }
+}
+
+TEST_F(ApiTest, EmergenciesPassRollbacksThatWait) {
+  Gate gate;
+  reloader_.on_rollback = [&](const Rollback&) {
+    gate.pass();
+    return RollbackResult{};
+  };
+  start();
+  std::vector<std::future<Answer>> rollbacks;
+  for (int i = 0; i < 6; ++i) {
+    rollbacks.push_back(std::async(std::launch::async, [this] { return post("/api/v1/wasm/rollback", "", {}); }));
+  }
+  ASSERT_TRUE(gate.await_waiting(2)) << "all of their threads";
+  for (const char* path : {"/api/v1/freeze", "/api/v1/unfreeze", "/api/v1/bypass"}) {
+    auto answer = std::async(std::launch::async, [&] { return post(path, "", {}); });
+    EXPECT_EQ(answer.wait_for(kTestTimeout / 6), std::future_status::ready) << path;
+    if (answer.wait_for(std::chrono::seconds(0)) != std::future_status::ready) gate.open();
+    EXPECT_EQ(answer.get().status, 200) << path;
+  }
+  gate.open();
+  for (auto& rollback : rollbacks) EXPECT_EQ(rollback.get().status, 200);
 }
 
 TEST_F(ApiTest, AClientThatGoesAwayWhileItsCallRunsHarmsNobody) {

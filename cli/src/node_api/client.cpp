@@ -17,6 +17,8 @@ long seconds_of(Patience patience) {
   switch (patience) {
     case Patience::kGlance:
       return 2;
+    case Patience::kEmergency:
+      return 5;
     case Patience::kRead:
       return 30;
     case Patience::kChange:
@@ -133,12 +135,12 @@ Result<Reply> Client::post_form(std::string_view path, const std::vector<FormPar
   return request.send(Patience::kChange);
 }
 
-Result<Reply> Client::post_json(std::string_view path, const std::string& body) const {
+Result<Reply> Client::post_json(std::string_view path, const std::string& body, Patience patience) const {
   Request request(target_, path, request_id_);
   request.header("Content-Type: application/json");
   request.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   request.set(CURLOPT_POSTFIELDS, body.data());
-  return request.send(Patience::kChange);
+  return request.send(patience);
 }
 
 std::string url_encode(std::string_view text) {

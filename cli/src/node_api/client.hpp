@@ -26,9 +26,10 @@ struct FormPart {
 
 // How long to wait for an answer.
 enum class Patience : std::uint8_t {
-  kGlance,  // a look that is not worth waiting for
-  kRead,    // a question
-  kChange,  // a reload may take the node's compile timeout, then a stage and a commit that wait for workers
+  kGlance,     // a look that is not worth waiting for
+  kEmergency,  // an answer that would come at once from an agent that is well, where there is a way without it
+  kRead,       // a question
+  kChange,     // a reload may take the node's compile timeout, then a stage and a commit that wait for workers
 };
 
 // Thread safety: constant after construction; several threads may send at a time.
@@ -40,7 +41,8 @@ class Client {
   [[nodiscard]] Result<Reply> get(std::string_view path, Patience patience = Patience::kRead) const;
   [[nodiscard]] Result<Reply> remove(std::string_view path) const;  // DELETE
   [[nodiscard]] Result<Reply> post_form(std::string_view path, const std::vector<FormPart>& parts) const;
-  [[nodiscard]] Result<Reply> post_json(std::string_view path, const std::string& body) const;
+  [[nodiscard]] Result<Reply> post_json(std::string_view path, const std::string& body,
+                                        Patience patience = Patience::kChange) const;
 
   // Sent as X-Request-Id with everything that changes something; the node's log and history have it.
   [[nodiscard]] const std::string& request_id() const { return request_id_; }
