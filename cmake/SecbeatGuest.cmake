@@ -1,8 +1,9 @@
 # A rule module guests/<name>.wasm of C++ for wasm32, freestanding:
 #
-#   secbeat_add_guest(name SOURCES file.cpp … [DEFINES NAME="value" …] [LINK_OPTIONS -Wl,… …] [GROUP target])
+#   secbeat_add_guest(name SOURCES file.cpp … [DEFINES NAME="value" …] [LINK_OPTIONS -Wl,… …] [GROUP target]
+#     [FAST file.cpp …])
 #
-# It is built with secbeat_guests, which every build makes, or with GROUP only.
+# Sources after FAST are compiled for speed instead of size. It is built with secbeat_guests, which every build makes, or with GROUP only.
 # The only place that knows the flags. -Oz -flto -msimd128 makes the smallest modules, which stage fastest in
 # the node; docs/abi.md has the figures, also of what it costs a call. --stack-first: a stack that overflows
 # leaves the memory and traps, instead of writing over the data. Globals with constructors are errors: they
@@ -22,7 +23,7 @@ if(SECBEAT_GUESTS)
 endif()
 
 function(secbeat_add_guest name)
-  cmake_parse_arguments(ARG "" "GROUP" "SOURCES;DEFINES;LINK_OPTIONS" ${ARGN})
+  cmake_parse_arguments(ARG "" "GROUP" "SOURCES;FAST;DEFINES;LINK_OPTIONS" ${ARGN})
   if(NOT ARG_GROUP)
     set(ARG_GROUP secbeat_guests)
   endif()
@@ -34,13 +35,17 @@ function(secbeat_add_guest name)
   endif()
   list(TRANSFORM ARG_DEFINES PREPEND -D)
   set(objects)
-  foreach(source IN LISTS ARG_SOURCES)
+  foreach(source IN LISTS ARG_SOURCES ARG_FAST)
+    set(optimize)
+    if(source IN_LIST ARG_FAST)
+      set(optimize -O2)
+    endif()
     set(object ${CMAKE_CURRENT_BINARY_DIR}/CMakeFiles/${name}.dir/${source}.o)
     cmake_path(GET object PARENT_PATH folder)
     file(MAKE_DIRECTORY ${folder})
     add_custom_command(
       OUTPUT ${object}
-      COMMAND ${SECBEAT_GUEST_CXX} ${SECBEAT_GUEST_COMPILE_FLAGS} ${ARG_DEFINES}
+      COMMAND ${SECBEAT_GUEST_CXX} ${SECBEAT_GUEST_COMPILE_FLAGS} ${optimize} ${ARG_DEFINES}
               -I${CMAKE_SOURCE_DIR}/abi/include -I${CMAKE_SOURCE_DIR}/guests/sdk/include
               -MD -MF ${object}.d -MT ${object} -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
       DEPENDS ${source} DEPFILE ${object}.d COMMENT "Guest object ${name}/${source}" VERBATIM)

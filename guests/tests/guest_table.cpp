@@ -113,6 +113,33 @@ void add_verdicts(std::vector<GuestCase>& cases) {
   }
 }
 
+// How its rules decide is held in guests/universal-waf/src; here it is the module, as a node compiles it.
+void add_universal_waf(std::vector<GuestCase>& cases) {
+  GuestCase waf{.guest = "universal-waf",
+                .embedded_name = "universal-waf",
+                .embedded_version = "1.0.0",
+                .requests = {passes(), passes("/?id=1' OR 1=1--")}};
+  cases.push_back(waf);
+  waf.config = R"({"rules":[{"id":"block-sqli-pattern","field":"URI","pattern":"*' OR *--*","action":"Block"},)"
+               R"({"id":"block-short-ua-admin","field":"Header:User-Agent","pattern":".","max_length":20,)"
+               R"("requires":{"URI":"/admin/*"},"action":"RateLimit"}]})";
+  RequestCase short_agent{.uri = "/admin/x", .headers = {{"user-agent", "curl/8.5"}}, .verdict = Verdict::kRateLimit};
+  short_agent.rule = "block-short-ua-admin";
+  waf.requests = {passes("/admin/x"), blocked(passes("/?id=1%27%20or%201=1--"), "block-sqli-pattern"), short_agent,
+                  passes("/?id=1' OR 1=1")};
+  cases.push_back(waf);
+  waf.config = R"({"rules":[{"id":"in-body","field":"Body","pattern":"*attack*","action":"Block"}]})";
+  waf.needs_body = true;
+  waf.requests = {{.body = "no harm"}, blocked({.body = "an ATT%41CK"}, "in-body")};
+  cases.push_back(waf);
+  GuestCase wrong =
+      refused("universal-waf", "configure_failed", R"(rule "a", key "pattern", line 1 column 45: is empty)");
+  wrong.config = R"({"rules":[{"id":"a","field":"URI","pattern":"","action":"Block"}]})";
+  wrong.embedded_name = waf.embedded_name;
+  wrong.embedded_version = waf.embedded_version;
+  cases.push_back(wrong);
+}
+
 void add_failures(std::vector<GuestCase>& cases) {
   cases.push_back(
       refused("returns_seven", "invalid_action",
@@ -186,6 +213,7 @@ void add_configuration_and_details(std::vector<GuestCase>& cases) {
 std::vector<GuestCase> all_guest_cases() {
   std::vector<GuestCase> cases;
   add_verdicts(cases);
+  add_universal_waf(cases);
   add_failures(cases);
   add_shapes(cases);
   add_configuration_and_details(cases);

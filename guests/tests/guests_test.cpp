@@ -153,6 +153,7 @@ TEST_P(Guest, EmbedsWhatItsFileSays) {
 
 std::string test_name(const testing::TestParamInfo<GuestCase>& info) {
   std::string name = info.param.guest + (info.param.config.empty() ? "" : "_configured");
+  if (info.param.config.contains("rules")) name += std::to_string(info.index);  // one module with several documents
   for (char& c : name) {
     if (c == '-' || c == '.') c = '_';
   }

@@ -129,6 +129,7 @@ inline char* more_room(char* data, size_t used, size_t wanted) {
 // What the host may ask about after a call.
 inline constinit Buffer<128> last_rule;
 inline constinit Buffer<256> last_message;
+inline constinit Buffer<1024> last_reason_text;  // rule, key and place, of several faults
 inline constinit int32_t last_score = 0;
 inline constinit abi::VerdictDetail detail_for_host{};
 inline constinit abi::Span reason_for_host{};
@@ -146,7 +147,7 @@ inline int32_t answer(const Decision& decision) {
 }
 
 inline int32_t answer(const Configured& result) {
-  last_message.clear(), last_message.append(result.reason);
+  last_reason_text.clear(), last_reason_text.append(result.reason);
   return result.accepted ? 0 : 1;
 }
 
@@ -162,7 +163,7 @@ inline const void* inventory_of(Inventory& rules) {
 }
 
 inline const void* last_reason() {
-  reason_for_host = span_of(last_message.view());
+  reason_for_host = span_of(last_reason_text.view());
   return &reason_for_host;
 }
 

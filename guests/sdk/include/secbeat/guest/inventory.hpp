@@ -22,6 +22,10 @@ class Inventory {
   // of it is listed); and tags of your choice. Control characters become '?'; what is beyond ASCII has to be UTF-8.
   template <class... Tags>
   void add(StringView id, StringView content, const Tags&... tags) {
+    const StringView all[] = {StringView(tags)..., StringView()};
+    add_tagged(id, content, all, sizeof...(tags));
+  }
+  void add_tagged(StringView id, StringView content, const StringView* tags, size_t tag_count) {
     if (!first_) put(',');
     first_ = false;
     put_all("{\"id\":");
@@ -29,12 +33,11 @@ class Inventory {
     put_all(",\"hash\":\"");
     put_hash(content);
     put('"');
-    if constexpr (sizeof...(tags) > 0) {
-      char before = '[';
-      put_all(",\"tags\":");
-      ((put(before), put_text(tags), before = ','), ...);
-      put(']');
+    for (size_t i = 0; i < tag_count; ++i) {
+      put_all(i == 0 ? StringView(",\"tags\":[") : StringView(","));
+      put_text(tags[i]);
     }
+    if (tag_count > 0) put(']');
     put('}');
   }
 
