@@ -2,42 +2,21 @@
 // of its memory; the JSON of ABI 1 must parse.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
 #include "frame_writer.hpp"
+#include "fuzz_support.hpp"
 #include "json_input.hpp"
 
 namespace {
 
 using namespace secbeat::engine;
+using secbeat::fuzz::Pieces;
+using secbeat::fuzz::require;
 namespace abi = secbeat::abi;
-
-void require(bool holds) {
-  if (!holds) std::abort();
-}
-
-// Pieces of the fuzzer's bytes: each begins with its length.
-class Pieces {
- public:
-  explicit Pieces(std::string_view bytes) : left_(bytes) {}
-  std::string_view next() {
-    if (left_.empty()) return {};
-    const auto length = static_cast<unsigned char>(left_.front());
-    left_.remove_prefix(1);
-    const std::string_view piece = left_.substr(0, length);
-    left_.remove_prefix(piece.size());
-    return piece;
-  }
-  [[nodiscard]] bool empty() const { return left_.empty(); }
-  [[nodiscard]] std::string_view rest() const { return left_; }
-
- private:
-  std::string_view left_;
-};
 
 // The memory is exactly as large as the frame, so that the sanitizer sees a byte too many.
 void check_frame(const RequestView& request) {
@@ -75,7 +54,7 @@ void check_json(const RequestView& request) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Pieces pieces({reinterpret_cast<const char*>(data), size});
+  Pieces pieces(secbeat::fuzz::text_of(data, size));
   RequestView request;
   for (std::string_view* const field : {&request.method, &request.uri, &request.version, &request.source_ip,
                                         &request.host, &request.server_ip, &request.request_id}) {

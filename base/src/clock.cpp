@@ -6,7 +6,8 @@
 namespace secbeat {
 
 std::string rfc3339(SystemTime time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(time));
+  // The system clock's own nanoseconds, which to_time_t() goes through, end in the year 2262.
+  const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
   std::tm utc{};
   ::gmtime_r(&seconds, &utc);
   std::array<char, 32> text{};

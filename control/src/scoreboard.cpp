@@ -14,7 +14,8 @@ namespace {
 constexpr std::int32_t claiming(std::int32_t pid) { return -pid; }
 
 bool may_be_claimed(const WorkerSlot& slot, std::int32_t pid) noexcept {
-  if (pid == 0) return true;
+  // No process has the last of these, and nobody can negate it.
+  if (pid == 0 || pid == std::numeric_limits<std::int32_t>::min()) return true;
   if (pid > 0) return !is_alive(pid, slot.start_ticks.load(std::memory_order_relaxed));
   const auto claimer = stat_of(-pid);
   return !claimer && !is_alive(-pid, 0);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -117,6 +118,12 @@ TEST_F(ScoreboardTest, EachFileHasASeedOfItsOwn) {
   std::filesystem::remove(path_);
   const auto second = create();
   EXPECT_NE(first->layout().header.hash_seed[0], second->layout().header.hash_seed[0]);
+}
+
+TEST_F(ScoreboardTest, ASlotOfAProcessThatCannotBeIsFree) {
+  const auto scoreboard = create();
+  for (WorkerSlot& slot : scoreboard->layout().workers) slot.pid.store(std::numeric_limits<std::int32_t>::min());
+  EXPECT_EQ(scoreboard->claim(::getpid(), ::getppid()), 0U);
 }
 
 TEST_F(ScoreboardTest, ClaimsAFreeSlotAndReleasesIt) {

@@ -365,11 +365,11 @@ TEST(SampleNames, BeginWithTheSimplestRequest) {
 TEST(CompileReport, SurvivesItsJourneyAsJson) {
   CompileReport report;
   report.error = Error{ErrorCode::kSampleTimeout, "a \"sentence\" with \xff"};
-  report.artifact_sha256 = "abc";
+  report.artifact_sha256 = std::string(64, 'a');
   report.artifact_bytes = 5'000'000'000;
   report.inventory = Inventory{{"x", "01", {"sqli", "xss"}}, {"y", "", {}}};
   report.cost = Cost{123'456'789'012, "long-uri", true};
-  report.counting_sha256 = "def";
+  report.counting_sha256 = std::string(64, '0');
   report.abi = 2;
   report.exports_configure = true;
   report.needs_body = false;
@@ -385,7 +385,7 @@ TEST(CompileReport, SurvivesItsJourneyAsJson) {
   EXPECT_EQ(back->artifact_bytes, report.artifact_bytes);
   EXPECT_EQ(back->inventory, report.inventory);
   EXPECT_EQ(back->cost, report.cost);
-  EXPECT_EQ(back->counting_sha256, "def");
+  EXPECT_EQ(back->counting_sha256, report.counting_sha256);
   EXPECT_EQ(back->abi, 2);
   EXPECT_TRUE(back->exports_configure);
   EXPECT_FALSE(back->needs_body);
@@ -397,23 +397,6 @@ TEST(CompileReport, SurvivesItsJourneyAsJson) {
   EXPECT_FALSE(empty->error);
   EXPECT_FALSE(empty->cost);
   EXPECT_FALSE(empty->inventory);
-}
-
-TEST(CompileReport, ThatDoesNotParseIsAProtocolError) {
-  for (const std::string_view broken : {"", "{", "[]", "{}", "null", R"({"error":{"code":7}})"}) {
-    const auto report = compile_report_from_json(broken);
-    ASSERT_FALSE(report) << broken;
-    EXPECT_EQ(report.error().code, ErrorCode::kProtocol);
-  }
-}
-
-// A module may have taken over the child that ran it.
-TEST(CompileReport, WhoseInventoryIsNoneIsAProtocolError) {
-  CompileReport report;
-  report.inventory = Inventory{{"same", "", {}}, {"same", "", {}}};
-  EXPECT_EQ(compile_report_from_json(to_json(report)).error().code, ErrorCode::kProtocol);
-  report.inventory = Inventory{{"with\nline", "", {}}};
-  EXPECT_EQ(compile_report_from_json(to_json(report)).error().code, ErrorCode::kProtocol);
 }
 
 }  // namespace

@@ -117,6 +117,8 @@ OrRefusal<Form> read_json(const HttpRequest& request, std::span<const std::strin
     document = Json::parse(request.body, watch_keys);
   } catch (const Json::parse_error& error) {
     return refuse(ErrorCode::kBadJson, "Malformed JSON at " + place_and_reason(error));
+  } catch (const Json::exception&) {
+    return refuse(ErrorCode::kBadJson, "Malformed JSON: a number is out of range");
   }
   if (!document.is_object()) return refuse(ErrorCode::kBadJson, "The body must be a JSON object");
   if (twice) return std::unexpected(given_twice(ErrorCode::kBadJson, "JSON key", *twice));
@@ -181,6 +183,8 @@ OrRefusal<void> check_configuration(std::string_view text) {
     [[maybe_unused]] const Json nothing = Json::parse(text, [](int, Json::parse_event_t, Json&) { return false; });
   } catch (const Json::parse_error& error) {
     return refuse(ErrorCode::kBadConfigJson, "Malformed configuration at " + place_and_reason(error), extra);
+  } catch (const Json::exception&) {
+    return refuse(ErrorCode::kBadConfigJson, "Malformed configuration: a number is out of range", extra);
   }
   return {};
 }

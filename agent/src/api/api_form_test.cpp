@@ -67,6 +67,7 @@ TEST(AnyForm, RefusesWhatItCannotTakeAtItsWord) {
       {kJson, "{\"name\":\"\xFF\"}", "bad_json", "Malformed JSON at byte 9: "},
       {kJson, "{\"name\":\"\xFF\"}", "bad_json", "ill-formed UTF-8 byte"},
       {kJson, "{\"name\":\"\\ud800\"}", "bad_json", "surrogate"},
+      {kJson, "{\"name\":1e999}", "bad_json", "Malformed JSON: a number is out of range"},
       {kJson, "[]", "bad_json", "must be a JSON object"},
       {kJson, "null", "bad_json", "must be a JSON object"},
       {kJson, "{\"name\":1}", "bad_request", "\"name\" must be a string"},
@@ -131,6 +132,7 @@ TEST(Configuration, IsJsonInUtf8) {
       {"{\"a\":}", "Malformed configuration at byte 5: "},
       {"{\"a\":\"\xFE\"}", "Malformed configuration at byte 6: "},
       {"not json", "Malformed configuration at byte 1: "},
+      {"{\"limit\":-1e999}", "Malformed configuration: a number is out of range"},
   };
   for (const auto& [text, error] : table) {
     const auto checked = check_configuration(text);

@@ -121,8 +121,8 @@ OrRefusal<const Route*> find_route(std::string_view method, std::string_view pat
                   fmt::format("There is nothing at {}; docs/api.md lists the paths", shown(path, 256)));
   }
   const std::string allow = fmt::format("{}", fmt::join(allowed, ", "));
-  auto response = error_response(
-      {ErrorCode::kMethodNotAllowed, fmt::format("{} does not answer {}; use {}", path, shown(method), allow)});
+  auto response = error_response({ErrorCode::kMethodNotAllowed, fmt::format("{} does not answer {}; use {}",
+                                                                            shown(path, 256), shown(method), allow)});
   response.headers.emplace_back("Allow", allow);
   return std::unexpected(std::move(response));
 }

@@ -49,6 +49,11 @@ TEST_F(ApiTest, WrongMethodsAreToldTheRightOnes) {
   for (const char* method : {"DELETE", "PUT", "OPTIONS", "PATCH", "NONSENSE"}) {
     EXPECT_EQ(request(method, "/healthz").status, 405) << method;
   }
+  const Answer odd = post("/api/v1/wasm/modules/a%0Ab%1B" + std::string(2000, 'c'), "", {});
+  EXPECT_EQ(odd.status, 405);
+  const std::string error = odd.json()["error"];
+  EXPECT_THAT(error, testing::HasSubstr("modules/a\\x0ab\\x1bccc"));
+  EXPECT_LT(error.size(), 500U);
 }
 
 TEST_F(ApiTest, HeadIsGetWithoutTheBody) {

@@ -27,7 +27,7 @@ class CompileChildTest : public ::testing::Test {
 
   static engine::CompileReport report() {
     engine::CompileReport report;
-    report.artifact_sha256 = "abc";
+    report.artifact_sha256 = std::string(64, 'a');
     report.warnings = {"a warning"};
     return report;
   }
@@ -64,7 +64,7 @@ class CompileChildTest : public ::testing::Test {
 TEST_F(CompileChildTest, GivesBackTheReport) {
   const auto done = run("cat report.json");
   ASSERT_TRUE(done) << done.error().message;
-  EXPECT_EQ(done->artifact_sha256, "abc");
+  EXPECT_EQ(done->artifact_sha256, report().artifact_sha256);
   EXPECT_EQ(done->warnings.size(), 1U);
   EXPECT_TRUE(gone());
 }

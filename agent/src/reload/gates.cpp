@@ -16,6 +16,11 @@ void tell(std::vector<std::string>& ids, const InventoryRule& rule) {
   if (ids.size() < InventoryChange::kMostRulesTold) ids.push_back(rule.id);
 }
 
+// The library would turn any number into one.
+std::uint64_t count_of(const Json& json, const char* key) {
+  return json.at(key).get_ref<const Json::number_unsigned_t&>();
+}
+
 std::string fuel_text(const engine::Cost& cost) {
   return fmt::format("{}{} fuel", cost.at_least ? "at least " : "", cost.fuel);
 }
@@ -106,12 +111,12 @@ std::optional<InventoryChange> change_from_text(std::string_view text) {
   try {
     const Json json = Json::parse(text);
     InventoryChange change;
-    json.at("rules").get_to(change.rules);
+    change.rules = count_of(json, "rules");
     json.at("compared_with").get_to(change.compared_with);
-    json.at("rules_before").get_to(change.rules_before);
-    json.at("added").get_to(change.added);
-    json.at("removed").get_to(change.removed);
-    json.at("changed").get_to(change.changed);
+    change.rules_before = count_of(json, "rules_before");
+    change.added = count_of(json, "added");
+    change.removed = count_of(json, "removed");
+    change.changed = count_of(json, "changed");
     json.at("added_ids").get_to(change.added_ids);
     json.at("removed_ids").get_to(change.removed_ids);
     json.at("changed_ids").get_to(change.changed_ids);

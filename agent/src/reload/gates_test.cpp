@@ -131,6 +131,10 @@ TEST(InventoryChange, SurvivesTheLedger) {
   for (const std::string_view text : {"", "{", "[]", "{}", R"({"rules":"many"})"}) {
     EXPECT_EQ(change_from_text(text), std::nullopt) << text;
   }
+  for (const char* odd : {"-1", "1.5", "1e300"}) {
+    std::string text = to_text(change);
+    EXPECT_EQ(change_from_text(text.replace(text.find("\"removed\":") + 10, 2, odd)), std::nullopt) << text;
+  }
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int kFormat = 1;
-constexpr std::size_t kMaxFileBytes = std::size_t{256} * 1024;  // each of 16 modules needs less than 1 KiB
+constexpr std::size_t kMaxFileBytes = std::size_t{256} * 1024;     // each of 16 modules needs less than 1 KiB
+constexpr std::uint64_t kLongestTimeMs = std::uint64_t{1} << 53U;  // of a baseline; sums of two stay numbers
 constexpr std::array kStates = {WatchState::kRunning, WatchState::kPassed, WatchState::kEnded, WatchState::kSuperseded,
                                 WatchState::kRolledBack};
 
@@ -44,7 +45,7 @@ std::optional<WatchNote> note_of(const Json& json) {
       return std::nullopt;
     }
     const auto time = baseline->find("time_ms");
-    if (time == baseline->end() || !time->is_number_unsigned()) return std::nullopt;
+    if (time == baseline->end() || !time->is_number_unsigned() || *time > kLongestTimeMs) return std::nullopt;
     figures.time = std::chrono::milliseconds(time->get<std::int64_t>());
   }
   return note;

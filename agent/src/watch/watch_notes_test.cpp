@@ -36,6 +36,11 @@ TEST(WatchNotesTest, WhatIsNotOursIsNoNotes) {
         R"({"format":1,"modules":{"a":{"version_id":1,"state":"ended","baseline":{"verdicts":["1",0,0,0]}}}})"}) {
     EXPECT_EQ(watch_notes_from_json(text), std::nullopt) << text;
   }
+  // More milliseconds than there are would become a time before it began.
+  std::string text = to_json(some());
+  const std::size_t time = text.find("\"time_ms\":") + 10;
+  text.replace(time, text.find_first_of(",}", time) - time, "18446744073709551615");
+  EXPECT_EQ(watch_notes_from_json(text), std::nullopt) << text;
 }
 
 TEST_F(WatchTest, ADamagedFileOfNotesIsNone) {

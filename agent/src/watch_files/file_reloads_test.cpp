@@ -175,6 +175,16 @@ TEST_F(FileReloadsTest, AMalformedConfigurationFailsAsOverTheApi) {
   EXPECT_THAT(reloader_.uploads()[0].problem->message, HasSubstr("at byte 10"));
 }
 
+TEST_F(FileReloadsTest, AConfigurationWhoseNumberNobodyHoldsIsMalformed) {
+  watch();
+  write_in_place("waf-config.json", "{\"limit\":1e999}");
+  wait_for_broken();
+  wait_for_broken();
+  ASSERT_THAT(reloader_.uploads(), SizeIs(1));
+  EXPECT_EQ(reloader_.uploads()[0].problem->code, ErrorCode::kBadConfigJson);
+  EXPECT_THAT(reloader_.uploads()[0].problem->message, HasSubstr("a number is out of range"));
+}
+
 TEST_F(FileReloadsTest, AModuleThatIsTooLargeFailsWithItsSize) {
   config_.max_module_bytes = 1024;
   watch();

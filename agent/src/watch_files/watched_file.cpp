@@ -22,6 +22,8 @@ std::optional<Error> fault_of_configuration(std::string_view text) {
     [[maybe_unused]] const Json nothing = Json::parse(text, [](int, Json::parse_event_t, Json&) { return false; });
   } catch (const Json::parse_error& error) {
     return Error{ErrorCode::kBadConfigJson, fmt::format("Malformed configuration: no JSON at byte {}", error.byte)};
+  } catch (const Json::exception&) {
+    return Error{ErrorCode::kBadConfigJson, "Malformed configuration: a number is out of range"};
   }
   return std::nullopt;
 }

@@ -74,6 +74,12 @@ std::string warnings_text(const Json& answer) {
   return out;
 }
 
+// 0 where it is no whole number: not every number of JSON is one of this machine.
+std::uint64_t whole(const Json& object, const char* key) {
+  const Json number = object.value(key, Json());
+  return number.is_number_unsigned() ? number.get<std::uint64_t>() : 0;
+}
+
 std::string count_text(const Json& object, const char* key) {
   const Json count = object.value(key, Json());
   return count.is_number_unsigned() ? grouped(count.get<std::uint64_t>()) : cleaned(object, key);
@@ -115,8 +121,7 @@ std::string render_reload(const Json& answer) {
   } else {
     line(out, "{}: {} {} → {}", paint(Tone::kGood, message), name, cleaned(answer, "previous_version"),
          cleaned(answer, "version"));
-    line(out, "  {}, {} requests meanwhile", swap_text(answer),
-         grouped(answer.value("requests_during_reload", std::uint64_t{0})));
+    line(out, "  {}, {} requests meanwhile", swap_text(answer), grouped(whole(answer, "requests_during_reload")));
   }
   line(out, "  milliseconds: {}", stages_text(answer.at("stages")));
   out += measured_text(answer);
@@ -150,7 +155,7 @@ std::string render_version(const Json& answer) {
   line(out, "  serving since     {}", cleaned(answer, "loaded_at"));
   line(out, "  previous version  {}", cleaned(answer, "previous_version"));
   line(out, "  kept for rollback {}", joined(answer.at("kept")));
-  line(out, "  size              {}", bytes_text(answer.at("size_bytes").get<std::uint64_t>()));
+  line(out, "  size              {}", bytes_text(whole(answer, "size_bytes")));
   line(out, "  sha256            {}", cleaned(answer, "sha256"));
   line(out, "  config sha256     {}", cleaned(answer, "config_sha256"));
   line(out, "  generation        {}", cleaned(answer, "generation"));
@@ -206,7 +211,7 @@ std::string render_running_watches(const Json& modules) {
     const Json measured = watch.value("measured", Json::object());
     std::uint64_t errors = 0;
     for (const char* kind : {"trap", "deadline", "memory", "bad_verdict", "no_instance"}) {
-      errors += measured.value(kind, std::uint64_t{0});
+      errors += whole(measured, kind);
     }
     line(out, "Watching {} {} until {}: {} requests, {} errors. To end it: secbeat watch end {}",
          cleaned(module, "name"), cleaned(watch, "version"), cleaned(watch, "until"), cleaned(measured, "requests"),
@@ -230,7 +235,7 @@ std::string render_modules(const Json& answer) {
   for (const Json& module : answer.at("modules")) {
     rows.push_back({text_of(module, "name"), text_of(module, "version"), text_of(module, "loaded_at"),
                     text_of(module, "previous_version"), joined(module.value("kept", Json::array())),
-                    bytes_text(module.at("size").get<std::uint64_t>())});
+                    bytes_text(whole(module, "size"))});
   }
   if (rows.empty()) return "No module in force: every request passes. Load one: secbeat reload FILE.wasm\n";
   return table({"MODULE", "VERSION", "SERVING SINCE", "PREVIOUS", "KEPT", "SIZE"}, rows);
@@ -242,7 +247,7 @@ std::string render_errors(const Json& answer) {
     if (count.is_number() && count != 0)
       totals += fmt::format("{}{} {}", totals.empty() ? "" : ", ", clean(kind), count.dump());
   }
-  const std::string window = fmt::format("in the last {} s", answer.at("window_seconds").get<std::int64_t>());
+  const std::string window = fmt::format("in the last {} s", whole(answer, "window_seconds"));
   if (answer.at("errors").empty()) return fmt::format("No module made an error {}\n", window);
   Rows rows;
   for (const Json& row : answer.at("errors")) {

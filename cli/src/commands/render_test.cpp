@@ -66,6 +66,13 @@ TEST(RenderHistory, ShowsWhatAFailedAttemptWanted) {
   EXPECT_THAT(render_history(called), AllOf(HasSubstr("  ci at 192.0.2.1  "), HasSubstr("  local  ")));
 }
 
+TEST(Renderings, TakeNumbersThatTheMachineHasNot) {
+  const Json modules = Json::parse(R"({"modules":[{"name":"waf","size":111111111111118704000}]})");
+  EXPECT_THAT(render_modules(modules), HasSubstr("waf"));
+  const Json errors = Json::parse(R"({"window_seconds":1e300,"totals":{},"errors":[]})");
+  EXPECT_THAT(render_errors(errors), HasSubstr("No module"));
+}
+
 TEST(Shapes, RefuseAnEmptyObject) {
   for (const auto shape : {std::span<const Field>(kReloadShape), std::span<const Field>(kRollbackShape),
                            std::span<const Field>(kVersionShape), std::span<const Field>(kHistoryShape),

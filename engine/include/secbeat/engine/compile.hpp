@@ -71,7 +71,11 @@ struct JobFiles {
 Result<JobFiles> open_job_files(const CompileJob& job);
 Result<CompileReport> run_compile_job(const CompileJob& job, const JobFiles& files);
 
-// The report as one JSON object, and back. A report that does not parse is kProtocol.
+// The report as one JSON object, and back. Texts over their bound are cut, warnings over theirs left out. Who reads it
+// trusts nothing in it, because the child has run a stranger's code: whatever is not as to_json() writes it is
+// kProtocol.
+inline constexpr std::size_t kMaxReportTextBytes = 8192;
+inline constexpr std::size_t kMaxReportWarnings = 100;
 std::string to_json(const CompileReport& report);
 Result<CompileReport> compile_report_from_json(std::string_view text);
 
