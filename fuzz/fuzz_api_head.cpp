@@ -37,6 +37,12 @@ void check_key(const Route* route, std::string_view authorization) {
   require(authorization.size() >= kKey.size() + 7 && authorization.find(kKey) != std::string_view::npos);
 }
 
+// Without keys, who comes by a name is refused.
+void check_name(const HttpRequest& request) {
+  Access open({});
+  if (const auto refusal = open.refuse_name(request.header("host"))) require_refusal(*refusal);
+}
+
 void check_parameters(const HttpRequest& request) {
   if (const auto page = read_page(request); page) {
     require(page->limit >= 1 && page->limit <= 1000 && (!page->before || *page->before >= 1));
@@ -75,6 +81,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto route = find_route(request.method, request.path);
   check_key(route ? *route : nullptr, authorization);
+  check_name(request);
   if (!route) {
     require_refusal(route.error());
   } else if (const auto head = check_head(**route, request, Config{}); !head) {

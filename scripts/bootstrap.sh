@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing to build and run SecBeat (and, with `test`, to test it) on Debian 12.
-#   scripts/bootstrap.sh run|test
+# Installs what is missing to build and run SecBeat (with `test`, to test it; with `coverage`, also for coverage.sh) on
+# Debian 12.
+#   scripts/bootstrap.sh run|test|coverage
 # Idempotent; asks nothing; as root, or as a user with sudo. Starts no service and leaves none running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,15 +12,17 @@ purpose=${1:-run}
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 die() { printf 'bootstrap: %s\n' "$*" >&2; exit 1; }
 
-case $purpose in run | test) ;; *) die "unknown purpose '$purpose' (run or test)" ;; esac
+case $purpose in run | test | coverage) ;; *) die "unknown purpose '$purpose' (run, test or coverage)" ;; esac
 command -v apt-get >/dev/null || die "this script installs Debian's packages; on another system install those of deps/packages-*.txt by hand"
 
 wanted() { sed -e 's/#.*//' -e "s/@CLANG@/$CLANG_MAJOR/g" -e "s/@GUEST_CLANG@/$GUEST_CLANG_MAJOR/g" "$@" | xargs -n1; }
 lists=(deps/packages-run.txt)
-[ "$purpose" = test ] && lists+=(deps/packages-test.txt)
+[ "$purpose" = run ] || lists+=(deps/packages-test.txt)
 
 missing=()
-for package in $(wanted "${lists[@]}"); do
+more=()
+[ "$purpose" = coverage ] && more=("llvm-$CLANG_MAJOR")
+for package in $(wanted "${lists[@]}") "${more[@]}"; do
   dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
 done
 
@@ -68,7 +71,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   done
 fi
 
-if [ "$purpose" = test ]; then
+if [ "$purpose" != run ]; then
   venv=build/venv
   stamp=$venv/complete-$(sha256sum deps/requirements.txt | cut -c1-12)
   if [ ! -e "$stamp" ]; then
