@@ -6,6 +6,8 @@
 // The versions that are current when the decision begins decide; waiting for a body happens before.
 #include "inspection.hpp"
 
+#include <exception>
+
 #include "answer.hpp"
 #include "config.hpp"
 #include "guard.hpp"
@@ -64,14 +66,25 @@ ngx_int_t record(ngx_http_request_t* r, Mark& mark, const worker::Decision& deci
   return add_receipt(r, mark, decision.sha256);
 }
 
-ngx_int_t decide(ngx_http_request_t* r, Mark& mark, MainConf& conf, BodyShare body) {
+// A request that cannot be read into memory is none that passes by itself: the modules' on_error says what becomes of
+// it.
+worker::Decision ask(ngx_http_request_t* r, MainConf& conf, BodyShare body) noexcept {
   Runtime& runtime = *conf.runtime;
   worker::Worker& worker = runtime.worker();
+  try {
+    const engine::RequestView view = runtime.reader().read(r, {.body = body_is_here(r) ? body : BodyShare::kNotGiven,
+                                                               .max_body_bytes = worker.max_body_bytes(),
+                                                               .request_id_index = conf.request_id_index});
+    return worker.decide(view);
+  } catch (const std::exception& error) {
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "secbeat: the request could not be read: %s", error.what());
+    return worker.decide_unread(RequestReader::read_line(r), error.what());
+  }
+}
+
+ngx_int_t decide(ngx_http_request_t* r, Mark& mark, MainConf& conf, BodyShare body) {
   mark.progress = Progress::kDecided;
-  const engine::RequestView view = runtime.reader().read(r, {.body = body_is_here(r) ? body : BodyShare::kNotGiven,
-                                                             .max_body_bytes = worker.max_body_bytes(),
-                                                             .request_id_index = conf.request_id_index});
-  const worker::Decision decision = worker.decide(view);
+  const worker::Decision decision = ask(r, conf, body);
   if (record(r, mark, decision) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
   if (decision.action != worker::Action::kPass) return refuse(r, decision);
   return NGX_DECLINED;
@@ -105,7 +118,8 @@ ngx_int_t on_rewrite_phase(ngx_http_request_t* r) {
   if (r != r->main || r->post_action || location_conf_of(r).enabled != 1) return NGX_DECLINED;
   MainConf& conf = main_conf_of(r);
   if (conf.runtime == nullptr) return NGX_DECLINED;
-  return guarded<ngx_int_t>(r->connection->log, NGX_DECLINED, [&] { return inspect(r, conf); });
+  // Nothing throws but what ask() catches; whatever else did would pass a request that nobody has inspected.
+  return guarded<ngx_int_t>(r->connection->log, NGX_HTTP_INTERNAL_SERVER_ERROR, [&] { return inspect(r, conf); });
 }
 
 }  // namespace

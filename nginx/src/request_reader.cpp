@@ -51,23 +51,28 @@ bool body_is_here(const ngx_http_request_t* r) noexcept {
          r->request_body->rest == 0;
 }
 
+engine::RequestView RequestReader::read_line(ngx_http_request_t* r) noexcept {
+  engine::RequestView view;
+  view.method = text_of(r->method_name);
+  view.uri = text_of(r->unparsed_uri);
+  view.source_ip = text_of(r->connection->addr_text);
+  view.now_unix_ms = now_unix_ms();
+  return view;
+}
+
 engine::RequestView RequestReader::read(ngx_http_request_t* r, const Options& options) {
   ngx_connection_t* connection = r->connection;
   read_headers(r);
   read_server_address(r);
 
-  engine::RequestView view;
-  view.method = text_of(r->method_name);
-  view.uri = text_of(r->unparsed_uri);
+  engine::RequestView view = read_line(r);
   view.version = text_of(r->http_protocol);
-  view.source_ip = text_of(connection->addr_text);
   view.source_port = ngx_inet_get_port(connection->sockaddr);
   view.host = text_of(r->headers_in.server);
   view.server_ip = server_ip_;
   view.server_port = server_port_;
   view.request_id = request_id(r, options.request_id_index);
   view.headers = headers_;
-  view.now_unix_ms = now_unix_ms();
   view.flags = transport_flags(r);
   view.body_total_len = body_length(r);
   if (has_body(r)) {

@@ -34,6 +34,8 @@ class RequestReader {
   };
   // Throws std::bad_alloc.
   engine::RequestView read(ngx_http_request_t* r, const Options& options);
+  // What an event says of a request: method, URI, address and time.
+  static engine::RequestView read_line(ngx_http_request_t* r) noexcept;
 
  private:
   void read_headers(ngx_http_request_t* r);

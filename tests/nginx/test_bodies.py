@@ -1,10 +1,15 @@
 """Request bodies: read where a rule wants them, left alone elsewhere, and whole for the upstream in either case."""
 
+import os
+import resource
+import signal
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 from support.h2 import DATA, END_STREAM, HEADERS, H2Peer
+from support.processes import wait_for
 from support.state import rule
 from support.wire import RawClient, read_until, request
 
@@ -341,3 +346,30 @@ def test_the_version_that_is_current_when_the_body_has_come_decides(make_site):
         response = client.response()
     assert response.status == 200
     assert "/v2;" in response.get("X-SecBeat-Receipt")
+
+
+# -- a body that there is no memory for -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on_error, over_limit, status", [("closed", "inspect", 503), ("open", "inspect", 200), ("open", "block", 403)])
+def test_a_body_that_cannot_be_read_is_decided_by_the_policy(make_site, on_error, over_limit, status):
+    limit = 32 * KIB * KIB
+    site = make_site("client_max_body_size 0; client_body_buffer_size 16k; location / { return 200; }",
+                     slots=[rule("body_reader", on_error=on_error)], max_body_bytes=limit, body_over_limit=over_limit)
+    assert request(site.port, "POST", "/", body=b"x").status == 200
+    worker = site.state.counters()["workers"][0]["pid"]
+    held = int(Path(f"/proc/{worker}/statm").read_text().split()[0]) * resource.getpagesize()
+    # The next worker inherits from its master, whose user is ours, that half of such a body has room.
+    resource.prlimit(site.nginx.process.pid, resource.RLIMIT_AS, (held + limit // 2, resource.RLIM_INFINITY))
+    os.kill(worker, signal.SIGKILL)
+    site.expected.append("exited on signal 9")
+    wait_for("the next worker", lambda: [w for w in site.state.counters()["workers"] if w["pid"] != worker and w["generation"]],
+             log=site.nginx.error_log)
+    with RawClient(site.port) as client:
+        # Chunked: of a length that is told beforehand, one that is too long is not read at all.
+        answer = send_chunked(client, [b"x" * (limit // 8)] * 9)
+    assert answer.status == status
+    event = wait_for("an event", lambda: site.agent.events and site.agent.events.pop(0), log=site.nginx.error_log)
+    assert (event["kind"], event["uri"]) == ("memory", "/")
+    wait_for("inspection to go on", lambda: request(site.port, "POST", "/", body=b"an attack").body == BLOCKED)
+    assert "the request could not be read" in site.nginx.error_log.read_text()

@@ -85,11 +85,31 @@ Decision Decider::decide(Chain& chain, const engine::RequestView& request) noexc
   return passage.decision;
 }
 
-Decider::Next Decider::ask_link(Passage& passage, const Link& link) noexcept {
+Decision Decider::decide_unread(Chain& chain, const engine::RequestView& head, std::string_view why) noexcept {
+  constexpr auto kKind = engine::CallErrorKind::kMemory;
+  add(chain.counters->slot().requests, 1);
+  Passage passage{chain, head, control::Flags::of(chain.counters->layout().break_glass), {}};
+  for (const Link& link : chain.links) {
+    const Candidate& candidate = deciding(passage, link);
+    add(candidate.series->errors[static_cast<std::size_t>(kKind)], 1);
+    record_error(passage, link, candidate, word_of(kKind), why);
+    if (link.on_error == control::OnError::kClosed) {
+      refuse_unavailable(passage, link, candidate);
+      break;
+    }
+  }
+  return passage.decision;
+}
+
+const Candidate& Decider::deciding(const Passage& passage, const Link& link) noexcept {
   const bool by_previous =
       passage.flags.some_taken_back() && link.previous.exists() &&
       control::is_taken_back(passage.chain.counters->layout().break_glass, link.current.version.id);
-  const Candidate& decides = by_previous ? link.previous : link.current;
+  return by_previous ? link.previous : link.current;
+}
+
+Decider::Next Decider::ask_link(Passage& passage, const Link& link) noexcept {
+  const Candidate& decides = deciding(passage, link);
   const std::optional<Verdict> verdict = ask(passage, link, decides);
   const Next next = verdict ? apply(passage, link, decides, *verdict) : decide_failed(passage, link, decides);
   link.end_request();
@@ -110,6 +130,10 @@ Decider::Next Decider::decide_failed(Passage& passage, const Link& link, const C
     case control::OnError::kClosed:
       break;
   }
+  return refuse_unavailable(passage, link, failed);
+}
+
+Decider::Next Decider::refuse_unavailable(Passage& passage, const Link& link, const Candidate& failed) noexcept {
   passage.decision.action = Action::kUnavailable;
   passage.decision.verdict = Verdict::kAllow;
   passage.decision.module = link.name;

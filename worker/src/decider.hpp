@@ -24,6 +24,8 @@ class Decider {
   bool passes_by_bypass(const Chain& chain) noexcept;
   // Allocates nothing where every module allows.
   Decision decide(Chain& chain, const engine::RequestView& request) noexcept;
+  // Without asking anybody: see Worker.
+  Decision decide_unread(Chain& chain, const engine::RequestView& head, std::string_view why) noexcept;
 
  private:
   // One request on its way through one chain.
@@ -36,8 +38,11 @@ class Decider {
   enum class Next : std::uint8_t { kGoOn, kEnd };
 
   Next ask_link(Passage& passage, const Link& link) noexcept;
+  // The version whose turn it is.
+  static const Candidate& deciding(const Passage& passage, const Link& link) noexcept;
   // The one place that decides for a module that failed.
   Next decide_failed(Passage& passage, const Link& link, const Candidate& failed) noexcept;
+  static Next refuse_unavailable(Passage& passage, const Link& link, const Candidate& failed) noexcept;
   // Asks one version and counts what it says; empty: it failed, which is counted and recorded.
   std::optional<engine::Verdict> ask(const Passage& passage, const Link& link, const Candidate& candidate) noexcept;
   Next apply(Passage& passage, const Link& link, const Candidate& candidate, engine::Verdict verdict) noexcept;

@@ -55,6 +55,10 @@ class WorkerInProcess final : public Worker {
     return has_modules() ? decider_->decide(*chain_, request) : Decision{};
   }
 
+  Decision decide_unread(const engine::RequestView& head, std::string_view why) noexcept override {
+    return has_modules() ? decider_->decide_unread(*chain_, head, why) : Decision{};
+  }
+
   void stop() noexcept override;
 
  private:

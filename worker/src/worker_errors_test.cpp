@@ -112,6 +112,26 @@ TEST_F(WorkerErrors, WhereThePreviousVersionFailsTooTheChainGoesOnAndBothAreCoun
   EXPECT_EQ(series(1).errors[3].load(), 1U);
 }
 
+class UnreadRequest : public WorkerErrors, public ::testing::WithParamInterface<OnError> {};
+
+TEST_P(UnreadRequest, IsAnErrorOfEveryModuleUpToAClosedOne) {
+  start_with(kTrap, GetParam(), {"block_all"});
+  const Decision decision = worker_->decide_unread(get_request(), "no memory");
+  const bool closed = GetParam() == OnError::kClosed;
+  EXPECT_EQ(decision.action, closed ? Action::kUnavailable : Action::kPass);
+  EXPECT_EQ(decision.module, closed ? "failing" : "");
+  EXPECT_EQ(series(2).errors[2].load(), 1U);
+  EXPECT_EQ(series(1).errors[2].load(), 0U) << "the version before cannot be asked either";
+  EXPECT_EQ(series(9).errors[2].load(), closed ? 0U : 1U);
+  EXPECT_EQ(slot().requests.load(), 1U);
+  const control::Event event = agent_->events(1).front();
+  EXPECT_EQ(event.kind, "memory");
+  EXPECT_EQ(event.message, "no memory");
+}
+
+INSTANTIATE_TEST_SUITE_P(Worker, UnreadRequest, ::testing::ValuesIn(kPolicies),
+                         [](const auto& policy) { return std::string(control::word_of(policy.param)); });
+
 TEST_F(WorkerErrors, TheNextRequestMeetsANewInstance) {
   start_with(kTrap, OnError::kClosed, {});
   for (std::uint64_t round = 1; round <= 20; ++round) {

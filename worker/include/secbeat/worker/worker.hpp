@@ -71,6 +71,11 @@ class Worker {
   // Runs the chain on one request: one uninterrupted call, decided by the versions that are current now.
   virtual Decision decide(const engine::RequestView& request) noexcept = 0;
 
+  // A request that could not be put before the modules, for want of memory say; of `head`, what there is for an event.
+  // Every module counts an error of memory, and on_error applies: kClosed refuses the request, and a version before
+  // could not be asked either.
+  virtual Decision decide_unread(const engine::RequestView& head, std::string_view why) noexcept = 0;
+
   // Ends the threads and frees the slot. The event loop must have stopped watching wake_fd().
   virtual void stop() noexcept = 0;
 };
