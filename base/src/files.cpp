@@ -141,6 +141,15 @@ Result<void> sync_files(std::span<const std::filesystem::path> files) {
   return {};
 }
 
+bool belongs_to_us(const struct stat& st) noexcept { return st.st_uid == ::geteuid() || st.st_uid == 0; }
+
+std::string_view who_else_writes(const struct stat& st) noexcept {
+  if (!belongs_to_us(st)) return "belongs to another user";
+  if ((st.st_mode & S_IWOTH) != 0) return "can be written by everybody";
+  if ((st.st_mode & S_IWGRP) != 0 && st.st_gid != ::getegid() && st.st_gid != 0) return "can be written by its group";
+  return {};
+}
+
 std::vector<std::filesystem::path> entries_of(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> entries;
   std::error_code error;

@@ -30,13 +30,10 @@ Result<void> make_folder(const fs::path& folder, std::string_view key) {
   }
   struct stat st{};
   if (::stat(folder.c_str(), &st) != 0) return std::unexpected(io_error("cannot look at " + folder.string()));
-  const bool ours = st.st_uid == ::geteuid() || st.st_uid == 0;
-  const bool open_to_all = (st.st_mode & S_IWOTH) != 0;
-  if (!ours || open_to_all) {
-    return fail(
-        ErrorCode::kConfig,
-        fmt::format("{} ([node] {}) {}: whoever can change it decides what nginx runs; take a folder of this user",
-                    folder.string(), key, open_to_all ? "can be written by everybody" : "belongs to another user"));
+  if (const auto who = who_else_writes(st); !who.empty()) {
+    return fail(ErrorCode::kConfig, fmt::format("{} ([node] {}) {}: whoever can change it decides what nginx runs; "
+                                                "take a folder of this user with mode 0755",
+                                                folder.string(), key, who));
   }
   return {};
 }

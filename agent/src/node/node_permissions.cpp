@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <optional>
 
+#include "secbeat/base/files.hpp"
+
 namespace secbeat::agent {
 namespace {
 
@@ -36,8 +38,6 @@ constexpr Wanted kWanted[] = {
     {"nginx/nginx.conf", 0644},
 };
 
-bool is_ours(const struct stat& st) { return st.st_uid == ::geteuid() || st.st_uid == 0; }
-
 Error belongs_to_another(const fs::path& path, uid_t owner) {
   return {ErrorCode::kConfig,
           fmt::format("{} belongs to the user with the id {}, who can change what the node relies on: give it to this "
@@ -66,7 +66,7 @@ Result<std::vector<std::string>> tend_permissions(const Config& config, const Wo
     const fs::path path = config.data_dir / wanted.path;
     const auto st = look_at(path);
     if (!st) continue;
-    if (!is_ours(*st)) return std::unexpected(belongs_to_another(path, st->st_uid));
+    if (!belongs_to_us(*st)) return std::unexpected(belongs_to_another(path, st->st_uid));
     // Workers pass nginx' folder on the way to their temporary files.
     const bool for_workers = wanted.path == std::string_view("nginx") && workers.gid != WorkerIdentity::kSameGroup;
     if (for_workers && st->st_gid != workers.gid && ::chown(path.c_str(), static_cast<uid_t>(-1), workers.gid) != 0) {
@@ -88,7 +88,7 @@ std::vector<std::string> open_permissions(const Config& config) {
     const fs::path path = config.data_dir / wanted.path;
     const auto st = look_at(path);
     if (!st) continue;
-    if (!is_ours(*st)) sentences.push_back(belongs_to_another(path, st->st_uid).message);
+    if (!belongs_to_us(*st)) sentences.push_back(belongs_to_another(path, st->st_uid).message);
     if (too_much(*st, wanted.most) != 0) sentences.push_back(told(path, st->st_mode & kRights, wanted.most));
   }
   return sentences;

@@ -45,17 +45,10 @@ std::unexpected<Error> failed(std::string_view what) {
   return fail(ErrorCode::kInternal, fmt::format("OpenSSL cannot {}", what));
 }
 
-// Who else could put keys there; empty: nobody.
-std::string openness(const struct stat& st) {
-  if (st.st_uid != ::geteuid() && st.st_uid != 0) return "belongs to another user";
-  if ((st.st_mode & S_IWOTH) != 0) return "can be written by everybody";
-  return {};
-}
-
 Result<SigningKey> read_key(const fs::path& file) {
   struct stat st{};
   if (::stat(file.c_str(), &st) != 0) return std::unexpected(io_error("cannot look at it"));
-  if (const std::string open = openness(st); !open.empty()) return fail(ErrorCode::kConfig, "it " + open);
+  if (const auto who = who_else_writes(st); !who.empty()) return fail(ErrorCode::kConfig, fmt::format("it {}", who));
   auto pem = read_file(file, kMaxKeyFileBytes);
   if (!pem) return std::unexpected(pem.error());
   return SigningKey::public_from_pem(*pem);
@@ -135,10 +128,10 @@ Result<TrustedKeys> read_trusted_keys(const fs::path& folder) {
                                                 "public keys there, as files *.pub",
                                                 folder.string()));
   }
-  if (const std::string open = openness(st); !open.empty()) {
+  if (const auto who = who_else_writes(st); !who.empty()) {
     return fail(ErrorCode::kConfig, fmt::format("{} ([waf.wasm] trusted_keys) {}: whoever can put a key there decides "
                                                 "which modules run; give it to this user with mode 0755",
-                                                folder.string(), open));
+                                                folder.string(), who));
   }
   TrustedKeys trusted;
   std::vector<fs::path> files = entries_of(folder);

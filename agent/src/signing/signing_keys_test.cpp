@@ -111,6 +111,21 @@ TEST_F(TrustedKeysTest, ThatOthersCouldHaveChangedDoNotCount) {
   EXPECT_THAT(read_trusted_keys(folder_).error().message, HasSubstr("can be written by everybody"));
 }
 
+TEST_F(TrustedKeysTest, ThatAGroupCouldHaveChangedCountOnlyWhereItIsOurs) {
+  put("a.pub", kEd25519, 0664);
+  EXPECT_EQ(read_trusted_keys(folder_)->keys.size(), 1U) << "of our own group";
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root to give a folder to a group";
+  const gid_t others = ::getpwnam("www-data")->pw_gid;
+  ASSERT_EQ(::chown((folder_ / "a.pub").c_str(), static_cast<uid_t>(-1), others), 0);
+  EXPECT_THAT(read_trusted_keys(folder_)->problems, ElementsAre(HasSubstr("can be written by its group")));
+  ::chmod((folder_ / "a.pub").c_str(), 0644);
+  EXPECT_EQ(read_trusted_keys(folder_)->keys.size(), 1U);
+  ::chmod(folder_.c_str(), 0775);
+  EXPECT_EQ(read_trusted_keys(folder_)->keys.size(), 1U);
+  ASSERT_EQ(::chown(folder_.c_str(), static_cast<uid_t>(-1), others), 0);
+  EXPECT_THAT(read_trusted_keys(folder_).error().message, HasSubstr("can be written by its group"));
+}
+
 TEST_F(TrustedKeysTest, OfAnotherUserDoNotCount) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root to give a folder away";
   put("a.pub", kEd25519);

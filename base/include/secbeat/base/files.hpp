@@ -3,6 +3,7 @@
 // Thread safety: free functions without shared state; call from any thread.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -38,6 +39,12 @@ Result<void> write_file_unsynced(const std::filesystem::path& path, std::string_
 
 // Makes files and their names durable; those that are not there are left out. Many together cost little more than one.
 Result<void> sync_files(std::span<const std::filesystem::path> files);
+
+// Whether a file or folder is root's or this process's user's.
+bool belongs_to_us(const struct stat& st) noexcept;
+// Who else could change it, as the end of a sentence ("belongs to another user", "can be written by everybody"); empty:
+// nobody. A group that may write has to be root's or this process's own.
+std::string_view who_else_writes(const struct stat& st) noexcept;
 
 // What a folder holds, as far as it can be read, in no order. A folder that changes or goes meanwhile, as those of
 // processes do, ends the list early.
