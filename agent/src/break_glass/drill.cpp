@@ -10,6 +10,7 @@
 #include "glass_book.hpp"
 #include "probe.hpp"
 #include "secbeat/base/files.hpp"
+#include "supervisor_process.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -36,8 +37,6 @@ std::vector<int> users_of_a_replaced(const std::filesystem::path& path) {
   }
   return pids;
 }
-
-constexpr std::string_view kEndIt = "it hangs: look at what it does, or end it (kill -9 {}); nginx starts another";
 
 }  // namespace
 
@@ -90,7 +89,7 @@ void GlassBook::drill_workers(std::vector<DrillFinding>& findings) const {
     findings.push_back({"bypass", worker.answered ? kOk : kFailure,
                         worker.answered ? fmt::format("worker {} sees it", worker.pid)
                                         : fmt::format("worker {} does not answer", worker.pid),
-                        worker.answered ? std::string() : fmt::format(fmt::runtime(kEndIt), worker.pid)});
+                        worker.answered ? std::string() : advice_on_hanging(worker.pid)});
   }
 }
 
@@ -127,9 +126,8 @@ void GlassBook::drill_rollbacks(std::vector<DrillFinding>& findings) const {
     for (const WorkerFailure& worker : rehearsed->failures) {
       finding.health = worker.late ? kWarning : kFailure;
       finding.found += fmt::format("; worker {}: {}", worker.pid, worker.error.message);
-      finding.advice = worker.late
-                           ? "a rollback would go on without it: " + fmt::format(fmt::runtime(kEndIt), worker.pid)
-                           : fmt::format("{} would be refused: upload it again", rehearsed->would_be);
+      finding.advice = worker.late ? "a rollback would go on without it: " + advice_on_hanging(worker.pid)
+                                   : fmt::format("{} would be refused: upload it again", rehearsed->would_be);
     }
   }
 }

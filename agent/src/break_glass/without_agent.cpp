@@ -11,6 +11,7 @@
 
 #include "probe.hpp"
 #include "secbeat/base/files.hpp"
+#include "supervisor_process.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -169,10 +170,7 @@ std::vector<DrillFinding> WithoutAgent::drill() {
     findings.push_back({"bypass, from here", worker.answered ? kOk : kFailure,
                         worker.answered ? fmt::format("worker {} sees it", worker.pid)
                                         : fmt::format("worker {} does not answer", worker.pid),
-                        worker.answered ? ""
-                                        : fmt::format("it hangs: look at what it does, or end it (kill -9 {}); nginx "
-                                                      "starts another",
-                                                      worker.pid)});
+                        worker.answered ? "" : advice_on_hanging(worker.pid)});
   }
   if (scoreboard_->live_slots().empty()) {
     findings.push_back({"bypass, from here", kFailure, "no worker of nginx is alive in this scoreboard",

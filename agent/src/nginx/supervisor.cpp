@@ -19,6 +19,7 @@
 
 #include "config_values.hpp"
 #include "nginx_config.hpp"
+#include "node_folders.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/base/unique_fd.hpp"
 #include "secbeat/control/in_force.hpp"
@@ -56,8 +57,13 @@ bool is_orphan(const NginxProcess& process) {
 
 class RealSupervisor final : public Supervisor {
  public:
-  RealSupervisor(const Config& config, std::filesystem::path nginx, std::filesystem::path module, std::string version)
-      : config_(config), paths_(nginx_paths(config)), nginx_(std::move(nginx)), module_(std::move(module)) {
+  RealSupervisor(const Config& config, uid_t worker_user, std::filesystem::path nginx, std::filesystem::path module,
+                 std::string version)
+      : config_(config),
+        paths_(nginx_paths(config)),
+        worker_user_(worker_user),
+        nginx_(std::move(nginx)),
+        module_(std::move(module)) {
     status_.version = std::move(version);
   }
   ~RealSupervisor() override { end_thread(); }
@@ -91,6 +97,7 @@ class RealSupervisor final : public Supervisor {
   }
 
  private:
+  [[nodiscard]] bool may_be_ours(const NginxProcess& process) const;
   [[nodiscard]] std::vector<NginxProcess> our_processes() const;
   [[nodiscard]] std::vector<NginxProcess> masters_running() const {
     auto found = our_processes();
@@ -117,6 +124,7 @@ class RealSupervisor final : public Supervisor {
 
   const Config config_;
   const NginxPaths paths_;
+  const uid_t worker_user_;
   const std::filesystem::path nginx_;
   const std::filesystem::path module_;
 
@@ -131,20 +139,27 @@ class RealSupervisor final : public Supervisor {
   NginxStatus status_;  // guarded by mutex_
 };
 
+// Folder and title are up to the process itself, and any process of the workers' user can write any pid to the
+// scoreboard: by none of them may a process of another user be signalled, or be taken for the master.
+bool RealSupervisor::may_be_ours(const NginxProcess& process) const {
+  return process.user == (process.role == NginxProcess::Role::kMaster ? ::geteuid() : worker_user_);
+}
+
 // By their folder, and the workers by their slots in the scoreboard too: in a container, the folder of another user's
 // process may not be seen.
 std::vector<NginxProcess> RealSupervisor::our_processes() const {
   auto found = nginx_processes_in(paths_.prefix);
+  std::erase_if(found, [this](const NginxProcess& process) { return !may_be_ours(process); });
   const auto scoreboard = control::Scoreboard::open(control::StatePaths{config_.state_dir}.scoreboard());
   if (!scoreboard) return found;
   for (const std::uint32_t slot : (*scoreboard)->live_slots()) {
-    const control::WorkerSlot& worker = (*scoreboard)->layout().workers[slot];
-    const pid_t pid = worker.pid.load();
+    const pid_t pid = (*scoreboard)->layout().workers[slot].pid.load();
     if (std::ranges::count(found, pid, &NginxProcess::pid) != 0) continue;
-    const NginxProcess process{pid, parent_of(pid), NginxProcess::Role::kWorker};
+    const auto process = nginx_process(pid);
+    if (!process || process->role != NginxProcess::Role::kWorker || !may_be_ours(*process)) continue;
     // A worker of another nginx that has our state directory is not ours to end.
-    if (is_orphan(process) || std::ranges::count(found, process.parent, &NginxProcess::pid) != 0)
-      found.push_back(process);
+    if (is_orphan(*process) || std::ranges::count(found, process->parent, &NginxProcess::pid) != 0)
+      found.push_back(*process);
   }
   return found;
 }
@@ -222,7 +237,7 @@ bool RealSupervisor::is_outdated(const NginxProcess& master) const {
 
 Result<void> RealSupervisor::adopt(const NginxProcess& master, bool config_changed) {
   if (is_outdated(master)) return replace(master);
-  UniqueFd pidfd = open_pidfd(master.pid);
+  UniqueFd pidfd = hold(master);
   if (!pidfd) return start_master();
   if (config_changed) {
     spdlog::info("nginx (process {}) is told to read its changed configuration", master.pid);
@@ -239,7 +254,7 @@ Result<void> RealSupervisor::adopt(const NginxProcess& master, bool config_chang
 Result<void> RealSupervisor::replace(const NginxProcess& master) {
   spdlog::info("nginx (process {}) runs another binary, module or address than it would now: it is replaced",
                master.pid);
-  replaced_ = open_pidfd(master.pid);
+  replaced_ = hold(master);
   auto started = start_master();
   if (!started) return started;
   send_signal(replaced_, SIGQUIT);  // it closes its listeners and serves its last connections
@@ -263,7 +278,7 @@ void RealSupervisor::wait_for_workers(pid_t master) {
 void RealSupervisor::retire_orphans() {
   const auto processes = our_processes();
   for (const NginxProcess& process : processes) {
-    const UniqueFd pidfd = open_pidfd(process.pid);
+    const UniqueFd pidfd = hold(process);
     if (!is_orphan(process) || told_.contains(process.pid) || !send_signal(pidfd, SIGQUIT)) continue;
     told_.insert(process.pid);
     spdlog::info("nginx worker {} has lost its master and is asked to finish", process.pid);
@@ -369,7 +384,7 @@ void RealSupervisor::stop(milliseconds grace) {
     std::vector<UniqueFd> processes;
     const auto all = our_processes();
     for (const NginxProcess& process : all) {
-      processes.push_back(open_pidfd(process.pid));
+      processes.push_back(hold(process));
       // A worker is told by its master where it has one.
       const bool tell = process.role == NginxProcess::Role::kMaster || is_orphan(process) || step.signal == SIGKILL;
       if (tell) send_signal(processes.back(), step.signal);
@@ -391,6 +406,8 @@ void RealSupervisor::stop(milliseconds grace) {
 }  // namespace
 
 Result<std::unique_ptr<Supervisor>> Supervisor::start(const Config& config) {
+  const auto workers = find_worker_identity(config);
+  if (!workers) return std::unexpected(workers.error());
   auto nginx = find_nginx(config);
   if (!nginx) return std::unexpected(nginx.error());
   auto module = find_nginx_module();
@@ -403,8 +420,9 @@ Result<std::unique_ptr<Supervisor>> Supervisor::start(const Config& config) {
     return fail(ErrorCode::kIo,
                 fmt::format("cannot make {}: {}", nginx_paths(config).temporary.string(), error.message()));
   }
+  const uid_t user = workers->uid == WorkerIdentity::kSameUser ? ::geteuid() : workers->uid;
   auto supervisor =
-      std::make_unique<RealSupervisor>(config, std::move(*nginx), std::move(*module), std::move(*version));
+      std::make_unique<RealSupervisor>(config, user, std::move(*nginx), std::move(*module), std::move(*version));
   if (auto begun = supervisor->begin(); !begun) return std::unexpected(begun.error());
   return supervisor;
 }

@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 #include "secbeat/base/files.hpp"
 #include "secbeat/base/text.hpp"
@@ -26,14 +27,22 @@ std::optional<pid_t> pid_of(const std::string& name) {
   return pid;
 }
 
-}  // namespace
-
-std::string first_line(const std::filesystem::path& file) {
-  std::string line;
-  std::getline(std::ifstream(file), line);
-  return line;
+// Empty where its real, effective, saved and file system's user are not the same.
+std::optional<uid_t> only_user_of(pid_t pid) {
+  constexpr std::string_view kKey = "Uid:";
+  std::ifstream status(fmt::format("/proc/{}/status", pid));
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with(kKey)) continue;
+    std::istringstream users(line.substr(kKey.size()));
+    std::vector<uid_t> found;
+    for (uid_t user = 0; users >> user;) found.push_back(user);
+    const bool one = found.size() == 4 && std::ranges::count(found, found.front()) == 4;
+    return one ? std::optional(found.front()) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
+// 0: there is no such process.
 pid_t parent_of(pid_t pid) {
   const std::string stat = first_line(fmt::format("/proc/{}/stat", pid));
   // "pid (name) state ppid …": the name may hold anything, so count from its last bracket.
@@ -45,8 +54,25 @@ pid_t parent_of(pid_t pid) {
   return parent;
 }
 
+}  // namespace
+
+std::string first_line(const std::filesystem::path& file) {
+  std::string line;
+  std::getline(std::ifstream(file), line);
+  return line;
+}
+
 bool is_nginx_master(pid_t pid) {
   return first_line(fmt::format("/proc/{}/cmdline", pid)).starts_with("nginx: master process");
+}
+
+std::optional<NginxProcess> nginx_process(pid_t pid) {
+  const std::string title = first_line(fmt::format("/proc/{}/cmdline", pid));
+  const bool master = title.starts_with("nginx: master process");
+  if (!master && !title.starts_with("nginx: worker process")) return std::nullopt;
+  const auto user = only_user_of(pid);
+  if (!user) return std::nullopt;
+  return NginxProcess{pid, parent_of(pid), master ? NginxProcess::Role::kMaster : NginxProcess::Role::kWorker, *user};
 }
 
 std::vector<NginxProcess> nginx_processes_in(const std::filesystem::path& prefix) {
@@ -59,16 +85,20 @@ std::vector<NginxProcess> nginx_processes_in(const std::filesystem::path& prefix
     if (!pid) continue;
     std::error_code unreadable;
     if (std::filesystem::read_symlink(entry / "cwd", unreadable) != folder || unreadable) continue;
-    const std::string title = first_line(entry / "cmdline");
-    const bool master = title.starts_with("nginx: master process");
-    if (!master && !title.starts_with("nginx: worker process")) continue;
-    found.push_back({*pid, parent_of(*pid), master ? NginxProcess::Role::kMaster : NginxProcess::Role::kWorker});
+    if (const auto process = nginx_process(*pid)) found.push_back(*process);
   }
   return found;
 }
 
 UniqueFd open_pidfd(pid_t pid) {
   return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));  // the kernel sets close-on-exec
+}
+
+UniqueFd hold(const NginxProcess& process) {
+  UniqueFd pidfd = open_pidfd(process.pid);
+  const auto now = nginx_process(process.pid);
+  if (!now || now->role != process.role || now->user != process.user) return {};
+  return pidfd;
 }
 
 bool send_signal(const UniqueFd& pidfd, int signal) {
@@ -101,6 +131,16 @@ std::string describe_process(pid_t pid) {
   while (!command.empty() && command.back() == ' ') command.pop_back();
   if (command.empty()) command = first_line(process / "comm");
   return fmt::format("process {} ({})", pid, printable(command));
+}
+
+std::string advice_on_hanging(pid_t worker) {
+  const auto process = nginx_process(worker);
+  if (process && process->role == NginxProcess::Role::kWorker)
+    return fmt::format("it hangs: look at what it does, or end it (kill -9 {}); nginx starts another", worker);
+  return fmt::format(
+      "{} is no worker of nginx: leave it alone, and look for who writes to the scoreboard (processes of "
+      "the workers' user can)",
+      describe_process(worker));
 }
 
 }  // namespace secbeat::agent

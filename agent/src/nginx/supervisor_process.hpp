@@ -22,17 +22,22 @@ struct NginxProcess {
   pid_t pid = 0;
   pid_t parent = 0;
   enum class Role { kMaster, kWorker } role = Role::kWorker;
+  uid_t user = 0;
 };
 
+// What a process is by its title. Any program can give itself that title, so whose it is says how far it is to be
+// believed. Empty: there is no such process, it is no nginx, or it has rights of two users (a program with the setuid
+// bit, whose title is up to whoever started it).
+std::optional<NginxProcess> nginx_process(pid_t pid);
 // Every nginx master and worker that runs in `prefix`.
 std::vector<NginxProcess> nginx_processes_in(const std::filesystem::path& prefix);
 
-// 0: there is no such process.
-pid_t parent_of(pid_t pid);
 bool is_nginx_master(pid_t pid);
 
 // A handle that becomes readable when the process ends. Invalid: there is no such process.
 UniqueFd open_pidfd(pid_t pid);
+// The same where the process is still what it was when it was looked at: its pid may be another's by now.
+UniqueFd hold(const NginxProcess& process);
 // False: the process is gone.
 bool send_signal(const UniqueFd& pidfd, int signal);
 // Whether the process ended within `timeout`.
@@ -42,6 +47,9 @@ std::string reap(const UniqueFd& pidfd);
 
 // "nginx (pid 4711)"; the command line where the name alone would not tell.
 std::string describe_process(pid_t pid);
+// What to do about a worker that does not answer. Its pid comes from the scoreboard, where a process of the workers'
+// user can write any: nobody is told to end what is no worker of nginx.
+std::string advice_on_hanging(pid_t worker);
 // One line of a file of /proc, empty where it cannot be read.
 std::string first_line(const std::filesystem::path& file);
 

@@ -3,6 +3,7 @@
 #include "secbeat/agent/supervisor.hpp"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -26,6 +27,8 @@
 #include "nginx_config.hpp"
 #include "node_folders.hpp"
 #include "secbeat/base/unique_fd.hpp"
+#include "secbeat/control/in_force.hpp"
+#include "secbeat/control/scoreboard.hpp"
 #include "supervisor_listener.hpp"
 #include "supervisor_process.hpp"
 #include "supervisor_spawn.hpp"
@@ -37,6 +40,7 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr milliseconds kPatience{60000};  // for what must come; never a measurement
 
@@ -298,6 +302,52 @@ TEST_F(RunningNginx, OpensItsLogsAgain) {
   fs::rename(log, log.string() + ".1");
   supervisor_->reopen_logs();
   EXPECT_TRUE(comes_true([&] { return fs::exists(log); }));
+}
+
+// A child of this process that only waits, under the title that it is given.
+class Bystander {
+ public:
+  explicit Bystander(const char* title) {
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    ::execl("/bin/sleep", title, "1000", nullptr);
+    ::_exit(1);
+  }
+  Bystander(const Bystander&) = delete;
+  Bystander& operator=(const Bystander&) = delete;
+  ~Bystander() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  [[nodiscard]] bool lives() const { return ::waitpid(pid_, nullptr, WNOHANG) == 0; }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+// Every process of the workers' user can write any number there.
+TEST_F(RunningNginx, SignalsNobodyElseWhateverTheScoreboardSays) {
+  auto scoreboard = control::Scoreboard::create(control::StatePaths{config_.state_dir}.scoreboard(), ::geteuid(),
+                                                static_cast<gid_t>(-1));
+  ASSERT_TRUE(scoreboard) << scoreboard.error().message;
+  const Bystander plain("sleep");
+  const Bystander in_disguise("nginx: worker process");
+  for (const Bystander* bystander : {&plain, &in_disguise}) {
+    ASSERT_TRUE(
+        comes_true([&] { return first_line(fmt::format("/proc/{}/cmdline", bystander->pid())).contains("1000"); }));
+    ASSERT_TRUE((*scoreboard)->claim(bystander->pid(), 1));
+  }
+  start();
+  supervisor_->stop(kPatience);
+  EXPECT_TRUE(plain.lives());
+  // A process of the workers' own user may be taken for one: any of them could end it as well.
+  EXPECT_TRUE(::geteuid() != 0 || in_disguise.lives());
+}
+
+TEST(NginxProcess, AdviceIsToEndWhatIsAWorkerOnly) {
+  const Bystander bystander("sleep");
+  EXPECT_THAT(advice_on_hanging(bystander.pid()), AllOf(HasSubstr("leave it alone"), Not(HasSubstr("kill"))));
 }
 
 TEST_F(RunningNginx, LeavesNoComplaintInItsLog) {

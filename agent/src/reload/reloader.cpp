@@ -80,7 +80,8 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
                                         const CancelToken& cancel) {
   const control::InForce before = in_force();
   const control::Slot* slot = before.find(attempt.name);
-  const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
+  attempt.replaces = slot == nullptr ? 0 : deciding(*slot);
+  const control::Version* current = slot == nullptr ? nullptr : slot->find(attempt.replaces);
   if (auto lost = conflict(attempt.name, upload.expected_version)) {
     if (upload.mode == Mode::kDryRun) return std::unexpected(*std::move(lost));
     return std::unexpected(fail_attempt(attempt, *std::move(lost)));
@@ -106,7 +107,9 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
   }
 
   const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
-  const bool same = same_bytes && current->config_sha256 == candidate->config_sha256;
+  // Where what is in force is taken back, every upload is a change: it ends that.
+  const bool same =
+      same_bytes && current->config_sha256 == candidate->config_sha256 && slot->current == attempt.replaces;
   if (same_bytes && upload.kind != UploadKind::kFileChange) attempt.kind = "config";
   if (upload.mode == Mode::kDryRun) {
     if (auto held = held_in_quarantine(upload, attempt); held && !same) return std::unexpected(*std::move(held));
@@ -198,9 +201,9 @@ Outcome<ReloadResult> ReloaderImpl::try_out(const Candidate& candidate, Attempt&
   auto label = label_for(candidate);
   if (!label) return std::unexpected(about(attempt.name, label.error()));
   const control::Slot* slot = before.find(attempt.name);
-  const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
-  const bool same =
-      current != nullptr && current->sha256 == candidate.sha256 && current->config_sha256 == candidate.config_sha256;
+  const control::Version* current = slot == nullptr ? nullptr : slot->find(attempt.replaces);
+  const bool same = current != nullptr && current->sha256 == candidate.sha256 &&
+                    current->config_sha256 == candidate.config_sha256 && slot->current == attempt.replaces;
   attempt.stages.total_ms = since_ms(attempt.received);
   ReloadResult result = result_of(candidate, attempt, before, same ? current->label : label->label);
   result.unchanged = same;

@@ -70,6 +70,87 @@ TEST_F(ReloaderBreakGlassTest, AFreezeRefusesEverythingButARollback) {
   EXPECT_TRUE(upload({.salt = "third"}));
 }
 
+// A freeze that comes while workers get ready: the answer to it says that nothing changes any more.
+TEST_F(ReloaderBreakGlassTest, AFreezeHoldsAlsoWhereAChangeIsUnderWay) {
+  hub_.on_stage = [this](const control::InForce&) {
+    freeze();
+    return std::vector<WorkerFailure>();
+  };
+  const auto uploaded = upload({.salt = "third"});
+  ASSERT_FALSE(uploaded);
+  EXPECT_EQ(uploaded.error().error.code, ErrorCode::kFrozen);
+  EXPECT_EQ(history().front().code, "frozen");
+  EXPECT_EQ(hub_.aborted().back(), hub_.staged().generation);
+  control::unfreeze(area());
+  Removal removal;
+  removal.name = "waf";
+  EXPECT_EQ(reloader_->remove(removal).error().error.code, ErrorCode::kFrozen);
+  EXPECT_EQ(serving(), "v2");
+  EXPECT_TRUE(roll_back()) << "only a rollback is not stopped by it";
+}
+
+std::vector<WorkerFailure> one_that_cannot() {
+  return {{.pid = 100, .module = "waf", .error = {ErrorCode::kMemoryLimit, "no memory"}, .late = false}};
+}
+
+TEST_F(ReloaderBreakGlassTest, ARollbackThatFailsLeavesInEffectWhatSomebodyHasDemanded) {
+  const std::uint64_t bad = current();
+  control::take_back(area(), bad);  // as the command line does without an agent
+  hub_.on_stage = [](const control::InForce&) { return one_that_cannot(); };
+  EXPECT_FALSE(complete(bad));
+  EXPECT_TRUE(control::is_taken_back(area(), bad));
+  EXPECT_FALSE(roll_back());
+  EXPECT_TRUE(control::is_taken_back(area(), bad));
+  hub_.on_stage = nullptr;
+  EXPECT_TRUE(complete(bad));
+  EXPECT_EQ(serving(), "v1");
+}
+
+TEST_F(ReloaderBreakGlassTest, ARollbackThatFailsUndoesWhatItHasBegunItself) {
+  hub_.on_stage = [](const control::InForce&) { return one_that_cannot(); };
+  EXPECT_FALSE(roll_back());
+  EXPECT_TRUE(control::taken_back(area()).empty());
+}
+
+TEST_F(ReloaderBreakGlassTest, WhatReplacesAVersionThatIsTakenBackFollowsTheOneThatDecided) {
+  for (const std::uint32_t keep : {1U, 2U}) {
+    reloader_.reset();
+    config_.keep_previous_versions = keep;
+    open_or_fail();
+    ASSERT_TRUE(upload({.salt = "good"}, std::nullopt));
+    const std::string good = serving();
+    ASSERT_TRUE(upload({.salt = "bad"}, std::nullopt));
+    control::take_back(area(), current());
+    const auto again = upload({.salt = "bad"});
+    ASSERT_TRUE(again);
+    EXPECT_FALSE(again->unchanged) << "another version decides";
+    EXPECT_EQ(again->previous_version, good);
+    EXPECT_EQ(roll_back()->rolled_back_to, good);
+  }
+}
+
+TEST_F(ReloaderBreakGlassTest, ARemovalOfAVersionThatIsTakenBackRemembersTheOneThatDecided) {
+  control::take_back(area(), current());
+  Removal removal;
+  removal.name = "waf";
+  ASSERT_TRUE(reloader_->remove(removal));
+  Rollback rollback;
+  rollback.name = "waf";
+  EXPECT_EQ(reloader_->rollback(rollback)->rolled_back_to, "v1");
+}
+
+TEST_F(ReloaderBreakGlassTest, ARollbackWithoutTheAgentEndsAnUploadThatIsUnderWay) {
+  hub_.on_stage = [this](const control::InForce&) {
+    control::take_back(area(), current());
+    return std::vector<WorkerFailure>();
+  };
+  const auto uploaded = upload({.salt = "third"});
+  ASSERT_FALSE(uploaded);
+  EXPECT_EQ(uploaded.error().error.code, ErrorCode::kCancelled);
+  EXPECT_EQ(serving(), "v2");
+  EXPECT_TRUE(control::is_taken_back(area(), current()));
+}
+
 TEST_F(ReloaderBreakGlassTest, ADryRunIsNoChange) {
   freeze();
   Upload upload;

@@ -8,7 +8,7 @@ namespace secbeat::agent {
 
 Replaced ReloaderImpl::replaced_by(const Attempt& attempt, const control::InForce& before) const {
   const control::Slot* slot = before.find(attempt.name);
-  const control::Version* current = slot == nullptr ? nullptr : slot->current_version();
+  const control::Version* current = slot == nullptr ? nullptr : slot->find(attempt.replaces);
   if (current == nullptr) return {};
   auto measures = ledger_->measures(current->id);
   if (!measures) {

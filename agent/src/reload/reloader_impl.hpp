@@ -64,7 +64,8 @@ struct Attempt {
   std::optional<SignatureRow> signature = {};  // that was checked
   std::vector<std::string> warnings = {};
   Gates gates = Gates::kOn;
-  Measured measured = {};  // once the rehearsal has found it out
+  Measured measured = {};      // once the rehearsal has found it out
+  std::uint64_t replaces = 0;  // id of the version that decided when it began; 0: none
 };
 
 // Sentences that more than one operation answers with.
@@ -167,6 +168,10 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] Attempt new_attempt(std::string kind, std::string reason, const Origin& origin) const;
   // Why nothing but a rollback may change what is in force; recorded.
   std::optional<Failure> forbidden(Attempt& attempt);
+  // The id of the version of `slot` by which workers decide: not the current one where that is taken back.
+  [[nodiscard]] std::uint64_t deciding(const control::Slot& slot) const;
+  // The last look before the commit, of what is no rollback: why it may not come into force after all.
+  std::optional<Failure> overtaken(const control::InForce& before, Attempt& attempt);
   // The turn of an operation that stands back for others.
   Outcome<OperationGate::Turn> enter(const std::string& name, Patient patient);
   [[nodiscard]] std::optional<Failure> conflict(const std::string& name,

@@ -187,7 +187,8 @@ Result<void> ReloaderImpl::load_missing(const std::vector<InitialModule>& module
                     .sha256 = module.candidate->sha256,
                     .config_sha256 = module.candidate->config_sha256,
                     .gates = Gates::kOn,
-                    .measured = {}};
+                    .measured = {},
+                    .replaces = 0};
     auto vouched = check_vouched(*module.candidate, module.signature, attempt);
     auto checked = vouched ? check(*module.candidate, attempt, document, ending)
                            : Result<Checked>(std::unexpected(vouched.error()));

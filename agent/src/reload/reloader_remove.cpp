@@ -19,6 +19,7 @@ Outcome<RemovalResult> ReloaderImpl::remove(const Removal& removal) {
   const control::InForce before = in_force();
   auto slot = find_in_chain(before, config_names_, removal.name);
   if (!slot) return std::unexpected(slot.error());
+  attempt.replaces = deciding(*slot);
   if (auto lost = conflict(removal.name, removal.expected_version)) {
     return std::unexpected(fail_attempt(attempt, *std::move(lost)));
   }
@@ -34,7 +35,10 @@ Outcome<RemovalResult> ReloaderImpl::take_out(const control::Slot& slot, const R
   result.reason = removal.reason;
   const auto numbers = reserve(before);
   if (!numbers) return std::unexpected(fail_attempt(attempt, about(attempt.name, numbers.error())));
-  control::InForce next = with_slot(before, without_current(slot, config_.keep_previous_versions));
+  control::Slot rest = without_current(slot, config_.keep_previous_versions);
+  // A rollback brings back what decided, not what was taken back.
+  if (rest.find(attempt.replaces) != nullptr) rest.previous = attempt.replaces;
+  control::InForce next = with_slot(before, std::move(rest));
   next.generation = numbers->generation;
 
   auto applied = bring_into_force(before, next, Intent{}, attempt, nullptr);

@@ -101,8 +101,10 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, const R
   attempt.attempted = target.label;
   attempt.sha256 = target.sha256;
   attempt.config_sha256 = target.config_sha256;
-  // Workers decide by it from their next request on, whatever the rest of this waits for.
+  // Workers decide by it from their next request on, whatever the rest of this waits for. What somebody has demanded
+  // before (the command line without an agent, a rollback that is held) stays in effect also where this fails.
   control::BreakGlassArea& area = scoreboard_.layout().break_glass;
+  const bool demanded = rollback.completes || control::is_taken_back(area, slot.current);
   const bool at_once = slot.current != 0 && target.id == slot.previous && control::take_back(area, slot.current);
   const auto numbers = reserve(before);
   if (!numbers) {
@@ -118,7 +120,7 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, const R
   auto applied = bring_into_force(before, next, std::move(intent), attempt, nullptr, Late::kGoOn);
   if (!applied) {
     auto outcome = held(slot, rollback, std::move(result), std::move(applied.error()));
-    if (!outcome && at_once) control::let_decide_again(area, slot.current);
+    if (!outcome && at_once && !demanded) control::let_decide_again(area, slot.current);
     return outcome;
   }
   collect_garbage();

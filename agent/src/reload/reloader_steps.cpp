@@ -58,6 +58,20 @@ std::optional<Failure> ReloaderImpl::forbidden(Attempt& attempt) {
   return fail_attempt(attempt, about(attempt.name, {ErrorCode::kFrozen, frozen_sentence(*frozen)}));
 }
 
+std::uint64_t ReloaderImpl::deciding(const control::Slot& slot) const {
+  if (slot.current == 0 || slot.previous == 0) return slot.current;
+  return control::is_taken_back(scoreboard_.layout().break_glass, slot.current) ? slot.previous : slot.current;
+}
+
+// A freeze, or a rollback without the agent, may have come while the compiler ran or workers got ready. The board says
+// by now that this operation swaps: who freezes after this look sees it there and waits.
+std::optional<Failure> ReloaderImpl::overtaken(const control::InForce& before, Attempt& attempt) {
+  if (auto refused = forbidden(attempt)) return refused;
+  const control::Slot* slot = before.find(attempt.name);
+  if (slot == nullptr || deciding(*slot) == attempt.replaces) return std::nullopt;
+  return fail_attempt(attempt, about(attempt.name, cancelled()));
+}
+
 Outcome<OperationGate::Turn> ReloaderImpl::enter(const std::string& name, Patient patient) {
   auto turn = patient == Patient::kYes ? gate_.enter_in_turn() : gate_.enter_upload();
   if (turn) return *std::move(turn);
@@ -123,8 +137,10 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
 
   const control::Slot* found = before.find(candidate.name);
   control::Slot slot = found != nullptr ? *found : empty_slot(candidate.name, config_, config_names_);
-  // After a removal the line goes on from what was removed.
-  const std::uint64_t replaced = slot.is_removed() ? slot.previous : slot.current;
+  // After a removal the line goes on from what was removed; a version that is taken back is left out of it.
+  const std::uint64_t replaced = slot.is_removed() ? slot.previous : attempt.replaces;
+  // Nor must it take the place in the window of the one that decided.
+  std::ranges::stable_partition(slot.versions, [&](const control::Version& kept) { return kept.id == replaced; });
   const control::Version version{.id = numbers->version_id,
                                  .label = label->label,
                                  .sha256 = candidate.sha256,
@@ -192,6 +208,12 @@ Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InF
   intent.row.generation = next.generation;
   const SteadyTime start = clock_.steady();
   board_.set_stage(OperationStage::kSwap);
+  if (late == Late::kRefuse) {  // only a rollback goes on without the late ones
+    if (auto refused = overtaken(before, attempt)) {
+      committer_.abort(next);
+      return std::unexpected(*std::move(refused));
+    }
+  }
   auto swapped = committer_.commit(before, next, std::span(&intent, 1), late);
   attempt.stages.swap_ms = since_ms(start);
   const std::uint64_t requests = scoreboard_.total_requests() - attempt.requests_at_receipt;
@@ -210,9 +232,9 @@ Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InF
   Applied applied{swapped->workers, swapped->max_pause_ns, requests, {}};
   for (const WorkerFailure& worker : swapped->late) {
     applied.warnings.push_back(
-        fmt::format("worker {} does not answer ({}); it is brought there when it does, or end it "
-                    "(kill -9 {}) and nginx starts another",
-                    worker.pid, worker.error.message, worker.pid));
+        fmt::format("worker {} does not answer ({}); it is brought there when it does, secbeat drill says what to do "
+                    "about it",
+                    worker.pid, worker.error.message));
   }
   if (auto noted = ledger_->succeed(swapped->rows.front(), finish_of(attempt, requests)); !noted) {
     // The intent is on the disk and agrees with the in-force file: the next start completes it.
