@@ -30,8 +30,9 @@ RATE, CONNECTIONS = 2000, 32
 
 
 def upload(node, module, numbers):
+    fresh = distinct(module, next(numbers))
     began = monotonic_us()
-    answer = node.upload(distinct(module, next(numbers)), name="bench")
+    answer = node.upload(fresh, name="bench")
     if answer.status != 200:
         raise RuntimeError(str(answer))
     return began, monotonic_us()

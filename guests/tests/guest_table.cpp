@@ -150,6 +150,7 @@ void add_failures(std::vector<GuestCase>& cases) {
   cases.push_back(fails_on("returns_seven_on_request", "x-trap", CallErrorKind::kBadVerdict));
   cases.push_back(fails_on("traps_on_request", "x-trap", CallErrorKind::kTrap));
   cases.push_back(fails_on("loops_on_request", "x-loop", CallErrorKind::kDeadline));
+  cases.push_back(fails_on("fills_memory_on_request", "x-loop", CallErrorKind::kDeadline));
   cases.push_back(fails_on("eats_memory_on_request", "x-eat", CallErrorKind::kMemory));
   cases.push_back(fails_on("overflows_stack_on_request", "x-deep", CallErrorKind::kTrap));
   cases.push_back(fails_in_service("hostile_traps", CallErrorKind::kTrap));
