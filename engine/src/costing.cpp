@@ -81,9 +81,13 @@ Result<bool> Counter::count(const Sample& sample) {
 
 }  // namespace
 
-CountingCompile::CountingCompile(std::string module)
-    : made_(std::async(std::launch::async,
-                       [bytes = std::move(module)]() -> Result<std::string> { return compile_counting(bytes); })) {}
+// Beside the real compile, on a second core, where that is over soon. A large module's comes after it: for a second or
+// more two compiles would leave no core to the traffic.
+CountingCompile::CountingCompile(std::string module) {
+  constexpr std::size_t kLarge = 128 * 1024;
+  const auto when = module.size() < kLarge ? std::launch::async : std::launch::deferred;
+  made_ = std::async(when, [bytes = std::move(module)] { return compile_counting(bytes); });
+}
 
 Result<Cost> count_cost(std::string_view counting_artifact, std::string_view sha256, const Limits& limits,
                         std::string_view config) {
