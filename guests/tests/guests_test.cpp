@@ -26,13 +26,6 @@ std::filesystem::path file_of(const std::string& guest) {
   return std::filesystem::path(SECBEAT_GUESTS_DIR) / (guest + ".wasm");
 }
 
-// The product's limits, but little time for configure: the endless one is meant to be stopped.
-engine::Limits limits() {
-  engine::Limits limits;
-  limits.configure_budget = std::chrono::milliseconds(100);
-  return limits;
-}
-
 // A folder that lives as long as one test.
 class Folder {
  public:
@@ -53,7 +46,7 @@ engine::CompileJob job_for(const GuestCase& guest, const Folder& folder) {
   engine::CompileJob job;
   job.module = file_of(guest.guest);
   job.output = folder / "artifact";
-  job.limits = limits();
+  job.limits = engine::Limits{};
   if (!guest.config.empty()) {
     job.config = folder / "config";
     std::ofstream(job.config) << guest.config;
@@ -76,7 +69,7 @@ class Guest : public testing::TestWithParam<GuestCase> {
   }
 
   std::unique_ptr<engine::Instance> instance() {
-    auto made = engine::Instance::create(*engine_, artifact_, limits(), GetParam().config);
+    auto made = engine::Instance::create(*engine_, artifact_, engine::Limits{}, GetParam().config);
     EXPECT_TRUE(made) << made.error().message;
     return made ? std::move(*made) : nullptr;
   }
