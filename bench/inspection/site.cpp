@@ -38,7 +38,7 @@ std::string artifact_of(std::string_view guest) {
   return bytes;
 }
 
-Site::Site(std::string_view guest, engine::Isolation isolation) : folder_(make_folder()) {
+Site::Site(std::string_view guest, engine::Isolation isolation, std::string_view config) : folder_(make_folder()) {
   const control::StatePaths paths{folder_};
   const std::string artifact = artifact_of(guest);
   control::Version version;
@@ -50,6 +50,10 @@ Site::Site(std::string_view guest, engine::Isolation isolation) : folder_(make_f
     fs::create_directories(file.parent_path());
   }
   must(write_file_atomically(paths.artifact(version.artifact_sha256), artifact), "artifact");
+  if (!config.empty()) {
+    version.config_sha256 = sha256_hex(config);
+    must(write_file_atomically(paths.config(version.config_sha256), config), "configuration");
+  }
   control::Slot slot;
   slot.name = guest;
   slot.isolation = isolation;

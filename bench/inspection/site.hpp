@@ -26,7 +26,7 @@ std::string artifact_of(std::string_view guest);
 // Thread safety: one thread, which is the event loop.
 class Site {
  public:
-  Site(std::string_view guest, engine::Isolation isolation);
+  Site(std::string_view guest, engine::Isolation isolation, std::string_view config = {});
   ~Site();
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
