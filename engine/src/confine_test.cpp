@@ -11,10 +11,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <thread>
 
+#include "landlock.hpp"
 #include "secbeat/base/files.hpp"
+#include "secbeat/base/unique_fd.hpp"
 #include "secbeat/engine/compile.hpp"
 #include "testing.hpp"
 
@@ -80,6 +84,37 @@ TEST_F(Confined, IsRefusedEveryAttemptToEscape) {
       return false;
     })) << wanted.what;
   }
+}
+
+// Landlock alone: the filter of system calls refuses the same attempts, and would hide that it is missing.
+TEST(GivingUpFiles, IsEnoughByItself) {
+  constexpr unsigned kAskForVersion = 1;
+  const long offered = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kAskForVersion);
+  if (offered < 1) GTEST_SKIP() << "this kernel has no landlock";
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder.with("file", "bytes");
+  const std::filesystem::path other = folder.file("other");
+  EXPECT_TRUE(in_child([&] {
+    const UniqueFd before(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return false;
+    const auto version = give_up_files();
+    if (!version || *version != offered) return false;
+    const auto is_refused = [](long answer) { return answer < 0 && errno == EACCES; };
+    char byte = 0;
+    return is_refused(::open(file.c_str(), O_RDONLY)) && is_refused(::open(other.c_str(), O_WRONLY | O_CREAT, 0600)) &&
+           is_refused(::unlink(file.c_str())) && is_refused(::mkdir(other.c_str(), 0700)) &&
+           is_refused(::open("/", O_RDONLY | O_DIRECTORY)) && ::read(before.get(), &byte, 1) == 1;
+  }));
+  EXPECT_TRUE(std::filesystem::exists(file));
+}
+
+TEST_F(Confined, HasWhatTheKernelOffers) {
+  constexpr unsigned kAskForVersion = 1;
+  const long offered = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, kAskForVersion);
+  EXPECT_TRUE(in_child([&] {
+    const auto confined = confine_process(kLimits);
+    return confined && confined->filters_calls && confined->landlock_version == std::max(offered, 0L);
+  }));
 }
 
 TEST_F(Confined, HasLimitsNoPrivilegesAndNoCapabilities) {

@@ -67,6 +67,12 @@ long limit_of_parent() {
 
 long open_by_name_of_a_descriptor_folder() { return opened(::open("/proc/self/fd/../environ", O_RDONLY)); }
 
+// The same call in the table of another ABI; kernels without it answer that there is none, as a filter may not.
+long open_by_x32() {
+  constexpr long kX32 = 0x40000000;
+  return opened(static_cast<int>(::syscall(kX32 + SYS_openat, AT_FDCWD, kFile, O_RDONLY)));
+}
+
 struct Try {
   const char* what;
   long (*run)();
@@ -97,6 +103,7 @@ constexpr Try kTries[] = {
     {"read the memory of a process", read_memory_by_pid},
     {"signal the parent", [] { return static_cast<long>(::kill(::getppid(), 0)); }},
     {"ask for the limits of the parent", limit_of_parent},
+    {"open a file by a number of the x32 calls", open_by_x32},
     {"make an io_uring", [] { return ::syscall(SYS_io_uring_setup, 1, nullptr); }},
     {"add a key to the kernel", [] { return ::syscall(SYS_add_key, nullptr, nullptr, nullptr, 0, 0); }},
 };
