@@ -106,6 +106,7 @@ StageOutcome WorkerHubImpl::stage(const control::InForce& in_force, std::chrono:
     if (!document->fits()) {
       return {{{0, "", {ErrorCode::kTooLarge, "the document is too large for one message to a worker"}}}, 0};
     }
+    if (document->generation() == given_up_) return given_up(given_up_);
     transaction_ = Transaction{document};
   }
   wake();
@@ -141,10 +142,18 @@ CommitOutcome WorkerHubImpl::commit(std::uint64_t generation, std::chrono::milli
 void WorkerHubImpl::abort(std::uint64_t generation) {
   {
     const std::lock_guard lock(mutex_);
-    if (transaction_ && transaction_->document->generation() == generation) transaction_.reset();
+    if (transaction_ && transaction_->document->generation() == generation) {
+      transaction_.reset();
+    } else {
+      given_up_ = generation;
+    }
     changed_.notify_all();
   }
   wake();
+}
+
+StageOutcome WorkerHubImpl::given_up(std::uint64_t generation) {
+  return {{{0, "", {ErrorCode::kCancelled, fmt::format("generation {} was given up", generation)}}}, 0};
 }
 
 bool WorkerHubImpl::is_under_way(const DocumentPtr& document) const {
@@ -225,8 +234,7 @@ Tally WorkerHubImpl::await(const DocumentPtr& document, Goal goal, std::chrono::
       lock.lock();
     }
     if (!is_under_way(document)) {
-      return {
-          0, {{0, "", {ErrorCode::kCancelled, fmt::format("generation {} was given up", document->generation())}}}, {}};
+      return {0, given_up(document->generation()).failures, {}};
     }
     Tally found = tally(document, goal, scanned);
     if (found.pending.empty()) {

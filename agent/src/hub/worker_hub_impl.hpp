@@ -71,6 +71,7 @@ class WorkerHubImpl final : public WorkerHub {
   [[nodiscard]] std::vector<LiveWorker> with_peers(std::vector<LiveWorker> scanned) const;
   [[nodiscard]] Tally tally(const DocumentPtr& document, Goal goal, const std::vector<LiveWorker>& scanned) const;
   [[nodiscard]] const Peer* peer_of(const LiveWorker& worker) const;
+  static StageOutcome given_up(std::uint64_t generation);
   [[nodiscard]] bool is_under_way(const DocumentPtr& document) const;
 
   // The hub's thread.
@@ -104,6 +105,7 @@ class WorkerHubImpl final : public WorkerHub {
   bool stopping_ = false;                   // guarded by mutex_
   DocumentPtr target_;                      // guarded by mutex_
   std::optional<Transaction> transaction_;  // guarded by mutex_
+  std::uint64_t given_up_ = 0;              // guarded by mutex_; a generation that was aborted before it was staged
   Peers peers_;                             // changed by the hub's thread under mutex_
 
   // The hub's thread's own.

@@ -44,6 +44,16 @@ TEST_F(WorkerHubTest, WithoutWorkersBothSucceedAndSaySo) {
   EXPECT_THAT(committed.failures, IsEmpty());
 }
 
+TEST_F(WorkerHubTest, WhatWasGivenUpBeforeItWasStagedIsNotWaitedFor) {
+  start_hub();
+  const auto silent = worker(0, {no_answer, {}});
+  hub_->abort(7);
+  const StageOutcome staged = hub_->stage(document(7), kPatience);
+  ASSERT_EQ(staged.failures.size(), 1U);
+  EXPECT_EQ(staged.failures[0].error.code, ErrorCode::kCancelled);
+  EXPECT_THAT(silent->heard(), IsEmpty());
+}
+
 TEST_F(WorkerHubTest, CommitsOnlyTheTarget) {
   start_hub();
   hub_->set_target(document(1));

@@ -158,6 +158,7 @@ void Ledger::prepare_schema() {
   database_.exec(kCreateSignatures);
   if (database_.execAndGet(kCountSignedBy).getInt() == 0) database_.exec(kAddSignedBy);
   prepare_measures();
+  prepare_promises();
   transaction.commit();
 }
 
@@ -215,12 +216,14 @@ Result<void> Ledger::repair(const control::InForce& in_force, const Describe& de
         sql::run(database_,
                  "UPDATE versions SET generation = ?1 WHERE id = (SELECT version_id FROM history WHERE id = ?2)",
                  generation, id);
+        keep_promises_of(id);
       } else {
         sql::run(database_,
                  "UPDATE history SET state = 'failed', error = ?, code = 'interrupted', attempted_version = version, "
                  "version = from_version WHERE id = ?",
                  std::string_view("the agent was interrupted before the swap; the version in force was not touched"),
                  id);
+        drop_promises_of(id);
       }
       count(id);
     }

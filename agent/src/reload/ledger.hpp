@@ -77,7 +77,7 @@ struct Intent {
   NewLabel label;                         // of new_version: used up by the intent, also if it fails later
   Counted counted = Counted::kYes;
   Measures measures = {};  // of new_version
-  // Stands from the intent on, whatever comes of it.
+  // Count once it has succeeded.
   std::optional<Quarantine> quarantine = {};
   std::optional<SignatureRow> signature = {};
 };
@@ -172,6 +172,10 @@ class Ledger {
   void enter(const VersionRow& row);
   void enter(const Quarantine& quarantine);
   void enter(const SignatureRow& signature);
+  void prepare_promises();
+  void promise_with(std::int64_t row, const Intent& intent);
+  void keep_promises_of(std::int64_t row);
+  void drop_promises_of(std::int64_t row);
   void prepare_measures();
   void enter(const VersionRow& version, const Measures& measures);
   void enter(std::int64_t row, const Measured& measured);

@@ -67,10 +67,9 @@ Result<std::vector<std::int64_t>> Ledger::begin(std::span<const Intent> intents)
                  "last_sha256 = excluded.last_sha256",
                  intent.row.name, intent.label.family, intent.label.number, intent.new_version->sha256);
       }
-      if (intent.quarantine) enter(*intent.quarantine);
-      if (intent.signature) enter(*intent.signature);
       insert(database_, intent.row, "pending", intent.version_id, intent.counted);
       ids.push_back(database_.getLastInsertRowid());
+      promise_with(ids.back(), intent);
       enter(ids.back(), intent.row.measured);
       prune(intent.row.name);
     }
@@ -101,6 +100,7 @@ Result<void> Ledger::succeed(std::int64_t row, const Finish& finish) {
              "UPDATE versions SET generation = (SELECT generation FROM history WHERE id = ?1) "
              "WHERE id = (SELECT version_id FROM history WHERE id = ?1)",
              row);
+    keep_promises_of(row);
     count(row);
     fault_point("ledger.success_before_commit");
     transaction.commit();
@@ -117,6 +117,7 @@ Result<void> Ledger::withdraw(std::int64_t row, const Error& error, const Finish
              "UPDATE history SET state = 'failed', error = ?, code = ?, attempted_version = version, "
              "version = from_version WHERE id = ?",
              error.message, word_of(error.code), row);
+    drop_promises_of(row);
     count(row);
     transaction.commit();
   });

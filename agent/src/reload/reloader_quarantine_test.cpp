@@ -110,6 +110,18 @@ TEST_F(QuarantineTest, NothingIsTakenBackThatNoLongerServes) {
   EXPECT_EQ(state_of("v2"), "previous");
 }
 
+TEST_F(QuarantineTest, WhatStillServesAfterAFailedRollbackIsNotInIt) {
+  hub_.on_commit = [](std::uint64_t) {
+    return std::vector<WorkerFailure>{
+        {.pid = 100, .module = "waf", .error = {ErrorCode::kMemoryLimit, "no memory"}, .late = false}};
+  };
+  EXPECT_FALSE(take_back());
+  EXPECT_EQ(state_of("v2"), "serving");
+  hub_.on_commit = nullptr;
+  EXPECT_TRUE(take_back());
+  EXPECT_EQ(state_of("v2"), "quarantined");
+}
+
 TEST_F(QuarantineTest, WorksWhereHotReloadIsDisabled) {
   reloader_.reset();
   config_.hot_reload_enabled = false;

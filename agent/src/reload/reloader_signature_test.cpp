@@ -137,6 +137,22 @@ TEST_F(ReloaderSignatureTest, AnOlderSignatureDoesNotBringBackWhatWasReplaced) {
   EXPECT_TRUE(upload_with(second, signature_of(second))) << "signed again, it is a new decision";
 }
 
+TEST_F(ReloaderSignatureTest, BytesThatNeverServedForbidNoEarlierSignature) {
+  open_signed();
+  const std::string second = wasm({.salt = "2"});
+  const std::string earlier = signature_of(second);
+  clock_.advance(std::chrono::seconds(10));
+  const std::string third = wasm({.salt = "3"});
+  hub_.on_commit = [](std::uint64_t) {
+    return std::vector<WorkerFailure>{
+        {.pid = 100, .module = "waf", .error = {ErrorCode::kMemoryLimit, "no memory"}, .late = false}};
+  };
+  EXPECT_FALSE(upload_with(third, signature_of(third)));
+  hub_.on_commit = nullptr;
+  reopen();
+  EXPECT_TRUE(upload_with(second, earlier));
+}
+
 TEST_F(ReloaderSignatureTest, AConfigurationNeedsNoSignature) {
   const std::string bytes = wasm({.configure = true});
   ASSERT_TRUE(write_file_atomically(config_.modules.front().module, bytes));

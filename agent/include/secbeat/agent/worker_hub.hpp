@@ -71,6 +71,7 @@ class WorkerHub {
   virtual StageOutcome stage(const control::InForce& in_force, std::chrono::milliseconds timeout) = 0;
   // REQUIRES: set_target() has named this generation (a worker that starts now must arrive there as well).
   virtual CommitOutcome commit(std::uint64_t generation, std::chrono::milliseconds timeout) = 0;
+  // Also of a generation whose stage() is yet to come: that one returns at once.
   virtual void abort(std::uint64_t generation) = 0;
 
   [[nodiscard]] virtual std::vector<WorkerStatus> workers() const = 0;
