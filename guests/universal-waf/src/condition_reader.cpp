@@ -6,8 +6,9 @@ namespace {
 constexpr uint32_t kDeepestCondition = 8;
 constexpr uint32_t kMostConditions = 64;  // of a rule
 
-constexpr StringView kConditionKeys[] = {"field",      "match",           "pattern", "min_length", "max_length", "min_count",
-                                         "max_count",  "transformations", "all",     "any",        "not",        "requires"};
+constexpr StringView kConditionKeys[] = {"field",      "match",     "pattern",   "min_length",
+                                         "max_length", "min_count", "max_count", "transformations",
+                                         "all",        "any",       "not",       "requires"};
 
 constexpr StringView kDecidingKeys[] = {"field", "all", "any", "not"};
 constexpr StringView kFieldKeys[] = {"match",     "pattern",   "min_length",     "max_length",
@@ -61,8 +62,8 @@ Condition* ConditionReader::read_rule(const JsonValue& object, uint32_t rule, Is
 bool ConditionReader::check_keys(const JsonValue& object, IsRuleKey is_rule_key) {
   bool fine = true;
   for (const JsonValue* member = object.first; member != nullptr; member = member->next) {
-    const bool known = is_condition_key(member->key) || is_note(member->key) ||
-                       (is_rule_key != nullptr && is_rule_key(member->key));
+    const bool known =
+        is_condition_key(member->key) || is_note(member->key) || (is_rule_key != nullptr && is_rule_key(member->key));
     if (!known) {
       faults_.add(member->key_place, member->key, "no such key; a note of your own begins with \"x-\"");
       fine = false;
@@ -77,13 +78,17 @@ bool ConditionReader::check_keys(const JsonValue& object, IsRuleKey is_rule_key)
 
 Condition* ConditionReader::read(const JsonValue& object, uint32_t depth, IsRuleKey is_rule_key) {
   if (!object.is(JsonType::kObject)) return faults_.add(object.place, "", "expected a condition: an object"), nullptr;
-  if (depth > kDeepestCondition) return faults_.add(object.place, "", "conditions are nested too deeply, at most 8"), nullptr;
-  if (++conditions_ > kMostConditions) return faults_.add(object.place, "", "a rule has at most 64 conditions"), nullptr;
+  if (depth > kDeepestCondition)
+    return faults_.add(object.place, "", "conditions are nested too deeply, at most 8"), nullptr;
+  if (++conditions_ > kMostConditions)
+    return faults_.add(object.place, "", "a rule has at most 64 conditions"), nullptr;
   if (!check_keys(object, is_rule_key)) return nullptr;
   bool several = false;
   const JsonValue* const deciding = deciding_key(object, several);
   if (deciding == nullptr) {
-    return faults_.add(object.place, "field", "missing; a condition has one of \"field\", \"all\", \"any\" and \"not\""), nullptr;
+    return faults_.add(object.place, "field",
+                       "missing; a condition has one of \"field\", \"all\", \"any\" and \"not\""),
+           nullptr;
   }
   if (several) {
     faults_.add(deciding->key_place, deciding->key,
@@ -132,7 +137,9 @@ Condition* ConditionReader::read_not(const JsonValue& object, uint32_t depth) {
 // {"URI":"/admin/*"}: each pattern is a glob that has to hold besides.
 Condition* ConditionReader::with_requires(Condition* condition, const JsonValue& required) {
   if (!required.is(JsonType::kObject)) {
-    return faults_.add(required.place, "requires", "expected an object of fields and globs, such as {\"URI\":\"/admin/*\"}"), nullptr;
+    return faults_.add(required.place, "requires",
+                       "expected an object of fields and globs, such as {\"URI\":\"/admin/*\"}"),
+           nullptr;
   }
   Condition* const all = make(Condition::Kind::kAll);
   all->first = condition;
@@ -144,9 +151,12 @@ Condition* ConditionReader::with_requires(Condition* condition, const JsonValue&
     field.type = JsonType::kString;
     field.place = member->key_place;
     field.key = "requires";
-    if (++conditions_ > kMostConditions) return faults_.add(member->place, "requires", "a rule has at most 64 conditions"), nullptr;
-    if (required.member(member->key) != member) return faults_.add(member->key_place, "requires", "this field comes twice"), nullptr;
-    if (!member->is(JsonType::kString)) return faults_.add(member->place, "requires", "expected a glob: a text"), nullptr;
+    if (++conditions_ > kMostConditions)
+      return faults_.add(member->place, "requires", "a rule has at most 64 conditions"), nullptr;
+    if (required.member(member->key) != member)
+      return faults_.add(member->key_place, "requires", "this field comes twice"), nullptr;
+    if (!member->is(JsonType::kString))
+      return faults_.add(member->place, "requires", "expected a glob: a text"), nullptr;
     if (!read_target(field, nullptr, test) || !read_patterns(*member, Match::kDefault, test)) return nullptr;
     Condition* const one = finish_test(test);
     *link = one;
@@ -206,9 +216,10 @@ bool ConditionReader::read_bound(const JsonValue* bound, uint32_t least, uint32_
   constexpr uint64_t kMost = 1'000'000'000;
   uint64_t number = 0;
   if (!parse_count(*bound, kMost, number) || number < least) {
-    faults_.add(bound->place, bound->key, least == 0 ? StringView("expected a whole number from 0 on")
-                                                     : StringView("expected a whole number from 1 on; what is absent, "
-                                                                  "\"not\" finds"));
+    faults_.add(bound->place, bound->key,
+                least == 0 ? StringView("expected a whole number from 0 on")
+                           : StringView("expected a whole number from 1 on; what is absent, "
+                                        "\"not\" finds"));
     return false;
   }
   to = static_cast<uint32_t>(number);

@@ -13,7 +13,11 @@ struct RegexBudget;
 class ConditionReader {
  public:
   ConditionReader(RuleSet& rules, Arena& kept, Arena& temporary, RegexBudget& budget, Faults& faults)
-      : rules_(rules), kept_(kept), temporary_(temporary), budget_(budget), faults_(faults),
+      : rules_(rules),
+        kept_(kept),
+        temporary_(temporary),
+        budget_(budget),
+        faults_(faults),
         targets_(rules, kept, temporary) {}
 
   // Of a rule, whose keys are those of a condition and others; `is_rule_key` knows the others. Null with a fault.

@@ -10,10 +10,12 @@ struct FieldName {
 };
 
 constexpr FieldName kFields[] = {
-    {"Method", FieldKind::kMethod, false}, {"URI", FieldKind::kUri, false},         {"Path", FieldKind::kPath, false},
-    {"Query", FieldKind::kQuery, false},   {"Arg", FieldKind::kArg, true},          {"Args", FieldKind::kArgs, false},
-    {"Header", FieldKind::kHeader, true},  {"Headers", FieldKind::kHeaders, false}, {"Cookie", FieldKind::kCookie, true},
-    {"SourceIP", FieldKind::kSourceIp, false}, {"Body", FieldKind::kBody, false},   {"JSON", FieldKind::kJson, true},
+    {"Method", FieldKind::kMethod, false}, {"URI", FieldKind::kUri, false},
+    {"Path", FieldKind::kPath, false},     {"Query", FieldKind::kQuery, false},
+    {"Arg", FieldKind::kArg, true},        {"Args", FieldKind::kArgs, false},
+    {"Header", FieldKind::kHeader, true},  {"Headers", FieldKind::kHeaders, false},
+    {"Cookie", FieldKind::kCookie, true},  {"SourceIP", FieldKind::kSourceIp, false},
+    {"Body", FieldKind::kBody, false},     {"JSON", FieldKind::kJson, true},
     {"Form", FieldKind::kForm, true},
 };
 
@@ -22,19 +24,25 @@ constexpr StringView kTransformations[] = {"urlDecodeUni", "lowercase",     "htm
 
 Scopes scopes_of(FieldKind kind) {
   switch (kind) {
-    case FieldKind::kMethod: return kInMethod;
+    case FieldKind::kMethod:
+      return kInMethod;
     case FieldKind::kUri:
     case FieldKind::kPath:
     case FieldKind::kQuery:
     case FieldKind::kArg:
-    case FieldKind::kArgs: return kInUri;
+    case FieldKind::kArgs:
+      return kInUri;
     case FieldKind::kHeader:
     case FieldKind::kHeaders:
-    case FieldKind::kCookie: return kInHeaders;
+    case FieldKind::kCookie:
+      return kInHeaders;
     case FieldKind::kBody:
-    case FieldKind::kForm: return kInBody;
-    case FieldKind::kJson: return kInJson;
-    case FieldKind::kSourceIp: return 0;  // no literal of it is looked for
+    case FieldKind::kForm:
+      return kInBody;
+    case FieldKind::kJson:
+      return kInJson;
+    case FieldKind::kSourceIp:
+      return 0;  // no literal of it is looked for
   }
   return 0;
 }
@@ -69,12 +77,14 @@ StringView parse_field(StringView text, FieldKind& kind, StringView& name) {
     if (!field.named && colon != StringView::kNotFound) return "this field takes no name";
     if (kind == FieldKind::kJson) {
       const bool pointer = colon != StringView::kNotFound && (name.empty() || name[0] == '/');
-      return pointer ? StringView("") : StringView("expected a JSON pointer behind \"JSON:\", such as \"JSON:/user/name\"");
+      return pointer ? StringView("")
+                     : StringView("expected a JSON pointer behind \"JSON:\", such as \"JSON:/user/name\"");
     }
     if (field.named && name.empty()) return "expected a name behind the colon, such as \"Header:User-Agent\"";
     return "";
   }
-  return "no such field; expected Method, URI, Path, Query, Arg:name, Args, Header:name, Headers, Cookie:name, SourceIP, "
+  return "no such field; expected Method, URI, Path, Query, Arg:name, Args, Header:name, Headers, Cookie:name, "
+         "SourceIP, "
          "Body, JSON:pointer or Form:name";
 }
 

@@ -22,7 +22,8 @@ bool is_named(StringView raw, StringView wanted) {
 
 StringView without_blanks(StringView text) {
   while (!text.empty() && (text[0] == ' ' || text[0] == '\t')) text = text.from(1);
-  while (!text.empty() && (text[text.size() - 1] == ' ' || text[text.size() - 1] == '\t')) text = text.first(text.size() - 1);
+  while (!text.empty() && (text[text.size() - 1] == ' ' || text[text.size() - 1] == '\t'))
+    text = text.first(text.size() - 1);
   return text;
 }
 
@@ -47,19 +48,34 @@ void Fields::configure(const RuleSet& rules, Arena& kept, Arena* arena) {
 
 void Fields::note_use(const Target& target, Arena& kept) {
   switch (target.kind) {
-    case FieldKind::kMethod: uses_method_ = true; break;
+    case FieldKind::kMethod:
+      uses_method_ = true;
+      break;
     case FieldKind::kUri:
     case FieldKind::kPath:
     case FieldKind::kQuery:
     case FieldKind::kArg:
-    case FieldKind::kArgs: uses_uri_ = true; break;
-    case FieldKind::kHeaders: uses_all_headers_ = true; break;
-    case FieldKind::kHeader: add_header_name(target.name, kept); break;
-    case FieldKind::kCookie: add_header_name("cookie", kept); break;
-    case FieldKind::kJson: uses_json_ = uses_body_ = true; break;
+    case FieldKind::kArgs:
+      uses_uri_ = true;
+      break;
+    case FieldKind::kHeaders:
+      uses_all_headers_ = true;
+      break;
+    case FieldKind::kHeader:
+      add_header_name(target.name, kept);
+      break;
+    case FieldKind::kCookie:
+      add_header_name("cookie", kept);
+      break;
+    case FieldKind::kJson:
+      uses_json_ = uses_body_ = true;
+      break;
     case FieldKind::kBody:
-    case FieldKind::kForm: uses_body_ = true; break;
-    case FieldKind::kSourceIp: break;
+    case FieldKind::kForm:
+      uses_body_ = true;
+      break;
+    case FieldKind::kSourceIp:
+      break;
   }
 }
 
@@ -159,16 +175,21 @@ Values Fields::values(uint32_t target) {
 
 Values Fields::find_values(const Target& target) {
   switch (target.kind) {
-    case FieldKind::kMethod: return one(method_);
-    case FieldKind::kUri: return one(uri_);
-    case FieldKind::kSourceIp: return one(folded(request_->source_ip(), *arena_));
-    case FieldKind::kBody: return body_.raw.empty() ? Values() : one(body_);
+    case FieldKind::kMethod:
+      return one(method_);
+    case FieldKind::kUri:
+      return one(uri_);
+    case FieldKind::kSourceIp:
+      return one(folded(request_->source_ip(), *arena_));
+    case FieldKind::kBody:
+      return body_.raw.empty() ? Values() : one(body_);
     case FieldKind::kPath:
     case FieldKind::kQuery:
       if (!split_) split_uri();
       if (target.kind == FieldKind::kPath) return one(path_);
       return has_query_ ? one(query_) : Values();
-    default: break;
+    default:
+      break;
   }
   Array<Value> values;
   collect(target, values);
@@ -184,13 +205,15 @@ void Fields::collect(const Target& target, Array<Value>& values) {
     case FieldKind::kArgs:
       if (!split_) split_uri();
       return collect_pairs(query_, target.name, target.kind == FieldKind::kArgs, values);
-    case FieldKind::kForm: return collect_pairs(body_.raw, target.name, false, values);
+    case FieldKind::kForm:
+      return collect_pairs(body_.raw, target.name, false, values);
     case FieldKind::kJson:
       for (const JsonLeaf& leaf : json_leaves()) {
         if ((leaf.pointers >> target.pointer & 1U) != 0) values.push(*arena_, {leaf.text, {}});
       }
       return;
-    default: break;
+    default:
+      break;
   }
   for (const HeaderText& header : headers_) {
     if (target.kind == FieldKind::kHeaders || (target.kind == FieldKind::kHeader && equal(header.name, target.name))) {

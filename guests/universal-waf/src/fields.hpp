@@ -1,7 +1,7 @@
 // The fields of one request, each found and decoded once, when the first rule asks for it.
 //
-// All that is made for a request lies in one arena of fixed size. Where it is full, overflowed() says so: the request is
-// then decided as one that costs too much (matcher.hpp).
+// All that is made for a request lies in one arena of fixed size. Where it is full, overflowed() says so: the request
+// is then decided as one that costs too much (matcher.hpp).
 #pragma once
 
 #include <secbeat/guest.hpp>

@@ -39,7 +39,8 @@ Guard guard_of_test(const RuleSet& rules, const Test& test, Arena& temporary) {
     const Pattern& pattern = test.patterns[i];
     if (pattern.kind == Pattern::Kind::kRegex) {
       if (pattern.regex->literal_count == 0) return guard;
-      for (uint32_t k = 0; k < pattern.regex->literal_count; ++k) guard.literals.push(temporary, {pattern.regex->literals[k], scopes});
+      for (uint32_t k = 0; k < pattern.regex->literal_count; ++k)
+        guard.literals.push(temporary, {pattern.regex->literals[k], scopes});
       continue;
     }
     const StringView literal = longest_part(pattern.glob);
@@ -76,9 +77,12 @@ Guard any_of(const RuleSet& rules, const Condition& condition, Arena& temporary)
 Guard guard_of(const RuleSet& rules, const Condition& condition, Arena& temporary) {
   Guard best;
   switch (condition.kind) {
-    case Condition::Kind::kTest: return guard_of_test(rules, rules.tests[condition.test], temporary);
-    case Condition::Kind::kNot: return best;
-    case Condition::Kind::kAny: return any_of(rules, condition, temporary);
+    case Condition::Kind::kTest:
+      return guard_of_test(rules, rules.tests[condition.test], temporary);
+    case Condition::Kind::kNot:
+      return best;
+    case Condition::Kind::kAny:
+      return any_of(rules, condition, temporary);
     case Condition::Kind::kAll:
       for (const Condition* one = condition.first; one != nullptr; one = one->next) {
         const Guard guard = guard_of(rules, *one, temporary);

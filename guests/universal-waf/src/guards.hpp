@@ -13,8 +13,8 @@ struct GuardLiteral {
 };
 
 struct Guard {
-  bool found = false;      // else: nothing is known, the rule has to be evaluated
-  uint32_t quality = 0;    // of several guards the highest is the best
+  bool found = false;            // else: nothing is known, the rule has to be evaluated
+  uint32_t quality = 0;          // of several guards the highest is the best
   Array<GuardLiteral> literals;  // none of them: networks alone
 };
 

@@ -9,7 +9,8 @@ constexpr uint32_t kDeepestBody = 256;
 
 bool is_json_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool ends_token(char c) {
-  return is_json_space(c) || c == ',' || c == ':' || c == '[' || c == ']' || c == '{' || c == '}' || c == '"';
+  return is_json_space(c) || c == ',' || c == ':' || c == '[' || c == ']' || c == '{' || c == '}' || c == '"' ||
+         c == '\\';  // an escape outside of a text
 }
 
 class LeafReader {
@@ -160,7 +161,8 @@ StringView without_json_escapes(StringView folded_text, Arena& arena) {
     if (length == 0) {
       place[size++] = folded_text[i++];
     } else {
-      size += write_utf8(code < 0x80 ? static_cast<uint32_t>(guest::ascii_lower(static_cast<char>(code))) : code, place + size);
+      size += write_utf8(code < 0x80 ? static_cast<uint32_t>(guest::ascii_lower(static_cast<char>(code))) : code,
+                         place + size);
       i += length;
     }
   }

@@ -22,7 +22,8 @@ class Reader {
     return nullptr;
   }
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) {
       ++at_;
     }
   }
@@ -46,13 +47,23 @@ class Reader {
 
   bool read_into(JsonValue& value, uint32_t depth) {
     switch (peek()) {
-      case '{': return object(value, depth);
-      case '[': return array(value, depth);
-      case '"': value.type = JsonType::kString; return string(value.text);
-      case 't': value.truth = true; [[fallthrough]];
-      case 'f': value.type = JsonType::kBool; return word(value.truth ? StringView("true") : StringView("false"));
-      case 'n': return word("null");
-      default: return number(value);
+      case '{':
+        return object(value, depth);
+      case '[':
+        return array(value, depth);
+      case '"':
+        value.type = JsonType::kString;
+        return string(value.text);
+      case 't':
+        value.truth = true;
+        [[fallthrough]];
+      case 'f':
+        value.type = JsonType::kBool;
+        return word(value.truth ? StringView("true") : StringView("false"));
+      case 'n':
+        return word("null");
+      default:
+        return number(value);
     }
   }
 
@@ -101,7 +112,8 @@ class Reader {
   bool plain_character() {
     const size_t length = utf8_length(text_.from(at_));
     if (length == 0) return fail("this is not UTF-8") != nullptr;
-    if (static_cast<unsigned char>(text_[at_]) < 0x20) return fail("a control character in a text: write it as \\u00XX") != nullptr;
+    if (static_cast<unsigned char>(text_[at_]) < 0x20)
+      return fail("a control character in a text: write it as \\u00XX") != nullptr;
     at_ += length;
     return true;
   }

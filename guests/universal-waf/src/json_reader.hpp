@@ -11,13 +11,13 @@ enum class JsonType : uint8_t { kNull, kBool, kNumber, kString, kArray, kObject 
 
 struct JsonValue {
   JsonType type = JsonType::kNull;
-  bool truth = false;              // of a bool
-  uint32_t place = 0;              // where it begins, an offset into the document
-  uint32_t end = 0;                // behind its last byte
-  uint32_t key_place = 0;          // of a member's key
-  uint32_t count = 0;              // of its elements or members
-  StringView key;                  // of a member
-  StringView text;                 // a string's characters, a number as written
+  bool truth = false;                // of a bool
+  uint32_t place = 0;                // where it begins, an offset into the document
+  uint32_t end = 0;                  // behind its last byte
+  uint32_t key_place = 0;            // of a member's key
+  uint32_t count = 0;                // of its elements or members
+  StringView key;                    // of a member
+  StringView text;                   // a string's characters, a number as written
   const JsonValue* first = nullptr;  // element or member
   const JsonValue* next = nullptr;   // of the same array or object
 

@@ -1,10 +1,11 @@
 // Finds the rules that may hold: one pass over each text, for the literals of all rules at once.
 //
-// Each literal is represented by a window of it, of 8, 4, 3, 2 or 1 bytes, chosen to be unlike those of other rules. The
-// four bytes at every place of a text are looked up in a bitmap of hashes, which says "no" at nearly all places; where it
-// says "perhaps" the windows that begin there are looked up exactly, and what is left of the literal is compared. A window
-// whose rules are all noted is not looked at again. So a pass costs a constant for each byte, whatever the text, and hardly
-// more for ten thousand rules than for a hundred: the bitmap stays in the processor's cache.
+// Each literal is represented by a window of it, of 8, 4, 3, 2 or 1 bytes, chosen to be unlike those of other rules.
+// The four bytes at every place of a text are looked up in a bitmap of hashes, which says "no" at nearly all places;
+// where it says "perhaps" the windows that begin there are looked up exactly, and what is left of the literal is
+// compared. A window whose rules are all noted is not looked at again. So a pass costs a constant for each byte,
+// whatever the text, and hardly more for ten thousand rules than for a hundred: the bitmap stays in the processor's
+// cache.
 #pragma once
 
 #include "guards.hpp"
@@ -46,8 +47,8 @@ class LiteralIndex {
   struct Window {
     uint64_t bytes;
     uint32_t size;
-    uint32_t first;        // entry, index + 1
-    uint32_t done_epoch;   // in which all its rules were noted
+    uint32_t first;       // entry, index + 1
+    uint32_t done_epoch;  // in which all its rules were noted
   };
 
   void count_windows(Arena& temporary);

@@ -15,10 +15,14 @@ constexpr uint32_t kMostUnguarded = 500;
 
 Verdict verdict_of(Action action) {
   switch (action) {
-    case Action::kAllow: return Verdict::kAllow;
-    case Action::kBlock: return Verdict::kBlock;
-    case Action::kRateLimit: return Verdict::kRateLimit;
-    case Action::kLog: return Verdict::kLog;
+    case Action::kAllow:
+      return Verdict::kAllow;
+    case Action::kBlock:
+      return Verdict::kBlock;
+    case Action::kRateLimit:
+      return Verdict::kRateLimit;
+    case Action::kLog:
+      return Verdict::kLog;
   }
   return Verdict::kAllow;
 }
@@ -77,8 +81,9 @@ bool Matcher::sort_out_guards(Arena& kept, Arena& temporary, StringView& wrong) 
     if (!guard.found) {
       always_.add(i);
       if (++unguarded <= kMostUnguarded) continue;
-      wrong = "more than 500 rules have no literal text that a request must contain, so that each request has to be held "
-              "against all of them: give them a condition with a pattern";
+      wrong =
+          "more than 500 rules have no literal text that a request must contain, so that each request has to be held "
+          "against all of them: give them a condition with a pattern";
       return false;
     }
     for (const GuardLiteral& literal : guard.literals) literals_.add(literal, i, temporary);
@@ -149,8 +154,10 @@ Decision Matcher::first_that_holds(const guest::Request& request) {
 
 bool Matcher::holds(const Condition& condition) {
   switch (condition.kind) {
-    case Condition::Kind::kTest: return holds(condition.test);
-    case Condition::Kind::kNot: return !holds(*condition.first);
+    case Condition::Kind::kTest:
+      return holds(condition.test);
+    case Condition::Kind::kNot:
+      return !holds(*condition.first);
     case Condition::Kind::kAll:
       for (const Condition* one = condition.first; one != nullptr; one = one->next) {
         if (!holds(*one)) return false;

@@ -1,8 +1,9 @@
 // Decides requests by a set of rules.
 //
-// A request's texts are passed once (literal_index.hpp), which leaves the few rules that may hold; those are evaluated in
-// the order in which they win, and the first that holds decides. What one request may cost is bounded: one that is made so
-// that hundreds of rules have to be looked at in a large body is decided by the strictest action that a rule has.
+// A request's texts are passed once (literal_index.hpp), which leaves the few rules that may hold; those are evaluated
+// in the order in which they win, and the first that holds decides. What one request may cost is bounded: one that is
+// made so that hundreds of rules have to be looked at in a large body is decided by the strictest action that a rule
+// has.
 #pragma once
 
 #include <secbeat/guest.hpp>
@@ -19,8 +20,8 @@ inline constexpr StringView kWorkLimit = "universal-waf:work-limit";
 
 class Matcher {
  public:
-  // `scratch` is for each request; what is kept goes to `kept`. False where a limit of the whole set is exceeded; `wrong`
-  // says which.
+  // `scratch` is for each request; what is kept goes to `kept`. False where a limit of the whole set is exceeded;
+  // `wrong` says which.
   bool configure(const RuleSet& rules, Arena& kept, Arena& temporary, Arena* scratch, StringView& wrong);
 
   guest::Decision decide(const guest::Request& request);
@@ -53,9 +54,9 @@ class Matcher {
   Fields fields_;
   LiteralIndex literals_;
   NetworkIndex networks_;
-  BitSet always_;      // rules that every request has to be asked about
-  BitSet candidates_;  // of this request
-  Memo* memos_ = nullptr;  // of tests
+  BitSet always_;                    // rules that every request has to be asked about
+  BitSet candidates_;                // of this request
+  Memo* memos_ = nullptr;            // of tests
   uint32_t* transformed_ = nullptr;  // targets whose values are passed
   uint32_t transformed_count_ = 0;
   uint32_t epoch_ = 0;

@@ -140,6 +140,8 @@ TEST(Rules, ReadEveryField) {
   EXPECT_TRUE(field("SourceIP", "192.0.2.7"));
   EXPECT_TRUE(field("SourceIP", "192.0.*"));
   EXPECT_FALSE(field("SourceIP", "192.0.3.0/24"));
+  EXPECT_TRUE(field("SourceIP", "0.0.0.0/0"));
+  EXPECT_FALSE(field("SourceIP", "::/0")) << "no IPv6 network holds an IPv4 address";
   EXPECT_TRUE(field("Body", "f=1*"));
   EXPECT_TRUE(field("Form:g", "2"));
   EXPECT_FALSE(field("Form:h", "."));

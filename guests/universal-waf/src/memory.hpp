@@ -1,5 +1,5 @@
-// Memory that is only ever taken, never given back piece by piece: what configure() keeps lasts as long as the instance,
-// and what a request needs is forgotten as a whole before the next one.
+// Memory that is only ever taken, never given back piece by piece: what configure() keeps lasts as long as the
+// instance, and what a request needs is forgotten as a whole before the next one.
 //
 // Thread safety: as everything in a module, one call at a time.
 #pragma once
@@ -22,7 +22,8 @@ class Arena {
 
   constexpr Arena() = default;
   // Takes from `memory` first. Then from `more`; without that it is full, and overflowed() says so.
-  constexpr Arena(char* memory, size_t size, More more) : begin_(memory), top_(memory), end_(memory + size), more_(more) {}
+  constexpr Arena(char* memory, size_t size, More more)
+      : begin_(memory), top_(memory), end_(memory + size), more_(more) {}
 
   // Null when it is full.
   void* take(size_t size, size_t align) {
@@ -109,7 +110,8 @@ class Array {
   bool grow(Arena& arena) {
     constexpr uint32_t kFirst = 4;
     const uint32_t wanted = capacity_ == 0 ? kFirst : capacity_ * 2;
-    if (capacity_ != 0 && arena.extend(reinterpret_cast<const char*>(data_ + capacity_), (wanted - capacity_) * sizeof(T))) {
+    if (capacity_ != 0 &&
+        arena.extend(reinterpret_cast<const char*>(data_ + capacity_), (wanted - capacity_) * sizeof(T))) {
       capacity_ = wanted;
       return true;
     }

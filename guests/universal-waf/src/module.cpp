@@ -18,7 +18,7 @@ char* room_or_end(size_t bytes) {
   return place;
 }
 #else
-char* room_or_end(size_t bytes) { return new char[bytes]; }  // NOLINT: lasts as long as the process, as in a module
+char* room_or_end(size_t bytes) { return host_memory(bytes); }
 #endif
 
 }  // namespace

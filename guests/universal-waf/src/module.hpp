@@ -35,6 +35,9 @@ class Module {
 
 #if defined(__wasm__)
 extern constinit Module the_module;
+#else
+// Where modules on a host take what they keep; it lasts until whoever set this frees it.
+inline Module::Memory host_memory = [](size_t bytes) { return new char[bytes]; };  // NOLINT: see above
 #endif
 
 }  // namespace secbeat::waf

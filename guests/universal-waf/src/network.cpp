@@ -3,8 +3,6 @@
 namespace secbeat::waf {
 namespace {
 
-constexpr uint32_t kIpv4Prefix = 96;
-
 // A decimal number without leading zeros, up to `most`, taken off the front of `text`.
 bool take_number(StringView& text, uint32_t most, uint32_t& number) {
   size_t digits = 0;
@@ -87,6 +85,13 @@ bool parse_ipv6(StringView text, uint8_t (&address)[16]) {
 
 }  // namespace
 
+bool is_ipv4(const uint8_t (&address)[16]) {
+  for (int i = 0; i < 10; ++i) {
+    if (address[i] != 0) return false;
+  }
+  return address[10] == 0xFF && address[11] == 0xFF;
+}
+
 bool parse_address(StringView text, uint8_t (&address)[16]) {
   uint8_t ipv4[4];
   if (!parse_ipv4(text, ipv4)) return parse_ipv6(text, address);
@@ -107,14 +112,14 @@ bool parse_network(StringView text, Network& network) {
   const size_t slash = text.find('/');
   const StringView address = text.first(slash);
   if (!parse_address(address, network.address)) return false;
-  const bool is_ipv4 = address.find(':') == StringView::kNotFound;
-  const uint32_t most = is_ipv4 ? 32 : 128;
+  const bool ipv4 = address.find(':') == StringView::kNotFound;
+  const uint32_t most = ipv4 ? 32 : 128;
   uint32_t bits = most;
   if (slash != StringView::kNotFound) {
     StringView rest = text.from(slash + 1);
     if (!take_number(rest, most, bits) || !rest.empty()) return false;
   }
-  network.bits = static_cast<uint8_t>(is_ipv4 ? bits + kIpv4Prefix : bits);
+  network.bits = static_cast<uint8_t>(ipv4 ? bits + kIpv4Prefix : bits);
   cut_address(network.address, network.bits);
   return true;
 }

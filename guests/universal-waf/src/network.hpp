@@ -5,6 +5,9 @@
 
 namespace secbeat::waf {
 
+inline constexpr uint32_t kIpv4Prefix = 96;  // bits before an IPv4 address in its IPv6 form
+bool is_ipv4(const uint8_t (&address)[16]);
+
 // False where the text is no address. "::ffff:192.0.2.1" is the address 192.0.2.1.
 bool parse_address(StringView text, uint8_t (&address)[16]);
 // "192.0.2.0/24", "2001:db8::/32", or an address alone. What lies behind the prefix counts as 0.

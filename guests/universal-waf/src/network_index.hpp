@@ -34,7 +34,7 @@ template <class Found>
 void NetworkIndex::find(StringView address, Found found) const {
   Network whole;
   if (entries_.empty() || !parse_address(address, whole.address)) return;
-  for (uint32_t bits = 0; bits <= 128; ++bits) {
+  for (uint32_t bits = is_ipv4(whole.address) ? kIpv4Prefix : 0; bits <= 128; ++bits) {  // no IPv6 network holds IPv4
     if (!used_bits_[bits]) continue;
     Network cut = whole;
     cut.bits = static_cast<uint8_t>(bits);

@@ -22,7 +22,8 @@ bool ConditionReader::read_target(const JsonValue& field, const JsonValue* trans
   if (transformations != nullptr && !read_transformations(*transformations, target)) return false;
   test.target = targets_.number_of(target, name);
   if (test.target != kNoLimit) return true;
-  return faults_.add(field.place, field.key, "the rules use too many different fields, at most 16,384, of which 64 JSON pointers"),
+  return faults_.add(field.place, field.key,
+                     "the rules use too many different fields, at most 16,384, of which 64 JSON pointers"),
          false;
 }
 
@@ -33,9 +34,10 @@ bool ConditionReader::read_transformations(const JsonValue& list, Target& target
   target.transformed = true;
   for (const JsonValue* name = list.first; name != nullptr; name = name->next) {
     if (!name->is(JsonType::kString) || !parse_transformation(name->text, target.step[target.steps++])) {
-      faults_.add(name->place, list.key,
-                  "no such transformation; expected urlDecodeUni, lowercase, htmlEntityDecode, removeNulls, normalizePath "
-                  "or compressWhitespace");
+      faults_.add(
+          name->place, list.key,
+          "no such transformation; expected urlDecodeUni, lowercase, htmlEntityDecode, removeNulls, normalizePath "
+          "or compressWhitespace");
       return false;
     }
   }
@@ -71,7 +73,9 @@ bool ConditionReader::read_patterns(const JsonValue& pattern, Match match, Test&
     }
     if (!fine) return false;
   } else {
-    return faults_.add(pattern.place, pattern.key, "expected a text, or a list of 1 to 1,000 texts of which one has to match"), false;
+    return faults_.add(pattern.place, pattern.key,
+                       "expected a text, or a list of 1 to 1,000 texts of which one has to match"),
+           false;
   }
   test.patterns = patterns.begin();
   test.pattern_count = patterns.size();
@@ -82,7 +86,9 @@ bool ConditionReader::read_patterns(const JsonValue& pattern, Match match, Test&
 bool ConditionReader::read_pattern(const JsonValue& text, Match match, Test& test, Array<Pattern>& patterns) {
   if (!text.is(JsonType::kString)) return faults_.add(text.place, "pattern", "expected a text"), false;
   if (text.text.empty()) {
-    return faults_.add(text.place, "pattern", "is empty; \".\" stands for anything, \"max_length\": 0 for an empty value"), false;
+    return faults_.add(text.place, "pattern",
+                       "is empty; \".\" stands for anything, \"max_length\": 0 for an empty value"),
+           false;
   }
   if (text.text.size() > kLongestPattern) {
     return faults_.add(text.place, "pattern", "is longer than 2,048 bytes"), false;
@@ -105,7 +111,8 @@ bool ConditionReader::read_pattern(const JsonValue& text, Match match, Test& tes
 bool ConditionReader::read_network(const JsonValue& text, Match match, Array<Network>& networks) {
   Network network;
   if (!parse_network(text.text, network)) {
-    faults_.add(text.place, "pattern", "\"", text.text.first(60), "\" is no address and no network such as 192.0.2.0/24",
+    faults_.add(text.place, "pattern", "\"", text.text.first(60),
+                "\" is no address and no network such as 192.0.2.0/24",
                 match == Match::kCidr ? StringView("") : StringView("; a pattern of an address's text has a '*'"));
     return false;
   }
@@ -121,7 +128,8 @@ bool ConditionReader::read_regex(const JsonValue& text, Pattern& pattern) {
   if (fault.about_all) {
     faults_.add(text.place, "pattern", fault.what);
   } else {
-    faults_.add(text.place, "pattern", fault.what, ", at character ", uint64_t{fault.at} + 1, " of the regular expression");
+    faults_.add(text.place, "pattern", fault.what, ", at character ", uint64_t{fault.at} + 1,
+                " of the regular expression");
   }
   return false;
 }

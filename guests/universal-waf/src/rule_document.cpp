@@ -12,8 +12,8 @@ constexpr size_t kLongestMessage = 256;
 constexpr uint32_t kMostTags = 16;
 constexpr size_t kLongestTag = 64;
 
-constexpr StringView kRuleKeys[] = {"id",          "action",     "message",    "enabled",     "tags",       "expires_at",
-                                    "ttl_seconds", "created_at", "created_by", "confidence",  "description"};
+constexpr StringView kRuleKeys[] = {"id",          "action",     "message",    "enabled",    "tags",       "expires_at",
+                                    "ttl_seconds", "created_at", "created_by", "confidence", "description"};
 constexpr StringView kDocumentKeys[] = {"rules", "$schema", "description", "version"};
 constexpr StringView kActionNames[] = {"Allow", "Block", "RateLimit", "Log"};  // in the order of Action
 
@@ -27,7 +27,8 @@ bool is_rule_key(StringView key) {
 bool is_id(StringView text) {
   for (const char c : text) {
     const char lower = guest::ascii_lower(c);
-    const bool fine = (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == ':';
+    const bool fine =
+        (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == ':';
     if (!fine) return false;
   }
   return !text.empty() && text.size() <= kLongestId;
@@ -49,7 +50,8 @@ uint64_t hash_without_space(StringView text) {
     if (!quoted && (c == ' ' || c == '\n' || c == '\r' || c == '\t')) continue;
     if (c == '"') quoted = !quoted;
     hash = (hash ^ static_cast<unsigned char>(c)) * 0x0000'0100'0000'01b3U;
-    if (quoted && c == '\\' && i + 1 < text.size()) hash = (hash ^ static_cast<unsigned char>(text[++i])) * 0x0000'0100'0000'01b3U;
+    if (quoted && c == '\\' && i + 1 < text.size())
+      hash = (hash ^ static_cast<unsigned char>(text[++i])) * 0x0000'0100'0000'01b3U;
   }
   return hash;
 }
@@ -57,7 +59,11 @@ uint64_t hash_without_space(StringView text) {
 class DocumentReader {
  public:
   DocumentReader(StringView text, Arena& kept, Arena& temporary, RuleSet& rules, Faults& faults)
-      : text_(text), kept_(kept), temporary_(temporary), rules_(rules), faults_(faults),
+      : text_(text),
+        kept_(kept),
+        temporary_(temporary),
+        rules_(rules),
+        faults_(faults),
         conditions_(rules, kept, temporary, budget_, faults) {}
 
   void read() {
@@ -103,7 +109,8 @@ class DocumentReader {
     read_tags(object, rule);
     read_expiry(object, rule);
     const JsonValue* const enabled = object.member("enabled");
-    if (enabled != nullptr && !enabled->is(JsonType::kBool)) faults_.add(enabled->place, "enabled", "expected true or false");
+    if (enabled != nullptr && !enabled->is(JsonType::kBool))
+      faults_.add(enabled->place, "enabled", "expected true or false");
     rule.condition = conditions_.read_rule(object, number - 1, is_rule_key);
     rule.hash = hash_without_space({text_.data() + object.place, object.end - object.place});
     if (faults_.none() && rule.message.empty()) rule.message = described(object);
@@ -153,16 +160,18 @@ class DocumentReader {
       fine = fine && tag->is(JsonType::kString) && is_tag(tag->text);
       tags.push(kept_, kept(tag->text, kept_));
     }
-    if (!fine) return faults_.add(list->place, "tags", "expected at most 16 texts of 1 to 64 bytes, without control characters");
+    if (!fine)
+      return faults_.add(list->place, "tags", "expected at most 16 texts of 1 to 64 bytes, without control characters");
     rule.tags = tags.begin();
     rule.tag_count = tags.size();
   }
 
   void read_expiry(const JsonValue& object, Rule& rule) {
     if (const JsonValue* const ttl = object.member("ttl_seconds"); ttl != nullptr) {
-      faults_.add(ttl->key_place, "ttl_seconds",
-                  "counts from the moment at which a rule is received, which a document does not know: write expires_at, "
-                  "or send the rule over the rules API");
+      faults_.add(
+          ttl->key_place, "ttl_seconds",
+          "counts from the moment at which a rule is received, which a document does not know: write expires_at, "
+          "or send the rule over the rules API");
     }
     const JsonValue* const expiry = object.member("expires_at");
     if (expiry == nullptr || expiry->is(JsonType::kNull)) return;
@@ -184,7 +193,8 @@ class DocumentReader {
     guest::Buffer<kLongestMessage> text;
     text.append(field->text);
     if (pattern == nullptr || !pattern->is(JsonType::kString)) {
-      text.append(pattern == nullptr ? StringView(" is out of bounds") : StringView(" matches one of the rule's patterns"));
+      text.append(pattern == nullptr ? StringView(" is out of bounds")
+                                     : StringView(" matches one of the rule's patterns"));
     } else {
       text.append(" matches ");
       text.append(pattern->text.first(utf8_cut(pattern->text, 160)));

@@ -7,9 +7,9 @@
 namespace secbeat::waf {
 namespace {
 
+using testing::ConfiguredModule;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-using testing::ConfiguredModule;
 
 std::string fault_of(std::string_view document) { return ConfiguredModule(document).fault(); }
 
@@ -39,7 +39,9 @@ TEST(RuleDocument, FaultsNameRuleKeyAndPlace) {
 }
 
 TEST(RuleDocument, RefusesWhatWouldNotDoWhatItSeemsToSay) {
-  const auto with = [](const std::string& rest) { return fault_of(R"({"rules":[{"id":"a","action":"Block",)" + rest + "}]}"); };
+  const auto with = [](const std::string& rest) {
+    return fault_of(R"({"rules":[{"id":"a","action":"Block",)" + rest + "}]}");
+  };
   EXPECT_THAT(with(R"("field":"URI")"), HasSubstr("key \"pattern\""));
   EXPECT_THAT(with(R"("pattern":"x")"), HasSubstr("one of \"field\", \"all\", \"any\" and \"not\""));
   EXPECT_THAT(with(R"("field":"URI","pattern":"")"), HasSubstr("is empty"));

@@ -8,12 +8,29 @@ namespace secbeat::waf {
 
 // The parts of a request that rules look at. A field has any number of values: none where it is absent.
 enum class FieldKind : uint8_t {
-  kMethod, kUri, kPath, kQuery, kArg, kArgs, kHeader, kHeaders, kCookie, kSourceIp, kBody, kJson, kForm,
+  kMethod,
+  kUri,
+  kPath,
+  kQuery,
+  kArg,
+  kArgs,
+  kHeader,
+  kHeaders,
+  kCookie,
+  kSourceIp,
+  kBody,
+  kJson,
+  kForm,
 };
 inline constexpr size_t kFieldKinds = 13;
 
 enum class Transformation : uint8_t {
-  kUrlDecodeUni, kLowercase, kHtmlEntityDecode, kRemoveNulls, kNormalizePath, kCompressWhitespace,
+  kUrlDecodeUni,
+  kLowercase,
+  kHtmlEntityDecode,
+  kRemoveNulls,
+  kNormalizePath,
+  kCompressWhitespace,
 };
 inline constexpr uint32_t kMostTransformations = 8;
 
@@ -24,7 +41,8 @@ inline constexpr Scopes kInUri = 2;  // with all that is part of it
 inline constexpr Scopes kInHeaders = 4;
 inline constexpr Scopes kInBody = 8;
 inline constexpr Scopes kInJson = 16;  // texts of a JSON body, without their escapes
-inline constexpr uint32_t kFirstTransformedScope = 5;  // the number of a bit; those from here on are shared by transformed fields
+inline constexpr uint32_t kFirstTransformedScope =
+    5;  // the number of a bit; those from here on are shared by transformed fields
 
 // A field as conditions read it: with its transformations.
 struct Target {
@@ -32,8 +50,8 @@ struct Target {
   bool transformed = false;  // also by no transformation at all: then only the raw value counts
   uint8_t steps = 0;
   Transformation step[kMostTransformations] = {};
-  StringView name;            // "user-agent" of Header:User-Agent, lower case
-  uint32_t pointer = 0;       // the number of a JSON pointer
+  StringView name;       // "user-agent" of Header:User-Agent, lower case
+  uint32_t pointer = 0;  // the number of a JSON pointer
   Scopes scopes = 0;
 };
 

@@ -28,7 +28,8 @@ inline std::vector<char> frame_of(const TestRequest& request) {
   std::string bytes;
   const auto table = request.headers.size() * sizeof(abi::FrameHeaderField);
   const auto put = [&](std::string_view text) {
-    const abi::Span span{static_cast<std::uint32_t>(sizeof frame + table + bytes.size()), static_cast<std::uint32_t>(text.size())};
+    const abi::Span span{static_cast<std::uint32_t>(sizeof frame + table + bytes.size()),
+                         static_cast<std::uint32_t>(text.size())};
     bytes.append(text);
     return span;
   };
@@ -62,11 +63,21 @@ struct Verdict {
   std::string message;
 };
 
-// A module with a configuration. What it takes of memory is freed with the process.
+// A module with a configuration. What it takes of memory stays until forget_modules().
+inline std::vector<std::unique_ptr<char[]>>& blocks() {  // NOLINT: bytes of unknown number
+  static std::vector<std::unique_ptr<char[]>> all;       // NOLINT: the same
+  return all;
+}
+inline char* new_block(std::size_t size) {
+  return blocks().emplace_back(std::make_unique_for_overwrite<char[]>(size)).get();  // NOLINT: the same
+}
+// REQUIRES: no module is used any more.
+inline void forget_modules() { blocks().clear(); }
+
 class ConfiguredModule {
  public:
-  explicit ConfiguredModule(std::string_view document)
-      : module_(std::make_unique<Module>([](std::size_t size) { return new char[size]; })) {  // NOLINT: see above
+  explicit ConfiguredModule(std::string_view document) : module_(std::make_unique<Module>(new_block)) {
+    host_memory = new_block;
     const auto configured = module_->configure({document.data(), document.size()});
     if (!configured.accepted) fault_ = text_of(configured.reason);
   }

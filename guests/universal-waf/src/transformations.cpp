@@ -65,7 +65,8 @@ struct Entity {
   StringView name;
   char meaning;
 };
-constexpr Entity kEntities[] = {{"quot", '"'}, {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"apos", '\''}, {"nbsp", '\xA0'}};
+constexpr Entity kEntities[] = {{"quot", '"'}, {"amp", '&'},   {"lt", '<'},
+                                {"gt", '>'},   {"apos", '\''}, {"nbsp", '\xA0'}};
 
 // "&#60;" and "&#x3c;", of at most 7 digits. How long it is without a semicolon, 0: none.
 size_t numeric_entity(StringView text, uint32_t& code) {
@@ -167,16 +168,25 @@ StringView apply(Transformation transformation, StringView text, Arena& arena) {
   Output out(arena, text.size() + 1);
   if (!out.ready()) return {};
   switch (transformation) {
-    case Transformation::kUrlDecodeUni: url_decode(text, out); break;
-    case Transformation::kHtmlEntityDecode: html_decode(text, out); break;
+    case Transformation::kUrlDecodeUni:
+      url_decode(text, out);
+      break;
+    case Transformation::kHtmlEntityDecode:
+      html_decode(text, out);
+      break;
     case Transformation::kRemoveNulls:
       for (const char c : text) {
         if (c != '\0') out.put(c);
       }
       break;
-    case Transformation::kNormalizePath: normalize(text, out); break;
-    case Transformation::kCompressWhitespace: compress(text, out); break;
-    case Transformation::kLowercase: break;
+    case Transformation::kNormalizePath:
+      normalize(text, out);
+      break;
+    case Transformation::kCompressWhitespace:
+      compress(text, out);
+      break;
+    case Transformation::kLowercase:
+      break;
   }
   return out.finish();
 }
