@@ -167,5 +167,54 @@ TEST(Rules, WinByActionAndThenByOrder) {
   EXPECT_EQ(of(rule("a", "Block") + "," + rule("b", "Allow")), "Allow b");
 }
 
+TEST(Rules, ReadJsonBodies) {
+  const auto json = [](const char* field, const char* pattern, const char* body) {
+    return holds(std::string(R"("field":"JSON:)") + field + R"(","match":"contains","pattern":")" + pattern + "\"",
+                 {.body = body});
+  };
+  EXPECT_TRUE(json("/a/1", "select", R"({"a":["x","S\u0065lect"]})"));
+  EXPECT_FALSE(json("/a/0", "select", R"({"a":["x","select"]})"));
+  EXPECT_TRUE(json("", "select", R"({"b":{"c":"select"}})"));
+  EXPECT_TRUE(json("/a", "select", R"({"a":"select)")) << "what is cut counts up to there";
+  EXPECT_TRUE(json("/a~1b", "12345", R"({"a/b":123456})"));
+  EXPECT_FALSE(json("", "\\\\u0061", R"(x\u0061)")) << "no escape stands outside of a text";
+}
+
+// Work is what is passed and compared; it grows with the request and no faster.
+TEST(Rules, NoRequestMakesThemMoreThanLinear) {
+  ConfiguredModule module(R"({"rules":[
+    {"id":"a","field":"Body","match":"contains","pattern":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab","action":"Block"},
+    {"id":"b","field":"Body","pattern":"*aaaaaaaa*aaaaaaab*c*","action":"Block"},
+    {"id":"c","field":"Body","match":"regex","pattern":"(a|aa)+$b","action":"Block"},
+    {"id":"d","field":"JSON:","pattern":"*aaaaaaaa*x","transformations":["htmlEntityDecode","normalizePath"],"action":"Log"}]})");
+  ASSERT_EQ(module.fault(), "");
+  for (const std::string piece : {"a", "%61", "../", "&#x61", "[\"a\",", "\\u0061", "aaaaaaab"}) {
+    const auto work = [&](std::size_t size) {
+      std::string body;
+      while (body.size() < size) body += piece;
+      module.decide({.body = body});
+      return module.module().work();
+    };
+    const auto small = work(8'000);
+    EXPECT_LE(work(64'000), small * 9) << piece;
+  }
+}
+
+TEST(Rules, ARequestThatWouldCostTooMuchIsDecidedByTheStrictestAction) {
+  std::string rules;
+  for (int i = 0; i < 400; ++i) {
+    rules += (i > 0 ? "," : "") + std::string(R"({"id":"r)") + std::to_string(i) +
+             R"(","field":"Body","pattern":"*common text*never )" + std::to_string(i) + R"(*","action":"RateLimit"})";
+  }
+  ConfiguredModule module("{\"rules\":[" + rules + "]}");
+  ASSERT_EQ(module.fault(), "");
+  std::string body = "common text";
+  for (int i = 0; i < 400; ++i) body += " never " + std::to_string(i);
+  EXPECT_EQ(module.decide({.body = "common text"}).text, "Allow");
+  std::string large = std::string(900'000, 'x');
+  for (int i = 399; i >= 0; --i) large = "never " + std::to_string(i) + " " + large;
+  EXPECT_EQ(module.decide({.body = large + " common text"}).text, "RateLimit universal-waf:work-limit");
+}
+
 }  // namespace
 }  // namespace secbeat::waf
