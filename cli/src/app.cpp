@@ -41,6 +41,7 @@ void build_app(CLI::App& app, Run& run) {
   add_reload_command(app, run);
   add_rollback_command(app, run);
   add_remove_command(app, run);
+  add_rules_command(app, run);
   add_watch_command(app, run);
   add_freeze_command(app, run);
   add_unfreeze_command(app, run);

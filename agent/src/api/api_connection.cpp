@@ -16,9 +16,9 @@
 namespace secbeat::agent {
 namespace {
 
-constexpr std::array<const char*, 9> kHeadersRead = {"content-type",      "content-length", "content-encoding",
-                                                     "transfer-encoding", "origin",         "host",
-                                                     "sec-fetch-site",    "x-request-id",   "expect"};
+constexpr std::array<const char*, 10> kHeadersRead = {
+    "content-type",   "content-length", "content-encoding", "transfer-encoding", "origin", "host",
+    "sec-fetch-site", "x-request-id",   "expect",           "if-match"};
 constexpr std::size_t kMaxRequestId = 64;
 constexpr std::uint32_t kBusyRetrySeconds = 1;
 

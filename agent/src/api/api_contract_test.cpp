@@ -25,6 +25,7 @@ class ApiContract : public ApiTest {
   Answer send_well_formed(const Route& route) const;
   Answer announce_too_much(const Route& route) const;
   void make_the_reloader_answer(ErrorCode code);
+  void serve_rules(const std::string& text);
 };
 
 std::string path_of(const Route& route) {
@@ -46,6 +47,9 @@ Answer ApiContract::send(const Route& route, const std::string& query, const std
 }
 
 Answer ApiContract::send_well_formed(const Route& route) const {
+  if (route.body == BodyKind::kJson) {
+    return send(route, "", "application/json", R"({"id":"waf","rules":[]})", {"If-Match: *"});
+  }
   if (route.body != BodyKind::kUpload) return send(route, "", "", "");
   return send(route, "", kMultipart, multipart_body({{"file", "bytes"}}));
 }
@@ -60,6 +64,18 @@ Answer ApiContract::announce_too_much(const Route& route) const {
   answer.status = std::stoi(text.substr(text.find(' ') + 1));
   answer.body = text.substr(text.find("\r\n\r\n") + 4);
   return answer;
+}
+
+void ApiContract::serve_rules(const std::string& text) {
+  reloader_.read_failure.reset();
+  reloader_.throws = false;
+  reloader_.bytes_by_sha256["rules"] = text;
+  reloader_.on_version = [](const std::optional<std::string>&) {
+    VersionView view;
+    view.version = "v1";
+    view.config_sha256 = "rules";
+    return view;
+  };
 }
 
 void ApiContract::make_the_reloader_answer(ErrorCode code) {
@@ -97,8 +113,21 @@ Answer ApiContract::provoke(const Route& route, ErrorCode code) {
       return send(route, "", kMultipart, multipart_body({{"config", "{"}}));
     case ErrorCode::kBadJson:
       return send(route, "", "application/json", "{");
+    case ErrorCode::kBadRule:
+      return send(route, "", "application/json", "[]", {"If-Match: *"});
+    case ErrorCode::kPreconditionRequired:
+      return send(route, "", "application/json", "{}");
+    case ErrorCode::kUnknownRule:
+    case ErrorCode::kRuleExists:
+    case ErrorCode::kPreconditionFailed:
+      serve_rules(code == ErrorCode::kUnknownRule ? "{\"rules\":[]}" : "{\"rules\":[{\"id\":\"waf\"}]}");
+      if (code != ErrorCode::kPreconditionFailed) return send_well_formed(route);
+      return send(route, "", route.body == BodyKind::kJson ? "application/json" : "",
+                  route.body == BodyKind::kJson ? R"({"id":"waf","rules":[]})" : "", {"If-Match: \"old\""});
     case ErrorCode::kBadRequest:
-      if (has_body) return send(route, "", kMultipart, multipart_body({{"reason", ""}}));
+      if (route.operation == "rule") return request("GET", "/api/v1/rules/a%20b");
+      if (has_body && route.body != BodyKind::kJson)
+        return send(route, "", kMultipart, multipart_body({{"reason", ""}}));
       if (!route.query.empty()) return send(route, fmt::format("?{0}=1&{0}=1", route.query.front().name), "", "");
       return request(std::string(route.method), std::string(route.path.substr(0, route.path.rfind('/'))) + "/a");
     case ErrorCode::kNoWatch:

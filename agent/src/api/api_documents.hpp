@@ -68,6 +68,7 @@ struct RequestPage {
   std::vector<LabelledRequest> requests;
   std::optional<std::int64_t> next_before;
 };
+struct RuleChange;
 struct Health {
   std::string status;
 };
@@ -87,6 +88,7 @@ Json to_document(const VersionPage& page);
 Json to_document(const UnderWay& under_way);
 Json to_document(const ErrorPage& page);
 Json to_document(const RequestPage& page);
+Json to_document(const RuleChange& change);
 Json to_document(const Health& health);
 
 // The watch as a part of other documents.
@@ -118,6 +120,7 @@ extern const DocumentType kVersions;
 extern const DocumentType kUnderWay;
 extern const DocumentType kErrors;
 extern const DocumentType kRequests;
+extern const DocumentType kRuleChange;
 extern const DocumentType kHealth;
 extern const DocumentType kError;  // of every answer with a status of 4xx or 5xx
 }  // namespace documents

@@ -38,6 +38,14 @@ HttpResponse handle_bypass(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_break_glass(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_drill(const ApiContext& context, HttpRequest& request);
 
+// api_rules.cpp
+HttpResponse handle_rules(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_rule(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_add_rule(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_put_rules(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_put_rule(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_remove_rule(const ApiContext& context, HttpRequest& request);
+
 // api_observe.cpp
 HttpResponse handle_errors(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_requests(const ApiContext& context, HttpRequest& request);

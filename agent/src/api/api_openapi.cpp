@@ -70,6 +70,10 @@ Json responses(const Route& route) {
   return json;
 }
 
+bool takes_if_match(const Route& route) {
+  return std::ranges::find(route.errors, ErrorCode::kPreconditionFailed) != route.errors.end();
+}
+
 Json parameters(const Route& route) {
   Json list = Json::array();
   for (const Input& input : route.in_path) {
@@ -77,6 +81,12 @@ Json parameters(const Route& route) {
   }
   for (const Input& input : route.query) {
     list.push_back({{"name", input.name}, {"in", "query"}, {"schema", json_of(input.schema)}});
+  }
+  if (takes_if_match(route)) {
+    list.push_back({{"name", "If-Match"},
+                    {"in", "header"},
+                    {"description", "Only where the rule, or the document, still has this ETag; * where it has any"},
+                    {"schema", {{"type", "string"}}}});
   }
   return list;
 }
@@ -93,6 +103,9 @@ Json fields(const Route& route, Nulls nulls) {
 }
 
 Json body(const Route& route) {
+  if (route.body == BodyKind::kJson) {
+    return {{"required", true}, {"content", content("application/json", {{"type", "object"}})}};
+  }
   Json json = content("multipart/form-data", fields(route, Nulls::kRefused));
   if (route.body == BodyKind::kFields) {
     json.update(content("application/x-www-form-urlencoded", fields(route, Nulls::kRefused)));

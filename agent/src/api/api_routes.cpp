@@ -53,6 +53,10 @@ OrRefusal<void> check_media_type(const Route& route, const HttpRequest& request)
   }
   const std::string_view type = request.header("content-type").value_or("");
   const std::string media = media_type(type);
+  if (route.body == BodyKind::kJson) {
+    if (media == "application/json") return {};
+    return std::unexpected(unsupported("Content-Type must be application/json, such as curl --json @rule.json sends"));
+  }
   if (route.body == BodyKind::kFields &&
       (media == "application/json" || media == "application/x-www-form-urlencoded")) {
     return {};
@@ -76,6 +80,10 @@ void add_common(const Route& route, std::set<ErrorCode>& codes) {
   if (route.role != Role::kNone) codes.insert({ErrorCode::kUnauthorized, ErrorCode::kRateLimited});
   if (route.lane != Lane::kInline) codes.insert(ErrorCode::kBusy);
   if (route.body == BodyKind::kNone) return;
+  if (route.body == BodyKind::kJson) {
+    codes.insert({ErrorCode::kBadRequest, ErrorCode::kUnsupportedMediaType, ErrorCode::kBadJson});
+    return;
+  }
   codes.insert({ErrorCode::kBadRequest, ErrorCode::kBadMultipart, ErrorCode::kUnsupportedMediaType});
   codes.insert(route.body == BodyKind::kUpload ? ErrorCode::kMissingFile : ErrorCode::kBadJson);
 }
@@ -128,6 +136,7 @@ OrRefusal<const Route*> find_route(std::string_view method, std::string_view pat
 }
 
 std::size_t body_limit(const Route& route, const Config& config) {
+  if (route.body == BodyKind::kJson) return kMaxConfigBytes;
   return route.body == BodyKind::kUpload ? config.max_module_bytes + kMaxConfigBytes + kSmallBody : kSmallBody;
 }
 

@@ -34,8 +34,8 @@ namespace secbeat::agent {
 // own, so that none waits behind uploads; what takes effect by a store to the scoreboard has another, so that none
 // waits behind rollbacks, which wait for one another and for workers.
 enum class Lane : std::uint8_t { kInline, kWork, kRollback, kEmergency };
-// What a body may be.
-enum class BodyKind : std::uint8_t { kNone, kUpload, kFields };
+// What a body may be. kJson: one JSON document that is what the call is about.
+enum class BodyKind : std::uint8_t { kNone, kUpload, kFields, kJson };
 
 // Who may call what its route does not say: GET is for viewers, what changes something for operators, emergencies are
 // for admins.

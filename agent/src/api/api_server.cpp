@@ -25,6 +25,7 @@
 #include "api_listen.hpp"
 #include "api_routes.hpp"
 #include "api_tls.hpp"
+#include "rules/rule_book.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -52,8 +53,9 @@ struct Exchange {
   bool is_complete = false;    // counted as one that stop() waits for
 };
 
-ApiContext with_own(ApiContext context, const Access& access, const CurrentCertificate& certificate) {
+ApiContext with_own(ApiContext context, const Access& access, const CurrentCertificate& certificate, RuleBook& rules) {
   context.access = &access;
+  context.rules = &rules;
   context.certificate = &certificate;
   return context;
 }
@@ -61,8 +63,9 @@ ApiContext with_own(ApiContext context, const Access& access, const CurrentCerti
 class MhdServer final : public ApiServer {
  public:
   explicit MhdServer(const ApiContext& context)
-      : context_(with_own(context, access_, certificate_)),
+      : context_(with_own(context, access_, certificate_, rules_)),
         access_(context.config.api_keys),
+        rules_(context.reloader, context.clock, find_rules_module()),
         work_(kWorkThreads, kMaxWaiting),
         rollbacks_(kRollbackThreads, kMaxWaiting),
         emergencies_(kEmergencyThreads, kMaxWaiting) {}
@@ -97,6 +100,7 @@ class MhdServer final : public ApiServer {
   // safe for any thread
   Access access_;
   CurrentCertificate certificate_;
+  RuleBook rules_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::size_t> held_bytes_{0};
   Executor work_;

@@ -55,6 +55,9 @@ constexpr Input kErrorsQuery[] = {
 constexpr Input kRequestsQuery[] = {{"verdict", one_of(kVerdictWords)}, kLimit, kBefore};
 constexpr Input kSha256InPath[] = {{"sha256", sha256("Of the module's bytes")}};
 
+constexpr Input kRuleInPath[] = {{"id", text("Of the rule").matching("^[A-Za-z0-9_.:-]{1,100}$")}};
+constexpr Input kRuleQuery[] = {kReason};
+
 // -- answers -----------------------------------------------------------------------------------------------------
 
 constexpr Answers kReloadAnswers[] = {&documents::kReload, &documents::kValidation};
@@ -72,6 +75,7 @@ constexpr Answers kVersionsAnswers[] = {&documents::kVersions};
 constexpr Answers kErrorsAnswers[] = {&documents::kErrors};
 constexpr Answers kOperationAnswers[] = {&documents::kUnderWay};
 constexpr Answers kRequestsAnswers[] = {&documents::kRequests};
+constexpr Answers kRuleChangeAnswers[] = {&documents::kRuleChange};
 constexpr Answers kHealthAnswers[] = {&documents::kHealth};
 
 // -- errors ------------------------------------------------------------------------------------------------------
@@ -100,6 +104,38 @@ constexpr ErrorCode kRollbackErrors[] = {
 constexpr ErrorCode kRemoveErrors[] = {
     kHotReloadDisabled, kFrozen, kUnknownModule,  kVersionConflict, kReloadInProgress, kConfigureFailed, kMemoryLimit,
     kInternal,          kIo,     kWorkersDisagree};
+#define SECBEAT_RULE_ERRORS                                                                                        \
+  kBadJson, kHotReloadDisabled, kFrozen, kUnknownModule, kVersionConflict, kQuarantined, kReloadInProgress,        \
+      kCancelled, kPreconditionFailed, kBadRule, kInvalidWasm, kMissingExport, kForbiddenImport, kInvalidAction,   \
+      kSampleTrapped, kSampleTimeout, kConfigureFailed, kMemoryLimit, kCostLimit, kCompileTimeout, kCompileFailed, \
+      kBadSignature, kSignatureRequired, kInternal, kIo, kNoWorker, kWorkersDisagree
+constexpr ErrorCode kAddRuleErrors[] = {SECBEAT_RULE_ERRORS, kRuleExists};
+constexpr ErrorCode kPutRulesErrors[] = {SECBEAT_RULE_ERRORS, kPreconditionRequired, kInventoryShrank};
+constexpr ErrorCode kPutRuleErrors[] = {SECBEAT_RULE_ERRORS, kUnknownRule};
+constexpr ErrorCode kRemoveRuleErrors[] = {kHotReloadDisabled,
+                                           kFrozen,
+                                           kVersionConflict,
+                                           kQuarantined,
+                                           kReloadInProgress,
+                                           kCancelled,
+                                           kUnknownRule,
+                                           kBadRequest,
+                                           kPreconditionFailed,
+                                           kSampleTrapped,
+                                           kSampleTimeout,
+                                           kInvalidAction,
+                                           kConfigureFailed,
+                                           kMemoryLimit,
+                                           kCostLimit,
+                                           kCompileTimeout,
+                                           kCompileFailed,
+                                           kInternal,
+                                           kIo,
+                                           kNoWorker,
+                                           kWorkersDisagree};
+#undef SECBEAT_RULE_ERRORS
+constexpr ErrorCode kRulesErrors[] = {kInternal, kIo};
+constexpr ErrorCode kRuleErrors[] = {kUnknownRule, kBadRequest, kInternal, kIo};
 constexpr ErrorCode kUnknownModuleErrors[] = {kUnknownModule, kInternal};
 constexpr ErrorCode kWatchEndErrors[] = {kUnknownModule, kNoWatch, kInternal};
 constexpr ErrorCode kLedgerErrors[] = {kUnknownModule, kInternal, kIo};
@@ -222,6 +258,60 @@ constexpr Route kRoutes[] = {
      .summary = "What changes what is in force at this moment",
      .answers = kOperationAnswers,
      .errors = kOwnErrors},
+    {.method = "GET",
+     .path = "/api/v1/rules",
+     .handler = handle_rules,
+     .operation = "rules",
+     .summary = "The rules of universal-waf, as a document",
+     .errors = kRulesErrors},
+    {.method = "PUT",
+     .path = "/api/v1/rules",
+     .handler = handle_put_rules,
+     .operation = "putRules",
+     .summary = "Replace all rules; takes If-Match",
+     .lane = Lane::kWork,
+     .body = BodyKind::kJson,
+     .query = kRuleQuery,
+     .answers = kRuleChangeAnswers,
+     .errors = kPutRulesErrors},
+    {.method = "POST",
+     .path = "/api/v1/rules",
+     .handler = handle_add_rule,
+     .operation = "addRule",
+     .summary = "Add a rule",
+     .lane = Lane::kWork,
+     .body = BodyKind::kJson,
+     .query = kRuleQuery,
+     .answers = kRuleChangeAnswers,
+     .errors = kAddRuleErrors},
+    {.method = "GET",
+     .path = "/api/v1/rules/{id}",
+     .handler = handle_rule,
+     .operation = "rule",
+     .summary = "A rule",
+     .in_path = kRuleInPath,
+     .errors = kRuleErrors},
+    {.method = "PUT",
+     .path = "/api/v1/rules/{id}",
+     .handler = handle_put_rule,
+     .operation = "putRule",
+     .summary = "Replace a rule",
+     .lane = Lane::kWork,
+     .body = BodyKind::kJson,
+     .query = kRuleQuery,
+     .in_path = kRuleInPath,
+     .answers = kRuleChangeAnswers,
+     .errors = kPutRuleErrors},
+    {.method = "DELETE",
+     .path = "/api/v1/rules/{id}",
+     .handler = handle_remove_rule,
+     .operation = "removeRule",
+     .summary = "Remove a rule",
+     .lane = Lane::kWork,
+     .query = kRuleQuery,
+     .in_path = kRuleInPath,
+     .answers = kRuleChangeAnswers,
+     .errors = kRemoveRuleErrors},
     {.method = "POST",
      .path = "/api/v1/freeze",
      .handler = handle_freeze,

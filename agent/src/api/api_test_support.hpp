@@ -72,6 +72,7 @@ class FakeReloader final : public Reloader {
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;
   Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const override;
   Outcome<std::string> module_bytes(std::string_view sha256) const override;
+  Outcome<std::string> config_bytes(std::string_view sha256) const override { return module_bytes(sha256); }
   [[nodiscard]] std::vector<ReloadTotals> totals() const override { return may_throw(), total_rows; }
   [[nodiscard]] control::InForce in_force() const override { return may_throw(), document; }
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;

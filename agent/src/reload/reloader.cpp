@@ -38,6 +38,7 @@ ReloaderImpl::ReloaderImpl(const Config& config, control::Scoreboard& scoreboard
 Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
   Attempt attempt = new_attempt(kind_of(upload), upload.reason, upload.origin);
   attempt.gates = upload.gates;
+  attempt.upload = upload.kind;
   if (upload.received != SteadyTime{}) attempt.received = upload.received;
   attempt.stages.receive_ms = since_ms(attempt.received);
 
@@ -55,7 +56,7 @@ Outcome<ReloadResult> ReloaderImpl::reload(const Upload& upload) {
     if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));
   }
   if (upload.problem) return std::unexpected(fail_attempt(attempt, about(*name, *upload.problem)));
-  auto turn = enter(*name, upload.kind == UploadKind::kFileChange ? Patient::kYes : Patient::kNo);
+  auto turn = enter(*name, is_patient(upload.kind) ? Patient::kYes : Patient::kNo);
   if (!turn) return std::unexpected(turn.error());
   const auto posted = board_.post(*name, upload.mode == Mode::kDryRun ? "validate" : attempt.kind,
                                   OperationStage::kCheck, upload.origin.request_id);
@@ -133,8 +134,8 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
                   names_in(before));
   }
   auto applied = apply(*candidate, attempt, before, cancel);
-  // The limit is on uploads: a file that is saved does not hold them up.
-  if (applied && upload.kind != UploadKind::kFileChange) last_reload_[attempt.name] = clock_.steady();
+  // The limit is on uploads: a file that is saved, or a rule, does not hold them up.
+  if (applied && !is_patient(upload.kind)) last_reload_[attempt.name] = clock_.steady();
   return applied;
 }
 
@@ -181,7 +182,7 @@ std::optional<Failure> ReloaderImpl::held_in_quarantine(const Upload& upload, co
 std::optional<Failure> ReloaderImpl::judged_by_gates(const Upload& upload, const Attempt& attempt) const {
   if (auto held = held_in_quarantine(upload, attempt)) return held;
   const auto last = last_reload_.find(attempt.name);
-  const bool limited = upload.gates == Gates::kOn && upload.kind != UploadKind::kFileChange;
+  const bool limited = upload.gates == Gates::kOn && !is_patient(upload.kind);
   if (!limited || last == last_reload_.end()) return std::nullopt;
   const auto left =
       std::chrono::ceil<std::chrono::seconds>(last->second + config_.max_reload_frequency - clock_.steady());

@@ -66,6 +66,7 @@ struct Attempt {
   Gates gates = Gates::kOn;
   Measured measured = {};      // once the rehearsal has found it out
   std::uint64_t replaces = 0;  // id of the version that decided when it began; 0: none
+  UploadKind upload = UploadKind::kReload;
 };
 
 // Sentences that more than one operation answers with.
@@ -89,6 +90,7 @@ class ReloaderImpl final : public Reloader {
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;
   Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const override;
   Outcome<std::string> module_bytes(std::string_view sha256) const override;
+  Outcome<std::string> config_bytes(std::string_view sha256) const override;
   [[nodiscard]] std::vector<ReloadTotals> totals() const override;
   [[nodiscard]] control::InForce in_force() const override;
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;

@@ -176,6 +176,13 @@ Outcome<std::string> ReloaderImpl::module_bytes(std::string_view sha256) const {
   return *std::move(bytes);
 }
 
+Outcome<std::string> ReloaderImpl::config_bytes(std::string_view sha256) const {
+  if (sha256.empty()) return std::string();
+  auto bytes = store_.config_bytes(sha256);
+  if (!bytes) return from(bytes.error());
+  return *std::move(bytes);
+}
+
 std::vector<ReloadTotals> ReloaderImpl::totals() const {
   const control::InForce now = in_force();
   auto totals = ledger_->totals().value_or(std::vector<ReloadTotals>());

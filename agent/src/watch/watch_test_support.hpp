@@ -65,6 +65,7 @@ class ScriptedReloader final : public Reloader {
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>&, Page) const override { return {}; }
   Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const override;
   Outcome<std::string> module_bytes(std::string_view) const override { return std::string(); }
+  Outcome<std::string> config_bytes(std::string_view) const override { return std::string(); }
   [[nodiscard]] std::vector<ReloadTotals> totals() const override { return {}; }
   [[nodiscard]] control::InForce in_force() const override { return document; }
   [[nodiscard]] std::string label_of(std::uint64_t) const override { return {}; }

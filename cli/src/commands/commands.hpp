@@ -30,6 +30,7 @@ void add_unfreeze_command(CLI::App& app, Run& run);    // break_glass_commands.c
 void add_bypass_command(CLI::App& app, Run& run);      // break_glass_commands.cpp
 void add_drill_command(CLI::App& app, Run& run);       // drill_command.cpp
 void add_remove_command(CLI::App& app, Run& run);      // remove_command.cpp
+void add_rules_command(CLI::App& app, Run& run);       // rules_commands.cpp
 void add_version_command(CLI::App& app, Run& run);     // show_commands.cpp
 void add_modules_command(CLI::App& app, Run& run);     // show_commands.cpp
 void add_history_command(CLI::App& app, Run& run);     // show_commands.cpp

@@ -23,6 +23,12 @@ inline constexpr std::array kRemovalShape = {
     Field{"success", Kind::kFlag},         Field{"message", Kind::kText},  Field{"name", Kind::kText},
     Field{"removed_version", Kind::kText}, Field{"warnings", Kind::kList},
 };
+inline constexpr std::array kRulesShape = {Field{"rules", Kind::kList}};
+inline constexpr std::array kRuleShape = {Field{"id", Kind::kText}};
+inline constexpr std::array kRuleChangeShape = {
+    Field{"success", Kind::kFlag},          Field{"message", Kind::kText}, Field{"name", Kind::kText},
+    Field{"expires_at", Kind::kTextOrNull}, Field{"dropped", Kind::kList}, Field{"warnings", Kind::kList},
+};
 inline constexpr std::array kVersionShape = {
     Field{"name", Kind::kText}, Field{"version", Kind::kTextOrNull}, Field{"size_bytes", Kind::kNumber},
     Field{"kept", Kind::kList}, Field{"workers", Kind::kList},       Field{"workers[].pid", Kind::kNumber},
@@ -72,6 +78,8 @@ inline constexpr std::array kRequestsShape = {
 std::string render_reload(const Json& answer);
 std::string render_rollback(const Json& answer);
 std::string render_removal(const Json& answer);
+std::string render_rules(const Json& answer);
+std::string render_rule_change(const Json& answer);
 std::string render_watch(const Json& answer);  // of a version
 std::string render_watch_end(const Json& answer);
 // A line for each module whose watch is running; empty: none is.

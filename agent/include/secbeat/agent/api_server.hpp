@@ -22,6 +22,7 @@ namespace secbeat::agent {
 
 class Access;
 class CurrentCertificate;
+class RuleBook;
 
 // What the API shows; all outlive the server. `supervisor` is null with an external nginx.
 struct ApiContext {
@@ -37,6 +38,7 @@ struct ApiContext {
   BreakGlass* glass = nullptr;       // null only in tests
   const Access* access = nullptr;    // the server's own, which it fills in, as the next
   const CurrentCertificate* certificate = nullptr;
+  RuleBook* rules = nullptr;
 };
 
 class ApiServer {

@@ -67,8 +67,10 @@ using Outcome = std::expected<T, Failure>;
 
 enum class Mode : std::uint8_t { kApply, kDryRun };
 enum class Gates : std::uint8_t { kOn, kForced };
-// A file change waits for its turn, where the others are turned away, and the frequency limit is not for it.
-enum class UploadKind : std::uint8_t { kReload, kLoad, kFileChange };
+// A file change and changes of rules wait for their turn, where the others are turned away, and the frequency limit is
+// not for them. Of one rule (kRuleEdit), the guard against lost rules is neither; of all of them (kRuleSet), it is.
+enum class UploadKind : std::uint8_t { kReload, kLoad, kFileChange, kRuleEdit, kRuleSet };
+constexpr bool is_patient(UploadKind kind) { return kind != UploadKind::kReload && kind != UploadKind::kLoad; }
 
 struct Origin {
   std::string by;  // the name of the caller's key, or "local", "start", "file", "watch"
@@ -297,6 +299,8 @@ class Reloader {
   virtual Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const = 0;
   virtual Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const = 0;
   virtual Outcome<std::string> module_bytes(std::string_view sha256) const = 0;
+  // Of a configuration that is loaded, byte for byte; empty for the empty name of none.
+  virtual Outcome<std::string> config_bytes(std::string_view sha256) const = 0;
   // Of the modules in the document and of kOtherModules: names that came and went are not listed for ever.
   [[nodiscard]] virtual std::vector<ReloadTotals> totals() const = 0;
 

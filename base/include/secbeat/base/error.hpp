@@ -28,12 +28,17 @@ namespace secbeat {
   X(kNotFound, "not_found", 404)                          \
   X(kUnknownModule, "unknown_module", 404)                \
   X(kUnknownVersion, "unknown_version", 404)              \
+  X(kUnknownRule, "unknown_rule", 404)                    \
   X(kMethodNotAllowed, "method_not_allowed", 405)         \
   X(kVersionConflict, "version_conflict", 409)            \
   X(kReloadInProgress, "reload_in_progress", 409)         \
   X(kNoPreviousVersion, "no_previous_version", 409)       \
   X(kQuarantined, "quarantined", 409)                     \
   X(kNoWatch, "no_watch", 409)                            \
+  X(kRuleExists, "rule_exists", 409)                      \
+  X(kPreconditionFailed, "precondition_failed", 412)      \
+  X(kPreconditionRequired, "precondition_required", 428)  \
+  X(kBadRule, "bad_rule", 422)                            \
   X(kTooLarge, "too_large", 413)                          \
   X(kUnsupportedMediaType, "unsupported_media_type", 415) \
   X(kInvalidWasm, "invalid_wasm", 422)                    \
