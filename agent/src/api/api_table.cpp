@@ -104,13 +104,13 @@ constexpr ErrorCode kRollbackErrors[] = {
 constexpr ErrorCode kRemoveErrors[] = {
     kHotReloadDisabled, kFrozen, kUnknownModule,  kVersionConflict, kReloadInProgress, kConfigureFailed, kMemoryLimit,
     kInternal,          kIo,     kWorkersDisagree};
-#define SECBEAT_RULE_ERRORS                                                                                        \
-  kBadJson, kHotReloadDisabled, kFrozen, kUnknownModule, kVersionConflict, kQuarantined, kReloadInProgress,        \
-      kCancelled, kPreconditionFailed, kBadRule, kInvalidWasm, kMissingExport, kForbiddenImport, kInvalidAction,   \
-      kSampleTrapped, kSampleTimeout, kConfigureFailed, kMemoryLimit, kCostLimit, kCompileTimeout, kCompileFailed, \
-      kBadSignature, kSignatureRequired, kInternal, kIo, kNoWorker, kWorkersDisagree
-constexpr ErrorCode kAddRuleErrors[] = {SECBEAT_RULE_ERRORS, kRuleExists};
-constexpr ErrorCode kPutRulesErrors[] = {SECBEAT_RULE_ERRORS, kPreconditionRequired, kInventoryShrank};
+#define SECBEAT_RULE_ERRORS                                                                                          \
+  kBadJson, kHotReloadDisabled, kFrozen, kVersionConflict, kQuarantined, kReloadInProgress, kCancelled,              \
+      kPreconditionFailed, kBadRule, kInvalidWasm, kMissingExport, kForbiddenImport, kInvalidAction, kSampleTrapped, \
+      kSampleTimeout, kConfigureFailed, kMemoryLimit, kCostLimit, kCompileTimeout, kCompileFailed, kBadSignature,    \
+      kSignatureRequired, kInternal, kIo, kNoWorker, kWorkersDisagree
+constexpr ErrorCode kAddRuleErrors[] = {SECBEAT_RULE_ERRORS, kRuleExists, kUnknownModule};
+constexpr ErrorCode kPutRulesErrors[] = {SECBEAT_RULE_ERRORS, kPreconditionRequired, kInventoryShrank, kUnknownModule};
 constexpr ErrorCode kPutRuleErrors[] = {SECBEAT_RULE_ERRORS, kUnknownRule};
 constexpr ErrorCode kRemoveRuleErrors[] = {kHotReloadDisabled,
                                            kFrozen,

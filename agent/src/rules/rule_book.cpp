@@ -37,6 +37,12 @@ std::string what_it_does(const RuleEdit& edit) {
   return {};
 }
 
+// Somebody replaced or removed the module that was read.
+bool is_overtaken(const Failure& failure, const std::optional<std::string>& version) {
+  return failure.error.code == ErrorCode::kVersionConflict ||
+         (failure.error.code == ErrorCode::kUnknownModule && version);
+}
+
 std::string cut_to(std::string text, std::size_t limit) {
   if (text.size() <= limit) return text;
   while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0U) == 0x80U) --limit;
@@ -151,7 +157,7 @@ void RuleBook::work_once(const Batch& batch) {
     }
     if (done.empty()) return;
     const auto reloaded = bring_into_force(done, *before, *edited);
-    if (!reloaded && reloaded.error().error.code == ErrorCode::kVersionConflict && attempt < kAttempts) continue;
+    if (!reloaded && attempt < kAttempts && is_overtaken(reloaded.error(), before->version)) continue;
     if (!reloaded && batch.size() > 1) return;
     for (Waiting* waiting : done) {
       if (!reloaded) {
