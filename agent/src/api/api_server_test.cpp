@@ -29,7 +29,7 @@ std::string chunk(std::size_t size) { return fmt::format("{:x}\r\n{}\r\n", size,
 TEST_F(ApiTest, UnknownPathsAreNotFound) {
   start();
   for (const char* path : {"/", "/api/v1/wasm", "/api/v1/wasm/version/", "/api/v1/wasm//version",
-                           "/API/v1/wasm/version", "/openapi.yaml", "/api/v1/melt", "/api/v1/rules", "/metrics/../x"}) {
+                           "/API/v1/wasm/version", "/openapi.yaml", "/api/v1/melt", "/api/v1/rule", "/metrics/../x"}) {
     const Answer answer = get(path);
     EXPECT_EQ(answer.status, 404) << path;
     EXPECT_EQ(answer.json()["code"], "not_found");
