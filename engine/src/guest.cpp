@@ -19,8 +19,9 @@ constexpr std::int64_t kMaxTables = 4;
 // The first inputs of most sites fit without asking the guest for another place.
 constexpr std::size_t kSmallestInput = 4096;
 
-// Ticks until the callback is called for the first time: a call that ends within one tick never pays for it.
-constexpr std::uint64_t kTicksBeforeFirstLook = 2;
+// Ticks until the callback is called for the first time, which notes the time: a call that no tick falls into never
+// pays for it. What came before that first tick is the call's own, at most one tick beyond its budget.
+constexpr std::uint64_t kTicksBeforeFirstLook = 1;
 
 // Centuries of any machine: until somebody sets another amount, only the CPU budget bounds a guest.
 constexpr std::uint64_t kAmpleFuel = std::uint64_t{1} << 62U;

@@ -8,6 +8,7 @@
 #include <stop_token>
 #include <thread>
 
+#include "secbeat/base/scheduling.hpp"
 #include "secbeat/engine/engine.hpp"
 
 namespace secbeat::engine {
@@ -22,6 +23,7 @@ class Ticker {
 
  private:
   void run(Engine& engine, const std::stop_token& stop) {
+    wake_on_time();
     std::unique_lock lock(mutex_);
     while (!wake_.wait_for(lock, stop, std::chrono::milliseconds(1), [] { return false; }) && !stop.stop_requested()) {
       engine.tick();

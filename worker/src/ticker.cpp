@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "secbeat/base/scheduling.hpp"
 #include "thread.hpp"
 
 namespace secbeat::worker {
@@ -63,6 +64,7 @@ void Ticker::wake() noexcept {
 Ticker::Sight Ticker::look() const noexcept { return {loop_lane_.steps_.load(), helper_lane_.steps_.load()}; }
 
 void Ticker::run() noexcept {
+  wake_on_time();  // a tick that is late prolongs what it should end
   Sight seen = look();
   int idle_ticks = 0;
   while (!stopping_.load()) {
