@@ -325,7 +325,9 @@ void ReloaderImpl::tell_keeper(const control::InForce& next, const Intent& inten
   if (keeper_ == nullptr || version == nullptr) return;
   const auto known = intent.new_version ? Result<VersionRow>(*intent.new_version) : ledger_->version(version->id);
   const HistoryRow& row = intent.row;
-  const auto signature = ledger_->signature(slot->name, version->sha256);
+  // The ledger counts a new one only when the change has succeeded.
+  const auto signature = intent.signature ? Result<std::optional<SignatureRow>>(*intent.signature)
+                                          : ledger_->signature(slot->name, version->sha256);
   keeper_->came_into_force({.module = slot->name,
                             .label = version->label,
                             .sha256 = version->sha256,
