@@ -72,9 +72,11 @@ Outcome<RuleBook::Base> RuleBook::base() const {
   std::string text;
   if (view) {
     base.version = view->version;
-    auto bytes = reloader_.config_bytes(view->config_sha256);
-    if (!bytes) return std::unexpected(bytes.error());
-    text = *std::move(bytes);
+    if (!view->config_sha256.empty()) {
+      auto bytes = reloader_.config_bytes(view->config_sha256);
+      if (!bytes) return std::unexpected(bytes.error());
+      text = *std::move(bytes);
+    }
   }
   auto document = RuleDocument::read(text);
   if (!document) return refused({ErrorCode::kInternal, "What is in force cannot be read: " + document.error().message});

@@ -11,16 +11,14 @@ namespace {
 
 using ::testing::HasSubstr;
 
-char* from_heap(std::size_t size) { return new char[size]; }  // NOLINT: freed with the process
-
 struct Compiled {
   const Dfa* dfa = nullptr;
   RegexFault fault;
 };
 
 Compiled compiled(std::string_view text) {
-  static Arena kept(nullptr, 0, from_heap);
-  static Arena temporary(nullptr, 0, from_heap);
+  static Arena kept(nullptr, 0, testing::new_block);
+  static Arena temporary(nullptr, 0, testing::new_block);
   RegexBudget budget;
   Compiled made;
   made.dfa = compile_regex({text.data(), text.size()}, budget, kept, temporary, made.fault);
