@@ -209,8 +209,11 @@ Outcome<void> RuleBook::apply(const RuleEdit& edit, Base& base) const {
       break;
     case RuleEdit::Kind::kAll: {
       auto document = RuleDocument::read(text_of_rules(edit.json));
-      if (document) base.document = *std::move(document);
-      if (!document) done = std::unexpected(document.error());
+      if (document) {
+        base.document = *std::move(document);
+      } else {
+        done = std::unexpected(document.error());
+      }
       break;
     }
   }
