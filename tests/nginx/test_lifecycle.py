@@ -23,9 +23,15 @@ def threads_of(pid):
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
+def title_of(pid):
+    """The title of a process; empty when it has ended."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 def worker_pids(site):
-    return [pid for pid in processes_of(site.nginx.process.pid)
-            if b"nginx: worker process" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in processes_of(site.nginx.process.pid) if b"nginx: worker process" in title_of(pid)]
 
 
 def check_configuration(site):
@@ -105,7 +111,7 @@ def test_only_workers_run_threads_and_talk_to_the_agent(make_site, folder):
     # The cache manager is a process of nginx as well, and runs init_process like a worker.
     manager = wait_for("the cache manager", lambda: [
         pid for pid in processes_of(site.nginx.process.pid)
-        if b"cache manager" in Path(f"/proc/{pid}/cmdline").read_bytes()])[0]
+        if b"cache manager" in title_of(pid)])[0]
     assert [link.pid for link in links] == worker_pids(site)
     assert threads_of(links[0].pid) > 1
     assert threads_of(manager) == 1
