@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "freeze_file.hpp"
@@ -15,6 +16,9 @@ using std::chrono::seconds;
 
 constexpr seconds kFirstRetry{1};
 constexpr seconds kLastRetry{10};
+// Far more than a commit takes where workers answer; an emergency waits for none that does not.
+constexpr std::chrono::milliseconds kCommitPatience{1000};
+constexpr std::chrono::milliseconds kLookForCommit{5};
 
 std::string text_of(std::uint64_t unix_ms) { return rfc3339(time_of_unix_ms(unix_ms)); }
 
@@ -65,9 +69,8 @@ GlassResult GlassBook::result_of(std::string message, std::vector<std::string> w
   return {.message = std::move(message), .view = view(), .warnings = std::move(warnings)};
 }
 
-void GlassBook::record(std::string kind, const std::string& reason, const Origin& origin, std::uint64_t at_unix_ms,
-                       std::vector<std::string>& warnings) {
-  HistoryRow row;
+void GlassBook::record(HistoryRow row, std::string kind, const std::string& reason, const Origin& origin,
+                       std::uint64_t at_unix_ms, std::vector<std::string>& warnings) {
   row.timestamp = text_of(at_unix_ms);
   row.kind = std::move(kind);
   row.success = true;
@@ -106,12 +109,31 @@ void GlassBook::warn_of_blind_workers(std::vector<std::string>& warnings) const 
   }
 }
 
+// What has begun to swap looked for a freeze before: it comes into force, and its answer must not come after ours.
+void GlassBook::wait_for_commit(std::vector<std::string>& warnings) const {
+  const auto deadline = std::chrono::steady_clock::now() + kCommitPatience;
+  for (;;) {
+    const auto operation = reloader_.operation();
+    const bool swaps = operation && operation->stage == OperationStage::kSwap && !operation->kind.ends_with("rollback");
+    if (!swaps) return;
+    if (std::chrono::steady_clock::now() >= deadline) {
+      warnings.push_back(
+          fmt::format("a {} of {} was being swapped in when the freeze came, and is not over yet: look at "
+                      "what serves",
+                      operation->kind, operation->name));
+      return;
+    }
+    std::this_thread::sleep_for(kLookForCommit);
+  }
+}
+
 GlassResult GlassBook::freeze(const GlassDemand& demand) {
   const control::Statement statement = statement_of(demand);
   control::freeze(area(), statement);
   spdlog::warn("{}: Changes are frozen by {}: {}{}", config_.node_name, statement.by, statement.reason,
                ends_text(statement));
   std::vector<std::string> warnings;
+  wait_for_commit(warnings);
   remember_freeze(warnings);
   record("freeze", statement.reason + ends_text(statement), demand.origin, statement.since_unix_ms, warnings);
   return result_of("Changes are frozen", std::move(warnings));
@@ -182,25 +204,40 @@ void GlassBook::look() {
 // What was done without an agent, except rollbacks: those are recorded when they are completed.
 void GlassBook::read_notes() {
   for (const control::WaitingNote& waiting : control::waiting_notes(area())) {
-    if (waiting.note.action == control::Action::kRollback) {
-      const control::InForce in_force = reloader_.in_force();
-      const bool serves = std::ranges::any_of(in_force.slots, [&](const control::Slot& slot) {
-        return slot.current == waiting.note.version_id && slot.current != 0;
-      });
-      if (!serves || !control::is_taken_back(area(), waiting.note.version_id))
-        control::clear_note(area(), waiting.place);
-      continue;
-    }
+    if (is_to_be_completed(waiting.note)) continue;
     if (enter(waiting.note)) control::clear_note(area(), waiting.place);
   }
+}
+
+bool GlassBook::is_to_be_completed(const control::Note& note) const {
+  if (!is_about_rollback_of(note, note.version_id)) return false;
+  if (reloader_.operation()) return true;  // it may be completing it: look again
+  const control::InForce in_force = reloader_.in_force();
+  const bool serves = std::ranges::any_of(
+      in_force.slots, [&](const control::Slot& slot) { return slot.current == note.version_id && slot.current != 0; });
+  return serves && control::is_taken_back(area(), note.version_id);
+}
+
+HistoryRow GlassBook::row_of_overtaken(const control::Note& note) const {
+  HistoryRow row;
+  const control::InForce in_force = reloader_.in_force();
+  for (const control::Slot& slot : in_force.slots) {
+    const control::Version* taken_back = slot.find(note.version_id);
+    const control::Version* current = slot.current_version();
+    if (note.version_id == 0 || taken_back == nullptr) continue;
+    row.name = slot.name;
+    row.from_version = taken_back->label;
+    row.version = current == nullptr ? std::string() : current->label;
+  }
+  return row;
 }
 
 bool GlassBook::enter(const control::Note& note) {
   const control::Statement& statement = note.statement;
   const std::string when = ends_text(statement);
   std::vector<std::string> warnings;
-  const auto enter_as = [&](const char* kind, const std::string& reason) {
-    record(kind, reason, {statement.by, {}}, statement.since_unix_ms, warnings);
+  const auto enter_as = [&](const char* kind, const std::string& reason, HistoryRow row = {}) {
+    record(std::move(row), kind, reason, {statement.by, {}}, statement.since_unix_ms, warnings);
     if (warnings.empty()) {
       spdlog::warn("{}: {} by {} at {}, while no agent answered: {}", config_.node_name, kind, statement.by,
                    text_of(statement.since_unix_ms), reason);
@@ -220,7 +257,13 @@ bool GlassBook::enter(const control::Note& note) {
       enter_as("bypass", "Ended: " + statement.reason);
       break;
     case control::Action::kRollback:
+    case control::Action::kAutoRollback: {
+      HistoryRow row = row_of_overtaken(note);
+      if (row.name.empty()) break;  // whoever may write the scoreboard can name any
+      const char* kind = note.action == control::Action::kRollback ? "rollback" : "auto_rollback";
+      enter_as(kind, statement.reason + " (it was in effect until another version came)", std::move(row));
       break;
+    }
   }
   if (warnings.empty()) return true;
   if (!std::exchange(told_unrecorded_, true)) {
@@ -240,9 +283,8 @@ void GlassBook::complete_rollbacks() {
       forget_finished(id);
       continue;
     }
-    const auto note = std::ranges::find_if(notes, [&](const control::WaitingNote& waiting) {
-      return waiting.note.action == control::Action::kRollback && waiting.note.version_id == id;
-    });
+    const auto note = std::ranges::find_if(
+        notes, [&](const control::WaitingNote& waiting) { return is_about_rollback_of(waiting.note, id); });
     complete(*slot, note == notes.end() ? std::nullopt : std::optional(*note));
   }
 }
@@ -262,7 +304,7 @@ void GlassBook::complete(const control::Slot& slot, const std::optional<control:
   }
   const auto done = reloader_.rollback(rollback);
   if (done && !done->held) {
-    if (note) control::clear_note(area(), note->place);
+    clear_rollback_notes(area(), slot.current);
     patience_ = {};
     return;
   }

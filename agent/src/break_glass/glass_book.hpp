@@ -36,11 +36,19 @@ class GlassBook {
   GlassResult result_of(std::string message, std::vector<std::string> warnings) const;
   // A row of the history; a warning where it cannot be written.
   void record(std::string kind, const std::string& reason, const Origin& origin, std::uint64_t at_unix_ms,
-              std::vector<std::string>& warnings);
+              std::vector<std::string>& warnings) {
+    record({}, std::move(kind), reason, origin, at_unix_ms, warnings);
+  }
+  void record(HistoryRow row, std::string kind, const std::string& reason, const Origin& origin,
+              std::uint64_t at_unix_ms, std::vector<std::string>& warnings);
+  void wait_for_commit(std::vector<std::string>& warnings) const;
   void remember_freeze(std::vector<std::string>& warnings);
   void warn_of_blind_workers(std::vector<std::string>& warnings) const;
 
   void read_notes();
+  [[nodiscard]] bool is_to_be_completed(const control::Note& note) const;
+  // Of a rollback that something else has overtaken; without a name: of no version that is known.
+  [[nodiscard]] HistoryRow row_of_overtaken(const control::Note& note) const;
   bool enter(const control::Note& note);
   void complete_rollbacks();
   void complete(const control::Slot& slot, const std::optional<control::WaitingNote>& note);

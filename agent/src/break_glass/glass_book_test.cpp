@@ -184,6 +184,31 @@ TEST_F(GlassBookTest, CompletesARollbackThatWasBegunWithoutAnAgent) {
   EXPECT_TRUE(control::taken_back(area()).empty()) << "no worker decides by it any more";
 }
 
+TEST_F(GlassBookTest, ARollbackThatAnotherVersionHasOvertakenIsInTheHistory) {
+  reloader_.bring_in();
+  const std::uint64_t bad = reloader_.bring_in();
+  ASSERT_TRUE(control::take_back(area(), bad));
+  ASSERT_TRUE(control::add_note(area(), note(Action::kRollback, bad)));
+  ASSERT_TRUE(control::add_note(area(), note(Action::kRollback, 4711)));  // of no version
+  reloader_.bring_in();
+  glass_->look();
+  EXPECT_EQ(recorded(), "rollback: dead (it was in effect until another version came)");
+  EXPECT_EQ(reloader_.recorded.at(0).name, "waf");
+  EXPECT_EQ(reloader_.recorded.at(0).from_version, "v2");
+  EXPECT_TRUE(control::waiting_notes(area()).empty());
+  EXPECT_TRUE(reloader_.rollbacks.empty());
+}
+
+TEST_F(GlassBookTest, AFreezeTellsOfAChangeThatIsBeingSwappedIn) {
+  Operation& operation = reloader_.under_way.emplace();
+  operation.name = "waf";
+  operation.kind = "reload";
+  operation.stage = OperationStage::kSwap;
+  EXPECT_EQ(glass_->freeze(demand()).warnings.size(), 1U);
+  operation.kind = "auto_rollback";
+  EXPECT_TRUE(glass_->freeze(demand()).warnings.empty());
+}
+
 TEST_F(GlassBookTest, AVersionStaysTakenBackUntilEveryWorkerHasLeftIt) {
   reloader_.bring_in();
   const std::uint64_t bad = reloader_.bring_in();

@@ -241,6 +241,39 @@ TEST_F(ReloaderBreakGlassTest, WhatIsHeldOutlivesTheAgent) {
   EXPECT_TRUE(control::is_taken_back(area(), bad));
   ASSERT_TRUE(complete(bad));
   EXPECT_EQ(serving(), "v1");
+  EXPECT_EQ(history().front().reason, "Manual rollback");
+  EXPECT_TRUE(control::waiting_notes(area()).empty());
+}
+
+TEST_F(ReloaderBreakGlassTest, WhatTheWatchTookBackAndIsHeldIsThatAlsoForTheNextAgent) {
+  const std::uint64_t bad = current();
+  Rollback rollback;
+  rollback.name = "waf";
+  rollback.reason = "errors: 30 of 30";
+  rollback.origin = {"watch", ""};
+  rollback.takes_back = bad;
+  break_the_disk();
+  ASSERT_TRUE(reloader_->rollback(rollback)->held);
+  EXPECT_TRUE(complete(bad)->held);
+  EXPECT_EQ(control::waiting_notes(area()).size(), 1U);
+  mend_the_disk();
+  reopen();
+  ASSERT_TRUE(complete(bad));
+  EXPECT_EQ(history().front().kind, "auto_rollback");
+  EXPECT_EQ(history().front().reason, "errors: 30 of 30");
+  EXPECT_EQ(history().front().by, "watch");
+  EXPECT_EQ(upload({.salt = "second"}).error().error.code, ErrorCode::kQuarantined);
+  EXPECT_TRUE(control::waiting_notes(area()).empty());
+}
+
+TEST_F(ReloaderBreakGlassTest, WhatNobodyWantsAnyMoreWhenItsTurnHasComeIsNotTakenBack) {
+  Rollback rollback;
+  rollback.name = "waf";
+  rollback.takes_back = current();
+  rollback.still_wanted = [] { return false; };
+  EXPECT_EQ(reloader_->rollback(rollback).error().error.code, ErrorCode::kVersionConflict);
+  EXPECT_EQ(serving(), "v2");
+  EXPECT_TRUE(control::taken_back(area()).empty());
 }
 
 TEST_F(ReloaderBreakGlassTest, AVersionFurtherBackNeedsTheDisk) {

@@ -14,15 +14,57 @@ std::string frozen_sentence(const control::Statement& freeze) {
                      freeze.reason);
 }
 
+bool is_about_rollback_of(const control::Note& note, std::uint64_t version_id) {
+  const bool rollback = note.action == control::Action::kRollback || note.action == control::Action::kAutoRollback;
+  return rollback && note.version_id == version_id;
+}
+
+void clear_rollback_notes(control::BreakGlassArea& area, std::uint64_t version_id) {
+  for (const control::WaitingNote& waiting : control::waiting_notes(area)) {
+    if (is_about_rollback_of(waiting.note, version_id)) control::clear_note(area, waiting.place);
+  }
+}
+
+// As it was asked for: by this agent, or by the one before it, of which the scoreboard has a note.
 Rollback ReloaderImpl::with_what_was_held(const Rollback& rollback) const {
   if (!rollback.completes) return rollback;
-  const std::lock_guard lock(mutex_);
-  const auto held = held_.find(*rollback.completes);
-  if (held == held_.end()) return rollback;
-  Rollback whole = held->second;
-  whole.name = rollback.name;
-  whole.completes = rollback.completes;
+  Rollback whole = rollback;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto held = held_.find(*rollback.completes);
+    if (held != held_.end()) {
+      whole = held->second;
+      whole.name = rollback.name;
+      whole.completes = rollback.completes;
+      return whole;
+    }
+  }
+  for (const control::WaitingNote& waiting : control::waiting_notes(scoreboard_.layout().break_glass)) {
+    const control::Note& note = waiting.note;
+    if (!is_about_rollback_of(note, *rollback.completes) || note.statement.by.starts_with("scoreboard:")) continue;
+    whole.reason = note.statement.reason;
+    whole.origin.by = note.statement.by;
+    if (note.action == control::Action::kAutoRollback) whole.takes_back = rollback.completes;
+  }
   return whole;
+}
+
+// For the agent after this one. What the command line noted stands already.
+void ReloaderImpl::note_held(std::uint64_t version_id, const Rollback& rollback) {
+  control::BreakGlassArea& area = scoreboard_.layout().break_glass;
+  for (const control::WaitingNote& waiting : control::waiting_notes(area)) {
+    if (is_about_rollback_of(waiting.note, version_id)) return;
+  }
+  const control::Note note{.action = rollback.takes_back ? control::Action::kAutoRollback : control::Action::kRollback,
+                           .version_id = version_id,
+                           .statement = {.since_unix_ms = unix_ms_of(clock_.now()),
+                                         .until_unix_ms = 0,
+                                         .by = rollback.origin.by,
+                                         .reason = rollback.reason}};
+  if (!control::add_note(area, note)) {
+    spdlog::warn("too much waits to be recorded: after a restart nobody knows who asked for the rollback of {}",
+                 rollback.name.value_or("the module"));
+  }
 }
 
 Outcome<RollbackResult> ReloaderImpl::held(const control::Slot& slot, const Rollback& rollback, RollbackResult result,
@@ -33,8 +75,10 @@ Outcome<RollbackResult> ReloaderImpl::held(const control::Slot& slot, const Roll
   if (!control::take_back(scoreboard_.layout().break_glass, slot.current)) return std::unexpected(std::move(failure));
   {
     const std::lock_guard lock(mutex_);
-    held_[slot.current] = rollback;
+    Rollback& kept = held_[slot.current] = rollback;
+    kept.still_wanted = nullptr;  // who asked is not there for ever, and it is in effect
   }
+  note_held(slot.current, rollback);
   result.held = true;
   result.workers = workers_at(result.generation);
   result.warnings.push_back(
@@ -54,6 +98,8 @@ void ReloaderImpl::no_longer_held(const control::Slot& slot, const control::Vers
   // A worker that has not swapped goes on deciding by the version before until it has.
   const bool all_serve = done.workers.serving == done.workers.total;
   if (target.id != slot.current && all_serve) control::let_decide_again(area, slot.current);
+  clear_rollback_notes(area, target.id);
+  clear_rollback_notes(area, slot.current);
   const std::lock_guard lock(mutex_);
   held_.erase(target.id);
   held_.erase(slot.current);

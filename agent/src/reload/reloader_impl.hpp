@@ -153,6 +153,7 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] Rollback with_what_was_held(const Rollback& rollback) const;
   Outcome<RollbackResult> held(const control::Slot& slot, const Rollback& rollback, RollbackResult result,
                                Failure failure);
+  void note_held(std::uint64_t version_id, const Rollback& rollback);
   void no_longer_held(const control::Slot& slot, const control::Version& target, const RollbackResult& done);
 
   // reloader_remove.cpp

@@ -69,6 +69,10 @@ Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& wanted) {
 
   auto target = target_of(rollback, *slot);
   if (!target) return std::unexpected(with_names(about(attempt.name, target.error().error), target.error()));
+  if (rollback.still_wanted && !rollback.still_wanted()) {
+    return std::unexpected(about(
+        attempt.name, {ErrorCode::kVersionConflict, fmt::format("{} is not to be taken back any more", attempt.name)}));
+  }
   std::optional<Quarantine> quarantine;
   if (const control::Version* bad = slot->current_version(); rollback.takes_back && bad != nullptr) {
     quarantine = {.name = slot->name,

@@ -209,6 +209,16 @@ std::optional<WatchBook::Culprit> WatchBook::judge_one(Watch& watch) {
   return std::nullopt;
 }
 
+bool WatchBook::begin_taking_back(const Culprit& culprit) {
+  const std::lock_guard lock(mutex_);
+  const auto watch = watches_.find(culprit.module);
+  if (watch == watches_.end() || watch->second.version_id != culprit.version_id ||
+      watch->second.state != WatchState::kRunning) {
+    return false;
+  }
+  return watch->second.taking_back = true;
+}
+
 void WatchBook::take_back(const Culprit& culprit) {
   spdlog::warn("{}: Taking back {}: {}", config_.node_name, culprit.module, culprit.evidence);
   Rollback rollback;
@@ -216,10 +226,13 @@ void WatchBook::take_back(const Culprit& culprit) {
   rollback.reason = culprit.evidence;
   rollback.origin.by = kBy;
   rollback.takes_back = culprit.version_id;
+  // It waits for its turn, and somebody may end the watch meanwhile.
+  rollback.still_wanted = [&] { return begin_taking_back(culprit); };
   const auto done = reloader_.rollback(rollback);
   const std::lock_guard lock(mutex_);
   const auto watch = watches_.find(culprit.module);
   if (watch == watches_.end() || watch->second.version_id != culprit.version_id) return;
+  watch->second.taking_back = false;
   if (done) {
     ++rollbacks_[culprit.module];
     finish(watch->second, WatchState::kRolledBack, culprit.evidence);
@@ -282,6 +295,11 @@ Result<WatchView> WatchBook::end(std::string_view module, const Origin& origin) 
   if (watch == watches_.end() || watch->second.state != WatchState::kRunning) {
     return fail(ErrorCode::kNoWatch,
                 fmt::format("No watch over {} is running; a new version of it begins one", module));
+  }
+  if (watch->second.taking_back) {
+    return fail(ErrorCode::kNoWatch,
+                fmt::format("{} {} is being taken back at this moment; secbeat watch show tells when it is done",
+                            module, watch->second.version));
   }
   measure(watch->second);
   finish(watch->second, WatchState::kEnded, fmt::format("ended by {}", origin.by));

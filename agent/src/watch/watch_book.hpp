@@ -54,6 +54,7 @@ class WatchBook {
     std::optional<Figures> baseline;
     std::deque<std::pair<SteadyTime, Figures>> recent;  // not older than kRecent
     SteadyTime try_again;                               // after a rollback that failed
+    bool taking_back = false;                           // it is too late to end the watch
   };
   // A version that is to be taken back.
   struct Culprit {
@@ -75,6 +76,8 @@ class WatchBook {
   std::vector<Culprit> judge_all();
   std::optional<Culprit> judge_one(Watch& watch);
   void take_back(const Culprit& culprit);
+  // Whether the watch over it still runs; from then on nobody can end it.
+  bool begin_taking_back(const Culprit& culprit);
   void finish(Watch& watch, WatchState state, std::string reason);
   void write_notes();
   [[nodiscard]] static WatchView view_of(const Watch& watch);

@@ -202,6 +202,29 @@ TEST_F(WatchBookTest, ARollbackThatFailsIsTriedAgain) {
   EXPECT_EQ(state(), WatchState::kRolledBack);
 }
 
+TEST_F(WatchBookTest, WhoEndsItWhileTheRollbackWaitsKeepsTheVersion) {
+  bring_in_second();
+  reloader_.refusal = [&]() -> std::optional<Failure> {
+    EXPECT_EQ(book_->end("waf", {"api", ""})->state, WatchState::kEnded);
+    return std::nullopt;
+  };
+  count(second_, counted({.traps = 30}));
+  look_after(kTick);
+  EXPECT_EQ(reloader_.rollbacks.size(), 1U);
+  EXPECT_EQ(reloader_.document.find("waf")->current, second_);
+  EXPECT_EQ(state(), WatchState::kEnded);
+}
+
+TEST_F(WatchBookTest, OnceTheVersionIsBeingTakenBackNobodyEndsIt) {
+  bring_in_second();
+  std::optional<ErrorCode> refused;
+  reloader_.swapping = [&] { refused = book_->end("waf", {"api", ""}).error().code; };
+  count(second_, counted({.traps = 30}));
+  look_after(kTick);
+  EXPECT_EQ(refused, ErrorCode::kNoWatch);
+  EXPECT_EQ(state(), WatchState::kRolledBack);
+}
+
 TEST_F(WatchBookTest, ModulesAreWatchedApart) {
   bring_in_second();
   reloader_.bring_in("other");

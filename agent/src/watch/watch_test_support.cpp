@@ -53,6 +53,12 @@ Outcome<RollbackResult> ScriptedReloader::rollback(const Rollback& rollback) {
   if (refusal) {
     if (auto failure = refusal()) return std::unexpected(*std::move(failure));
   }
+  if (rollback.still_wanted && !rollback.still_wanted()) {
+    Failure failure;
+    failure.error = {ErrorCode::kVersionConflict, "not wanted"};
+    return std::unexpected(std::move(failure));
+  }
+  if (swapping) swapping();
   go_back(*rollback.name);
   RollbackResult result;
   result.name = *rollback.name;

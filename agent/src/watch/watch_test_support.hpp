@@ -51,6 +51,7 @@ class ScriptedReloader final : public Reloader {
 
   std::vector<Rollback> rollbacks;  // that came
   std::function<std::optional<Failure>()> refusal;
+  std::function<void()> swapping;  // in a rollback that is wanted
   std::vector<HistoryRow> recorded;
   std::optional<Error> record_refusal;
   std::vector<std::uint64_t> lifted;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -138,6 +139,8 @@ struct Rollback {
   std::optional<std::uint64_t> takes_back = {};
   // Only if the version with this id still serves (kVersionConflict): completes what workers do by themselves already.
   std::optional<std::uint64_t> completes = {};
+  // Asked when its turn has come (kVersionConflict where not); null: it is.
+  std::function<bool()> still_wanted = {};
 };
 
 struct RollbackResult {
@@ -336,6 +339,11 @@ class Reloader {
 
 // "Changes are frozen since … by …: …"
 std::string frozen_sentence(const control::Statement& freeze);
+
+// A note about a rollback that takes this version back: by the command line without an agent, or by an agent that could
+// not complete it.
+bool is_about_rollback_of(const control::Note& note, std::uint64_t version_id);
+void clear_rollback_notes(control::BreakGlassArea& area, std::uint64_t version_id);
 
 // Opens the ledger and the stores under config.data_dir, repairs them from in_force.json, and brings the
 // chain of the TOML into force where nothing is in force yet. Where the TOML names another file than

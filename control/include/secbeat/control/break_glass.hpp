@@ -85,7 +85,7 @@ struct Statement {
   bool operator==(const Statement&) const = default;
 };
 
-enum class Action : std::uint32_t { kFreeze = 1, kUnfreeze, kBypass, kBypassEnd, kRollback };
+enum class Action : std::uint32_t { kFreeze = 1, kUnfreeze, kBypass, kBypassEnd, kRollback, kAutoRollback };
 
 struct Note {
   Action action = Action::kFreeze;
