@@ -14,6 +14,9 @@ constexpr std::uint64_t kLowBits = (std::uint64_t{1} << kUntilShift) - 1;
 constexpr std::uint64_t kMostUntil = UINT64_MAX >> kUntilShift;
 // A writer that died in the middle leaves an odd number: what stands there is then taken as it is.
 constexpr int kReadAttempts = 1000;
+// A writer that has not finished after this many pauses counts as dead.
+constexpr int kWriteAttempts = 300;
+constexpr int kWriteAttemptsAtOnce = 50;
 
 enum NoteState : std::uint32_t { kFree = 0, kBeingWritten = 1, kToBeRead = 2 };
 
@@ -44,15 +47,45 @@ std::string read_text(std::span<const std::atomic<char>> from) {
   return text;
 }
 
-void write(SharedStatement& shared, const Statement& statement) noexcept {
-  // Its acquire keeps the stores below behind it.
-  const std::uint64_t sequence = shared.sequence.fetch_or(1, std::memory_order_acq_rel) | 1U;
-  write_text(shared.by, statement.by);
-  write_text(shared.reason, statement.reason);
-  shared.until_unix_ms.store(statement.until_unix_ms, std::memory_order_relaxed);
-  shared.since_unix_ms.store(statement.since_unix_ms, std::memory_order_relaxed);
-  shared.sequence.store(sequence + 1, std::memory_order_release);
-}
+// One writer's turn: the sequence number is odd while it lasts, for readers and for other writers.
+class Turn {
+ public:
+  explicit Turn(SharedStatement& shared) noexcept : shared_(shared), number_(shared.sequence.load()) {
+    for (int attempt = 0;; ++attempt) {
+      const bool is_free = (number_ & 1U) == 0;
+      const bool may_take = is_free || attempt >= kWriteAttempts;
+      // Its acquire keeps the stores that follow behind it.
+      if (may_take && shared.sequence.compare_exchange_strong(number_, number_ + (is_free ? 1 : 2))) {
+        number_ += is_free ? 1 : 2;
+        return;
+      }
+      if (!may_take) {
+        if (attempt < kWriteAttemptsAtOnce) {
+          std::this_thread::yield();
+        } else {
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        number_ = shared.sequence.load();
+      }
+    }
+  }
+  ~Turn() { shared_.sequence.store(number_ + 1, std::memory_order_release); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  void put(const Statement& statement) const noexcept {
+    write_text(shared_.by, statement.by);
+    write_text(shared_.reason, statement.reason);
+    shared_.until_unix_ms.store(statement.until_unix_ms, std::memory_order_relaxed);
+    shared_.since_unix_ms.store(statement.since_unix_ms, std::memory_order_relaxed);
+  }
+
+ private:
+  SharedStatement& shared_;
+  std::uint64_t number_;
+};
+
+void write(SharedStatement& shared, const Statement& statement) noexcept { Turn(shared).put(statement); }
 
 Statement read(const SharedStatement& shared) {
   Statement statement;
@@ -75,8 +108,9 @@ std::optional<Statement> if_any(Statement statement) {
 
 }  // namespace
 
-void begin_bypass(BreakGlassArea& area, const Statement& statement) noexcept {
+void begin_bypass(BreakGlassArea& area, const Statement& statement, std::uint64_t until_boot_ms) noexcept {
   write(area.bypass, statement);
+  area.bypass_until_boot_ms.store(until_boot_ms, std::memory_order_relaxed);
   const std::uint64_t until = std::min(statement.until_unix_ms, kMostUntil) << kUntilShift;
   change_flags(area, [&](std::uint64_t seen) { return until | (seen & kLowBits); });
 }
@@ -102,8 +136,8 @@ std::optional<Statement> last_bypass_of(const BreakGlassArea& area) {
   return statement;
 }
 
-std::optional<Statement> bypass_of(const BreakGlassArea& area, std::uint64_t now_unix_ms) {
-  if (!Flags::of(area).bypassed(now_unix_ms)) return std::nullopt;
+std::optional<Statement> bypass_of(const BreakGlassArea& area, const Moment& now) {
+  if (!is_bypassed(area, Flags::of(area), now)) return std::nullopt;
   return last_bypass_of(area);
 }
 
@@ -149,6 +183,16 @@ std::vector<std::uint64_t> taken_back(const BreakGlassArea& area) {
 void freeze(BreakGlassArea& area, const Statement& statement) noexcept { write(area.freeze, statement); }
 
 void unfreeze(BreakGlassArea& area) noexcept { write(area.freeze, {}); }
+
+bool unfreeze_if(BreakGlassArea& area, const Statement& seen) noexcept {
+  const Turn turn(area.freeze);
+  if (area.freeze.since_unix_ms.load() != seen.since_unix_ms ||
+      area.freeze.until_unix_ms.load() != seen.until_unix_ms) {
+    return false;
+  }
+  turn.put({});
+  return true;
+}
 
 std::optional<Statement> last_freeze_of(const BreakGlassArea& area) { return if_any(read(area.freeze)); }
 

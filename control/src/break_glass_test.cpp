@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kNow = 1'763'946'003'000;
 constexpr std::uint64_t kMinute = 60'000;
+constexpr std::uint64_t kBoot = 5'000'000;
 
 class BreakGlassTest : public ::testing::Test {
  protected:
@@ -24,32 +25,42 @@ Statement statement(std::uint64_t until, const std::string& reason = "checkout i
 
 TEST_F(BreakGlassTest, NothingIsInEffectAtFirst) {
   EXPECT_TRUE(Flags::of(area_).none());
-  EXPECT_FALSE(bypass_of(area_, kNow));
+  EXPECT_FALSE(bypass_of(area_, {kNow, kBoot}));
   EXPECT_FALSE(freeze_of(area_, kNow));
   EXPECT_TRUE(taken_back(area_).empty());
   EXPECT_TRUE(waiting_notes(area_).empty());
 }
 
 TEST_F(BreakGlassTest, ABypassEndsByItself) {
-  begin_bypass(area_, statement(kNow + kMinute));
+  begin_bypass(area_, statement(kNow + kMinute), 0);
   EXPECT_TRUE(Flags::of(area_).bypassed(kNow));
-  EXPECT_EQ(bypass_of(area_, kNow), statement(kNow + kMinute));
+  EXPECT_EQ(bypass_of(area_, {kNow, kBoot}), statement(kNow + kMinute));
   EXPECT_TRUE(Flags::of(area_).bypassed(kNow + kMinute - 1));
   EXPECT_FALSE(Flags::of(area_).bypassed(kNow + kMinute));
-  EXPECT_FALSE(bypass_of(area_, kNow + kMinute));
+  EXPECT_FALSE(bypass_of(area_, {kNow + kMinute, kBoot}));
   EXPECT_TRUE(last_bypass_of(area_)) << "whoever looks later sees that there was one";
 }
 
 TEST_F(BreakGlassTest, ABypassOfMoreThanADayIsNone) {
-  begin_bypass(area_, statement(UINT64_MAX));
+  begin_bypass(area_, statement(UINT64_MAX), 0);
   EXPECT_FALSE(Flags::of(area_).bypassed(kNow));
   // A clock that is set back does not make one longer either.
-  begin_bypass(area_, statement(kNow + kMinute));
+  begin_bypass(area_, statement(kNow + kMinute), 0);
   EXPECT_FALSE(Flags::of(area_).bypassed(kNow - 2 * 24 * 60 * kMinute));
 }
 
+TEST_F(BreakGlassTest, ABypassEndsWhateverTheWallClockSays) {
+  begin_bypass(area_, statement(kNow + kMinute), kBoot + kMinute);
+  EXPECT_TRUE(bypass_of(area_, {kNow - 60 * kMinute, kBoot + kMinute - 1}));
+  EXPECT_FALSE(bypass_of(area_, {kNow - 60 * kMinute, kBoot + kMinute}));
+  EXPECT_FALSE(bypass_of(area_, {kNow + kMinute, kBoot})) << "set forward, it ends sooner";
+  constexpr std::uint64_t kLongAgo = 30 * 24 * 60 * kMinute;  // that the machine was up before it started again
+  begin_bypass(area_, statement(kNow + kMinute), kLongAgo);
+  EXPECT_FALSE(bypass_of(area_, {kNow, kBoot}));
+}
+
 TEST_F(BreakGlassTest, ABypassIsEndedEarlyAndLeavesVersionsTakenBack) {
-  begin_bypass(area_, statement(kNow + kMinute));
+  begin_bypass(area_, statement(kNow + kMinute), 0);
   ASSERT_TRUE(take_back(area_, 7));
   end_bypass(area_);
   EXPECT_FALSE(Flags::of(area_).bypassed(kNow));
@@ -58,8 +69,8 @@ TEST_F(BreakGlassTest, ABypassIsEndedEarlyAndLeavesVersionsTakenBack) {
 }
 
 TEST_F(BreakGlassTest, WhoEndsABypassThatIsOverDoesNotEndTheNextOne) {
-  begin_bypass(area_, statement(kNow + kMinute));
-  begin_bypass(area_, statement(kNow + 2 * kMinute));
+  begin_bypass(area_, statement(kNow + kMinute), 0);
+  begin_bypass(area_, statement(kNow + 2 * kMinute), 0);
   EXPECT_FALSE(end_bypass_until(area_, kNow + kMinute));
   EXPECT_TRUE(Flags::of(area_).bypassed(kNow));
   EXPECT_TRUE(end_bypass_until(area_, kNow + 2 * kMinute));
@@ -68,7 +79,7 @@ TEST_F(BreakGlassTest, WhoEndsABypassThatIsOverDoesNotEndTheNextOne) {
 }
 
 TEST_F(BreakGlassTest, VersionsAreTakenBackEachForItself) {
-  begin_bypass(area_, statement(kNow + kMinute));
+  begin_bypass(area_, statement(kNow + kMinute), 0);
   EXPECT_TRUE(take_back(area_, 7));
   EXPECT_TRUE(take_back(area_, 9));
   EXPECT_TRUE(take_back(area_, 7));
@@ -96,6 +107,39 @@ TEST_F(BreakGlassTest, AFreezeLastsUntilItsEndOrUntilItIsLifted) {
   freeze(area_, statement(kNow + kMinute));
   EXPECT_TRUE(freeze_of(area_, kNow));
   EXPECT_FALSE(freeze_of(area_, kNow + kMinute));
+}
+
+TEST_F(BreakGlassTest, WhoEndsAFreezeThatIsOverDoesNotEndTheNextOne) {
+  freeze(area_, statement(kNow + kMinute));
+  const Statement seen = *last_freeze_of(area_);
+  Statement next = statement(0, "the next one");
+  next.since_unix_ms = kNow + kMinute;
+  freeze(area_, next);
+  EXPECT_FALSE(unfreeze_if(area_, seen));
+  EXPECT_EQ(last_freeze_of(area_), next);
+  EXPECT_TRUE(unfreeze_if(area_, next));
+  EXPECT_FALSE(last_freeze_of(area_));
+}
+
+TEST_F(BreakGlassTest, AWriterThatDiedInTheMiddleHoldsNobodyUp) {
+  area_.freeze.sequence = 7;
+  freeze(area_, statement(0));
+  EXPECT_EQ(freeze_of(area_, kNow), statement(0));
+  EXPECT_EQ(area_.freeze.sequence.load() % 2, 0U);
+}
+
+TEST_F(BreakGlassTest, TwoWritersDoNotMixWhatTheySay) {
+  constexpr int kRounds = 2000;
+  const auto write_all = [&](const std::string& name) {
+    for (std::uint64_t i = 1; i <= kRounds; ++i) freeze(area_, {i, 0, name, name + std::string(200, name[0])});
+  };
+  {
+    const std::jthread first([&] { write_all("a"); });
+    const std::jthread second([&] { write_all("b"); });
+  }
+  const Statement last = last_freeze_of(area_).value();
+  EXPECT_EQ(last.reason, last.by + std::string(200, last.by.front()));
+  EXPECT_EQ(area_.freeze.sequence.load(), 4U * kRounds) << "each had its turn";
 }
 
 TEST_F(BreakGlassTest, NotesWaitInTheOrderInWhichTheyWereMade) {

@@ -32,7 +32,10 @@ std::uint64_t ns_of(clockid_t clock) noexcept {
 
 std::uint64_t monotonic_ns() noexcept { return ns_of(CLOCK_MONOTONIC); }
 
-std::uint64_t wall_clock_ms() noexcept { return ns_of(CLOCK_REALTIME) / 1'000'000U; }
+control::Moment moment() noexcept {
+  constexpr std::uint64_t kNsOfMs = 1'000'000;
+  return {.unix_ms = ns_of(CLOCK_REALTIME) / kNsOfMs, .boot_ms = ns_of(CLOCK_BOOTTIME) / kNsOfMs};
+}
 
 void count_time(control::Series& series, std::uint64_t ns) noexcept {
   const auto* bucket = std::ranges::lower_bound(control::kInspectionBoundsNs, ns);
@@ -69,8 +72,9 @@ std::expected<Verdict, engine::CallError> inspect(LoadedVersion& version, const 
 }  // namespace
 
 bool Decider::passes_by_bypass(const Chain& chain) noexcept {
-  const control::Flags flags = control::Flags::of(chain.counters->layout().break_glass);
-  if (flags.none() || !flags.bypassed(wall_clock_ms())) return false;
+  const control::BreakGlassArea& area = chain.counters->layout().break_glass;
+  const control::Flags flags = control::Flags::of(area);
+  if (flags.none() || !control::is_bypassed(area, flags, moment())) return false;
   add(chain.counters->slot().bypassed, 1);
   return true;
 }

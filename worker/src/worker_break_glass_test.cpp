@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "secbeat/base/clock.hpp"
 #include "worker_fixture.hpp"
 
 namespace secbeat::worker::test {
@@ -24,7 +25,11 @@ class WorkerBreakGlass : public WorkerTest {
   control::BreakGlassArea& area() { return scoreboard_->layout().break_glass; }
   void bypass(std::chrono::milliseconds lasts) {
     control::begin_bypass(
-        area(), {.since_unix_ms = 1, .until_unix_ms = unix_ms_from_now(lasts), .by = "root", .reason = "test"});
+        area(), {.since_unix_ms = 1, .until_unix_ms = unix_ms_from_now(lasts), .by = "root", .reason = "test"},
+        boot_ms_from_now(lasts));
+  }
+  static std::uint64_t boot_ms_from_now(std::chrono::milliseconds lasts) {
+    return static_cast<std::uint64_t>((RealClock().since_boot() + lasts).count());
   }
 };
 
@@ -47,6 +52,19 @@ TEST_F(WorkerBreakGlass, InspectsAgainWhenTheTimeIsOver) {
   bypass(std::chrono::milliseconds(-1));
   EXPECT_TRUE(worker_->inspects());
   EXPECT_EQ(slot().bypassed.load(), 0U);
+}
+
+// What a clock that was set back an hour looks like: by it, the bypass would go on.
+TEST_F(WorkerBreakGlass, InspectsAgainWhenTheTimeIsOverWhateverTheClockSays) {
+  serve({folders_.version(1, "block_all")});
+  const control::Statement by_clock{
+      .since_unix_ms = 1, .until_unix_ms = unix_ms_from_now(std::chrono::hours(1)), .by = "root", .reason = "test"};
+  control::begin_bypass(area(), by_clock, boot_ms_from_now(std::chrono::milliseconds(-1)));
+  EXPECT_TRUE(worker_->inspects());
+  control::begin_bypass(area(), by_clock, boot_ms_from_now(std::chrono::hours(25)));
+  EXPECT_TRUE(worker_->inspects()) << "of another life of the machine";
+  control::begin_bypass(area(), by_clock, 0);
+  EXPECT_FALSE(worker_->inspects()) << "of an older command line";
 }
 
 TEST_F(WorkerBreakGlass, FollowsABypassThatBeganBeforeIt) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "freeze_file.hpp"
+#include "statements.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -38,8 +39,15 @@ std::string ends_text(const control::Statement& statement) {
 void restore_freeze(const Config& config, control::Scoreboard& scoreboard) {
   control::BreakGlassArea& area = scoreboard.layout().break_glass;
   // A scoreboard that has seen an agent knows better than the file: somebody may have unfrozen without one.
-  if (area.restored.exchange(1, std::memory_order_acq_rel) != 0) return;
-  if (const auto freeze = read_freeze_file(freeze_file(config.data_dir))) control::freeze(area, *freeze);
+  if (area.restored.load(std::memory_order_acquire) != 0) return;
+  const auto freeze = read_freeze_file(freeze_file(config.data_dir));
+  if (freeze && !control::last_freeze_of(area)) control::freeze(area, *freeze);
+  // Last: an agent that dies before leaves it to the next one. Where somebody has said meanwhile that nothing is
+  // frozen, that holds.
+  std::uint64_t not_yet = 0;
+  if (!area.restored.compare_exchange_strong(not_yet, 1, std::memory_order_acq_rel) && freeze) {
+    control::unfreeze_if(area, *freeze);
+  }
 }
 
 GlassBook::GlassBook(const Config& config, control::Scoreboard& scoreboard, const WorkerHub& hub, Reloader& reloader,
@@ -51,18 +59,15 @@ GlassBook::GlassBook(const Config& config, control::Scoreboard& scoreboard, cons
       clock_(clock),
       remembered_(read_freeze_file(freeze_file(config.data_dir))) {
   if (const auto frozen = control::freeze_of(area(), now_ms())) spdlog::warn("{}", frozen_sentence(*frozen));
-  if (const auto bypass = control::bypass_of(area(), now_ms())) {
+  if (const auto bypass = control::bypass_of(area(), moment())) {
     spdlog::warn("{}: Bypass is on{}: every request passes uninspected", config_.node_name, ends_text(*bypass));
   }
 }
 
+control::Moment GlassBook::moment() const { return moment_of(clock_); }
+
 control::Statement GlassBook::statement_of(const GlassDemand& demand) const {
-  const std::uint64_t since = now_ms();
-  const auto lasts = static_cast<std::uint64_t>(std::chrono::milliseconds(demand.lasts).count());
-  return {.since_unix_ms = since,
-          .until_unix_ms = lasts == 0 ? 0 : since + lasts,
-          .by = demand.origin.by,
-          .reason = demand.reason};
+  return agent::statement_of(moment(), demand.origin.by, demand.reason, demand.lasts);
 }
 
 GlassResult GlassBook::result_of(std::string message, std::vector<std::string> warnings) const {
@@ -151,7 +156,7 @@ GlassResult GlassBook::unfreeze(const GlassDemand& demand) {
 
 GlassResult GlassBook::bypass(const GlassDemand& demand) {
   const control::Statement statement = statement_of(demand);
-  control::begin_bypass(area(), statement);
+  control::begin_bypass(area(), statement, moment().boot_ms + milliseconds_of(demand.lasts));
   spdlog::warn("{}: Bypass by {}: {}{}; every request passes uninspected", config_.node_name, statement.by,
                statement.reason, ends_text(statement));
   std::vector<std::string> warnings;
@@ -161,7 +166,7 @@ GlassResult GlassBook::bypass(const GlassDemand& demand) {
 }
 
 GlassResult GlassBook::end_bypass(const GlassDemand& demand) {
-  if (!control::bypass_of(area(), now_ms())) return result_of("There was no bypass", {});
+  if (!control::bypass_of(area(), moment())) return result_of("There was no bypass", {});
   control::end_bypass(area());
   spdlog::warn("{}: Bypass ended by {}: {}", config_.node_name, demand.origin.by, demand.reason);
   std::vector<std::string> warnings;
@@ -172,7 +177,7 @@ GlassResult GlassBook::end_bypass(const GlassDemand& demand) {
 BreakGlassView GlassBook::view() const {
   BreakGlassView view;
   if (const auto frozen = control::freeze_of(area(), now_ms())) view.frozen = shown(*frozen);
-  if (const auto bypass = control::bypass_of(area(), now_ms())) view.bypass = shown(*bypass);
+  if (const auto bypass = control::bypass_of(area(), moment())) view.bypass = shown(*bypass);
   for (const control::WorkerSlot& slot : scoreboard_.layout().workers) {
     view.requests_bypassed += slot.bypassed.load(std::memory_order_relaxed);
   }
@@ -333,12 +338,12 @@ void GlassBook::forget_finished(std::uint64_t version_id) {
 void GlassBook::end_what_is_over() {
   std::vector<std::string> warnings;
   if (const auto bypass = control::last_bypass_of(area());
-      bypass && !control::bypass_of(area(), now_ms()) && control::end_bypass_until(area(), bypass->until_unix_ms)) {
+      bypass && !control::bypass_of(area(), moment()) && control::end_bypass_until(area(), bypass->until_unix_ms)) {
     spdlog::warn("{}: Bypass is over; requests are inspected again", config_.node_name);
     record("bypass", "Ended by itself: " + bypass->reason, {bypass->by, {}}, now_ms(), warnings);
   }
-  if (const auto freeze = control::last_freeze_of(area()); freeze && !control::freeze_of(area(), now_ms())) {
-    control::unfreeze(area());
+  if (const auto freeze = control::last_freeze_of(area());
+      freeze && !control::freeze_of(area(), now_ms()) && control::unfreeze_if(area(), *freeze)) {
     spdlog::warn("{}: The freeze is over; changes are possible again", config_.node_name);
     record("unfreeze", "Ended by itself: " + freeze->reason, {freeze->by, {}}, now_ms(), warnings);
   }

@@ -32,6 +32,7 @@ class GlassBook {
  private:
   [[nodiscard]] control::BreakGlassArea& area() const { return scoreboard_.layout().break_glass; }
   [[nodiscard]] std::uint64_t now_ms() const { return unix_ms_of(clock_.now()); }
+  [[nodiscard]] control::Moment moment() const;
   [[nodiscard]] control::Statement statement_of(const GlassDemand& demand) const;
   GlassResult result_of(std::string message, std::vector<std::string> warnings) const;
   // A row of the history; a warning where it cannot be written.

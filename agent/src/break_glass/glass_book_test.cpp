@@ -1,10 +1,16 @@
 #include "glass_book.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "freeze_file.hpp"
 #include "watch_test_support.hpp"
@@ -124,6 +130,17 @@ TEST_F(GlassBookTest, ABypassIsToldWhenItBeginsAndWhenItEndsByItself) {
   EXPECT_EQ(recorded(), "bypass: incident (until 2025-11-24T01:10:03Z); bypass: Ended by itself: incident");
 }
 
+TEST_F(GlassBookTest, AClockThatIsSetBackNeitherLengthensABypassNorBringsItBack) {
+  glass_->bypass(demand(minutes(10)));
+  clock_.step(-std::chrono::hours(1));
+  look_after(minutes(9));
+  EXPECT_TRUE(glass_->view().bypass);
+  look_after(minutes(1));
+  EXPECT_FALSE(glass_->view().bypass);
+  EXPECT_NE(recorded().find("bypass: Ended by itself: incident"), std::string::npos);
+  EXPECT_TRUE(control::Flags::of(area()).none());
+}
+
 TEST_F(GlassBookTest, ABypassIsEndedEarlyOnce) {
   glass_->bypass(demand(minutes(10)));
   EXPECT_EQ(glass_->end_bypass(demand()).message, "Requests are inspected again");
@@ -152,7 +169,7 @@ TEST_F(GlassBookTest, NeverRefusesWhereNothingCanBeWritten) {
 }
 
 TEST_F(GlassBookTest, WhatWasDoneWithoutAnAgentIsRecordedAsSoonAsItCanBe) {
-  control::begin_bypass(area(), note(Action::kBypass, 0, now_ms() + 60000).statement);
+  control::begin_bypass(area(), note(Action::kBypass, 0, now_ms() + 60000).statement, 0);
   ASSERT_TRUE(control::add_note(area(), note(Action::kBypass, 0, now_ms() + 60000)));
   reloader_.record_refusal = Error{ErrorCode::kIo, "disk full"};
   glass_->look();
@@ -238,6 +255,39 @@ TEST_F(GlassBookTest, TriesAgainMoreAndMoreSeldomWhereARollbackCannotBeCompleted
   reloader_.refusal = nullptr;
   look_after(seconds(11));
   EXPECT_EQ(reloader_.document.slots[0].current_version()->label, "v1");
+}
+
+// It hangs where the file is read, as long as nobody writes into the pipe.
+TEST_F(GlassBookTest, AFreezeOutlivesAnAgentThatDiesWhileItPutsItBack) {
+  glass_->freeze(demand());
+  lose_the_scoreboard();
+  const std::filesystem::path file = freeze_file(folder_);
+  const std::filesystem::path kept = folder_ / "kept";
+  std::filesystem::rename(file, kept);
+  ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+  const pid_t agent = ::fork();
+  if (agent == 0) {
+    restore_freeze(config_, *scoreboard_);
+    ::_exit(0);
+  }
+  int reading = -1;
+  while ((reading = ::open(file.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0) std::this_thread::yield();
+  ::kill(agent, SIGKILL);
+  ASSERT_EQ(::waitpid(agent, nullptr, 0), agent);
+  ::close(reading);
+  std::filesystem::rename(kept, file);
+  restore();
+  EXPECT_TRUE(glass_->view().frozen);
+  glass_->look();
+  EXPECT_TRUE(std::filesystem::exists(file));
+}
+
+TEST_F(GlassBookTest, WhatSomebodyFrozeBeforeTheAgentCameIsNotReplaced) {
+  glass_->freeze(demand());
+  lose_the_scoreboard();
+  control::freeze(area(), note(Action::kFreeze).statement);
+  restore();
+  EXPECT_EQ(glass_->view().frozen->reason, "dead");
 }
 
 TEST_F(GlassBookTest, ADamagedFileKeepsChangesFrozen) {

@@ -11,6 +11,7 @@
 
 #include "probe.hpp"
 #include "secbeat/base/files.hpp"
+#include "statements.hpp"
 #include "supervisor_process.hpp"
 
 namespace secbeat::agent {
@@ -56,9 +57,7 @@ WithoutAgent::WithoutAgent(const std::filesystem::path& state_dir, std::unique_p
     : paths_{state_dir}, scoreboard_(std::move(scoreboard)), clock_(&clock), by_(this_user()) {}
 
 control::Statement WithoutAgent::statement_of(const std::string& reason, std::chrono::seconds lasts) const {
-  const std::uint64_t since = unix_ms_of(clock_->now());
-  const auto ms = static_cast<std::uint64_t>(std::chrono::milliseconds(lasts).count());
-  return {.since_unix_ms = since, .until_unix_ms = ms == 0 ? 0 : since + ms, .by = by_, .reason = reason};
+  return agent::statement_of(moment_of(*clock_), by_, reason, lasts);
 }
 
 WithoutAgent::Done WithoutAgent::noted(std::string message, const control::Note& note,
@@ -90,7 +89,7 @@ WithoutAgent::Done WithoutAgent::unfreeze(const std::string& reason) {
 
 WithoutAgent::Done WithoutAgent::bypass(const std::string& reason, std::chrono::seconds lasts) {
   const control::Statement statement = statement_of(reason, lasts);
-  control::begin_bypass(area(), statement);
+  control::begin_bypass(area(), statement, moment_of(*clock_).boot_ms + milliseconds_of(lasts));
   std::vector<std::string> warnings;
   if (scoreboard_->live_slots().empty()) warnings.emplace_back("no worker of nginx is alive in this scoreboard");
   return noted(fmt::format("Requests pass uninspected until {}", rfc3339(time_of_unix_ms(statement.until_unix_ms))),
@@ -99,7 +98,7 @@ WithoutAgent::Done WithoutAgent::bypass(const std::string& reason, std::chrono::
 
 WithoutAgent::Done WithoutAgent::end_bypass(const std::string& reason) {
   const control::Statement statement = statement_of(reason, {});
-  if (!control::bypass_of(area(), statement.since_unix_ms)) return {"There was no bypass", {}};
+  if (!control::bypass_of(area(), moment_of(*clock_))) return {"There was no bypass", {}};
   control::end_bypass(area());
   return noted("Requests are inspected again",
                {.action = control::Action::kBypassEnd, .version_id = 0, .statement = statement});

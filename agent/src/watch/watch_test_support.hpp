@@ -20,11 +20,14 @@ namespace secbeat::agent::testing {
 
 class ManualClock final : public Clock {
  public:
-  [[nodiscard]] SystemTime now() const override { return SystemTime{std::chrono::milliseconds(now_ms_)}; }
+  [[nodiscard]] SystemTime now() const override { return SystemTime{std::chrono::milliseconds(now_ms_ + stepped_ms_)}; }
   [[nodiscard]] SteadyTime steady() const override { return SteadyTime{std::chrono::milliseconds(now_ms_)}; }
   void advance(std::chrono::milliseconds by) { now_ms_ += by.count(); }
+  // Somebody sets the wall clock; no time passes.
+  void step(std::chrono::milliseconds by) { stepped_ms_ += by.count(); }
 
  private:
+  std::int64_t stepped_ms_ = 0;
   std::int64_t now_ms_ = 1763946003000;  // 2025-11-24T01:00:03Z
 };
 

@@ -16,6 +16,10 @@ class Clock {
   virtual ~Clock() = default;
   [[nodiscard]] virtual SystemTime now() const = 0;     // what people and the ledger read
   [[nodiscard]] virtual SteadyTime steady() const = 0;  // for durations and deadlines
+  // For ends that several processes agree on and that no change of the clock moves; counts on while the machine sleeps.
+  [[nodiscard]] virtual std::chrono::milliseconds since_boot() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(steady().time_since_epoch());
+  }
 };
 
 class RealClock final : public Clock {
@@ -24,6 +28,7 @@ class RealClock final : public Clock {
     return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
   }
   [[nodiscard]] SteadyTime steady() const override { return std::chrono::steady_clock::now(); }
+  [[nodiscard]] std::chrono::milliseconds since_boot() const override;
 };
 
 inline std::uint64_t unix_ms_of(SystemTime time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }

@@ -55,6 +55,16 @@ struct alignas(64) BreakGlassArea {
   SharedStatement freeze;
   SharedStatement bypass;  // who, when and why; its end is in `flags`
   SharedNote notes[kMaxNotes];
+  Counter bypass_until_boot_ms;  // the bypass' end once more, on a clock that nobody can set; 0: of an older build
+};
+// So that the layout of older builds is this one.
+static_assert(offsetof(BreakGlassArea, bypass_until_boot_ms) ==
+              offsetof(BreakGlassArea, notes) + kMaxNotes * sizeof(SharedNote));
+
+// Now, on both clocks.
+struct Moment {
+  std::uint64_t unix_ms = 0;
+  std::uint64_t boot_ms = 0;  // CLOCK_BOOTTIME
 };
 
 // The word that a worker reads on each request.
@@ -66,6 +76,7 @@ class Flags {
   [[nodiscard]] constexpr bool none() const noexcept { return word_ == 0; }
   [[nodiscard]] constexpr bool some_taken_back() const noexcept { return (word_ & 1U) != 0; }
   [[nodiscard]] constexpr std::uint64_t bypass_until_unix_ms() const noexcept { return word_ >> 8U; }
+  // As far as this word says: see is_bypassed().
   [[nodiscard]] constexpr bool bypassed(std::uint64_t now_unix_ms) const noexcept {
     constexpr std::uint64_t kLongest = std::chrono::milliseconds(kMaxBypass).count();
     const std::uint64_t until = bypass_until_unix_ms();
@@ -95,13 +106,22 @@ struct Note {
   bool operator==(const Note&) const = default;
 };
 
-// Requests pass uninspected until then. `statement.until_unix_ms` is what counts.
-void begin_bypass(BreakGlassArea& area, const Statement& statement) noexcept;
+// Requests pass uninspected until then: `statement.until_unix_ms` and, where it is not 0, `until_boot_ms`, whichever
+// comes first. So a clock that is set back does not make it longer or bring it back, and a machine that starts again
+// with an old file does not either.
+void begin_bypass(BreakGlassArea& area, const Statement& statement, std::uint64_t until_boot_ms) noexcept;
 void end_bypass(BreakGlassArea& area) noexcept;
 // Only the one that ends then; false: somebody has begun another, or ended it.
 bool end_bypass_until(BreakGlassArea& area, std::uint64_t until_unix_ms) noexcept;
 // Empty: there is none, or it has ended.
-std::optional<Statement> bypass_of(const BreakGlassArea& area, std::uint64_t now_unix_ms);
+std::optional<Statement> bypass_of(const BreakGlassArea& area, const Moment& now);
+// The same as a yes or no. `flags` is the area's word.
+inline bool is_bypassed(const BreakGlassArea& area, Flags flags, const Moment& now) noexcept {
+  constexpr std::uint64_t kLongest = std::chrono::milliseconds(kMaxBypass).count();
+  if (!flags.bypassed(now.unix_ms)) return false;
+  const std::uint64_t until = area.bypass_until_boot_ms.load(std::memory_order_relaxed);
+  return until == 0 || (now.boot_ms < until && until - now.boot_ms <= kLongest);
+}
 
 // Workers decide by the version before it where this one is current. False: kMaxTakenBack others are taken back.
 bool take_back(BreakGlassArea& area, std::uint64_t version_id) noexcept;
@@ -111,6 +131,8 @@ std::vector<std::uint64_t> taken_back(const BreakGlassArea& area);
 
 void freeze(BreakGlassArea& area, const Statement& statement) noexcept;
 void unfreeze(BreakGlassArea& area) noexcept;
+// Only the freeze that `seen` is of; false: somebody has frozen anew, or unfrozen.
+bool unfreeze_if(BreakGlassArea& area, const Statement& seen) noexcept;
 // Empty: changes are not frozen, or not any more.
 std::optional<Statement> freeze_of(const BreakGlassArea& area, std::uint64_t now_unix_ms);
 // Also one whose time is over.
