@@ -5,8 +5,9 @@
 
 Open loop, 2,000 requests a second over 32 connections, two workers, the compile on the cores that serve. Windows of
 --window seconds in turn: in one nothing happens, in the next a module of 500 KB with other bytes is uploaded again and
-again. Latencies of all requests due while an upload ran are compared with those of the quiet windows. Then reloads with two
-processes that keep both cores busy. Writes its part of docs/benchmarks.md.
+again, in the third a loop that touches next to no memory runs at the compile child's priority: what a machine of two cores
+makes clients pay for any work beside them. Latencies of all requests due while an upload (the loop) ran are compared with
+those of the quiet windows. Then reloads with two processes that keep both cores busy. Writes its part of docs/benchmarks.md.
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from support.processes import free_port  # noqa: E402
 from support.soak import distinct  # noqa: E402
 
 RATE, CONNECTIONS = 2000, 32
+CHILD_NICE = 10  # of the compile child
 
 
 def upload(node, module, numbers):
@@ -39,13 +41,16 @@ def upload(node, module, numbers):
 
 
 def windows(node, module, numbers, seconds):
-    """A quiet window and the spans of the uploads of the one after it, on the clock of the load's records."""
+    """A quiet window, the spans of the uploads of the one after it, and one with a busy loop; on the records' clock."""
     quiet_from = monotonic_us()
     time.sleep(seconds)
     quiet, end, spans = (quiet_from, monotonic_us()), time.monotonic() + seconds, []
     while time.monotonic() < end:
         spans.append(upload(node, module, numbers))
-    return quiet, spans
+    with spinning(1, CHILD_NICE):
+        loop_from = monotonic_us()
+        time.sleep(seconds)
+        return quiet, spans, (loop_from, monotonic_us())
 
 
 def latencies_ms(records, spans):
@@ -62,22 +67,30 @@ def row(title, latencies):
             f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f}) | {percentile(whole, 99.9):.1f} | {max(whole):.1f} |")
 
 
-def spin():
+def spin(nice):
+    os.nice(nice)
     while True:
         pass
 
 
-def saturated(node, module, numbers, count):
-    """Milliseconds of `count` uploads while other processes want both cores."""
-    spinners = [multiprocessing.Process(target=spin, daemon=True) for _ in range(os.cpu_count())]
+@contextlib.contextmanager
+def spinning(count, nice=0):
+    """`count` processes that want a core each."""
+    spinners = [multiprocessing.Process(target=spin, args=(nice,), daemon=True) for _ in range(count)]
     for spinner in spinners:
         spinner.start()
     try:
-        return [(end - start) / 1000 for start, end in (upload(node, module, numbers) for _ in range(count))]
+        yield
     finally:
         for spinner in spinners:
             spinner.kill()
             spinner.join()
+
+
+def saturated(node, module, numbers, count):
+    """Milliseconds of `count` uploads while other processes want both cores."""
+    with spinning(os.cpu_count()):
+        return [(end - start) / 1000 for start, end in (upload(node, module, numbers) for _ in range(count))]
 
 
 def main():
@@ -102,21 +115,24 @@ def main():
         if node.stop() != 0:
             raise RuntimeError("the node did not stop cleanly")
 
-    quiet = [latencies_ms(load.records, [window]) for window, _ in rounds]
-    during = [latencies_ms(load.records, spans) for _, spans in rounds]
-    compiles = [(end - start) / 1000 for _, spans in rounds for start, end in spans]
-    ratio = statistics.median(percentile(a, 99) / percentile(b, 99) for a, b in zip(during, quiet))
+    quiet = [latencies_ms(load.records, [window]) for window, _, _ in rounds]
+    during = [latencies_ms(load.records, spans) for _, spans, _ in rounds]
+    looping = [latencies_ms(load.records, [window]) for _, _, window in rounds]
+    compiles = [(end - start) / 1000 for _, spans, _ in rounds for start, end in spans]
+    ratio, loop_ratio = (statistics.median(percentile(a, 99) / percentile(b, 99) for a, b in zip(busy_ones, quiet))
+                         for busy_ones in (during, looping))
     text = f"""## Clients while a 500 KB module comes in
 
 {RATE:,} requests a second, open loop, {CONNECTIONS} connections, two workers; the compile child runs on the same two cores.
-{options.rounds} rounds of {options.window:g} s quiet and {options.window:g} s with uploads one after another ({len(compiles)} uploads, median {statistics.median(compiles):.0f} ms each). {machine()}.
+{options.rounds} rounds of {options.window:g} s quiet, {options.window:g} s with uploads one after another and {options.window:g} s with the loop ({len(compiles)} uploads, median {statistics.median(compiles):.0f} ms each). {machine()}.
 
 | latency in ms | requests | p50 | p99 | p99 of each round: median (spread) | p99.9 | longest |
 |---|---|---|---|---|---|---|
 {row("nothing happens", quiet)}
 {row("a 500 KB module is compiled and brought in", during)}
+{row("a loop at the same priority, nothing is compiled", looping)}
 
-p99 with the compile is {ratio:.2f} times the p99 without (median of the rounds); no request was lost.
+p99 with the compile is {ratio:.2f} times the p99 without, with the loop {loop_ratio:.2f} times (medians of the rounds); no request was lost.
 
 Upload to answer with both cores kept busy by other processes, ms: bad-bot-blocker {statistics.median(busy["bad-bot-blocker"]):.0f} ({min(busy["bad-bot-blocker"]):.0f} to {max(busy["bad-bot-blocker"]):.0f}), the 500 KB module {statistics.median(busy["sized_500k"]):.0f} ({min(busy["sized_500k"]):.0f} to {max(busy["sized_500k"]):.0f}).
 
