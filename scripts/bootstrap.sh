@@ -52,7 +52,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     trap '"${sudo[@]}" rm -f $policy' EXIT
   fi
   new_services=()
-  for service in nginx prometheus prometheus-node-exporter; do
+  for service in nginx nats-server prometheus prometheus-node-exporter; do
     dpkg-query -W -f '${db:Status-Status}' "$service" 2>/dev/null | grep -qx installed || new_services+=("$service.service")
   done
 

@@ -1,0 +1,93 @@
+// A connection to NATS, and what the fleet keeps in its JetStream: buckets of keys and values, and objects.
+//
+// The connection is made in the background and for ever tried again, also the first time; what is called while there is
+// none fails at once (kNotReady). A JetStream whose leader has died stalls for some seconds: calls wait and try again
+// through that, kStall at most, and say so in the log.
+//
+// Thread safety: every method may be called from any thread; destruction when none is under way.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "secbeat/base/error.hpp"
+
+namespace secbeat::fleet {
+
+inline constexpr std::chrono::milliseconds kStall{10000};
+
+struct ConnectionOptions {
+  std::string url;                         // "nats://[user:password@]host:port", several with commas between them
+  std::string name;                        // what the server shows
+  std::filesystem::path credentials = {};  // a user's JWT and seed in one file; empty: none
+  std::string nkey = {};                   // public key; empty: none
+  std::filesystem::path nkey_seed = {};    // file with the seed of `nkey`
+  std::filesystem::path tls_ca = {};       // empty: the system's, where the url is tls://
+  std::filesystem::path tls_certificate = {};
+  std::filesystem::path tls_key = {};
+};
+
+struct BucketOptions {
+  std::string_view name;
+  std::chrono::seconds expiry{0};  // of each value; 0: none
+  int replicas = 1;
+};
+
+struct Entry {
+  std::string key;
+  std::string value;
+  std::uint64_t revision = 0;
+};
+
+// Ends with its destruction, after which its handler is not called any more.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+};
+
+class Connection {
+ public:
+  // Answers a call; an empty text: no answer. On a thread of the library, which others wait for.
+  using Handler = std::function<std::string(std::string_view data)>;
+
+  // kConfig: the options cannot be used, whatever the server says.
+  static Result<std::unique_ptr<Connection>> start(const ConnectionOptions& options);
+  virtual ~Connection() = default;
+
+  [[nodiscard]] virtual bool connected() const = 0;
+
+  virtual Result<void> publish(std::string_view subject, std::string_view data) = 0;
+  // kNotFound: nobody listens there. kNotReady: no answer in time.
+  virtual Result<std::string> request(std::string_view subject, std::string_view data,
+                                      std::chrono::milliseconds timeout) = 0;
+  virtual Result<std::unique_ptr<Subscription>> subscribe(std::string_view subject, Handler handler) = 0;
+
+  // Makes the bucket where it is not there; one that is there stays as it is.
+  virtual Result<void> make_bucket(const BucketOptions& options) = 0;
+  // Nothing: no such key, or no such bucket.
+  virtual Result<std::optional<Entry>> get(std::string_view bucket, std::string_view key) = 0;
+  // Of every key; none where there is no such bucket.
+  virtual Result<std::vector<Entry>> list(std::string_view bucket) = 0;
+  // The new revision. `revision`: only if this is the one in force (0: only if the key is not there), else
+  // kPreconditionFailed.
+  virtual Result<std::uint64_t> put(std::string_view bucket, std::string_view key, std::string_view value) = 0;
+  virtual Result<std::uint64_t> put_if(std::string_view bucket, std::string_view key, std::string_view value,
+                                       std::uint64_t revision) = 0;
+  virtual Result<void> remove(std::string_view bucket, std::string_view key) = 0;
+
+  // Objects lie as the `nats` command reads them (docs/fleet_protocol.md). An object is there once all of it is.
+  virtual Result<void> make_object_bucket(const BucketOptions& options) = 0;
+  // Does nothing where the same bytes are there under this name.
+  virtual Result<void> put_object(std::string_view bucket, std::string_view name, std::string_view bytes) = 0;
+  // kNotFound; kTooLarge above `limit`; kProtocol where it is not whole or its checksum is another one.
+  virtual Result<std::string> get_object(std::string_view bucket, std::string_view name, std::size_t limit) = 0;
+};
+
+}  // namespace secbeat::fleet

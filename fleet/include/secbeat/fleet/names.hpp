@@ -1,0 +1,26 @@
+// Names of buckets, keys and subjects: docs/fleet_protocol.md.
+//
+// Thread safety: constants and free functions without state.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace secbeat::fleet {
+
+inline constexpr std::string_view kDesiredBucket = "secbeat_desired";
+inline constexpr std::string_view kDesiredKey = "desired";
+inline constexpr std::string_view kNodesBucket = "secbeat_nodes";
+inline constexpr std::string_view kRolloutsBucket = "secbeat_rollouts";
+inline constexpr std::string_view kModulesBucket = "secbeat_modules";  // of objects, named by their SHA-256
+inline constexpr std::string_view kReloadEvent = "secbeat.wasm.reload";
+
+// REQUIRES: is_key(node).
+inline std::string stage_subject(std::string_view node) { return "secbeat.node." + std::string(node) + ".stage"; }
+inline std::string commit_subject(std::string_view node) { return "secbeat.node." + std::string(node) + ".commit"; }
+
+// Whether the text can be a key of a bucket and a part of a subject: [A-Za-z0-9_-] in words with single dots between
+// them, at most 128 bytes.
+bool is_key(std::string_view text) noexcept;
+
+}  // namespace secbeat::fleet

@@ -1,0 +1,135 @@
+// Keys and values of JetStream's buckets.
+#include <fmt/format.h>
+
+#include "connection_impl.hpp"
+
+namespace secbeat::fleet {
+namespace {
+
+constexpr std::int64_t kWaitMs = 3000;
+
+Entry entry_of(kvEntry* entry) {
+  const char* value = static_cast<const char*>(kvEntry_Value(entry));
+  const int length = kvEntry_ValueLen(entry);
+  return {
+      .key = kvEntry_Key(entry),
+      .value = value == nullptr || length <= 0 ? std::string() : std::string(value, static_cast<std::size_t>(length)),
+      .revision = kvEntry_Revision(entry)};
+}
+
+}  // namespace
+
+Result<void> NatsConnection::make_bucket(const BucketOptions& options) {
+  if (auto is_ready = ready(); !is_ready) return is_ready;
+  auto found = open(options.name);
+  if (!found) return std::unexpected(found.error());
+  if (*found) return {};
+  const std::string name(options.name);
+  kvConfig config;
+  kvConfig_Init(&config);
+  config.Bucket = name.c_str();
+  config.History = 1;
+  config.TTL = std::chrono::nanoseconds(options.expiry).count();
+  config.StorageType = js_FileStorage;
+  config.Replicas = options.replicas;
+  kvStore* raw = nullptr;
+  const natsStatus status =
+      through_stall("a bucket", [&] { return js_CreateKeyValue(&raw, jet_stream_.get(), &config); });
+  const BucketHandle made(raw);
+  if (status == NATS_OK) return {};
+  // Somebody else may have been faster.
+  if (auto again = open(options.name); again && *again) return {};
+  return std::unexpected(nats_error(fmt::format("make the bucket {}", name), status));
+}
+
+Result<BucketHandle> NatsConnection::open(std::string_view bucket) {
+  if (auto is_ready = ready(); !is_ready) return std::unexpected(is_ready.error());
+  const std::string name(bucket);
+  kvStore* raw = nullptr;
+  const natsStatus status =
+      through_stall("a bucket", [&] { return js_KeyValue(&raw, jet_stream_.get(), name.c_str()); });
+  if (status == NATS_NOT_FOUND) return BucketHandle();
+  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("open the bucket {}", name), status));
+  return BucketHandle(raw);
+}
+
+Result<std::optional<Entry>> NatsConnection::get(std::string_view bucket, std::string_view key) {
+  auto store = open(bucket);
+  if (!store) return std::unexpected(store.error());
+  if (!*store) return std::nullopt;
+  const std::string name(key);
+  kvEntry* raw = nullptr;
+  const natsStatus status = through_stall("a key", [&] { return kvStore_Get(&raw, store->get(), name.c_str()); });
+  const EntryHandle entry(raw);
+  if (status == NATS_NOT_FOUND) return std::nullopt;
+  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("read {} of {}", name, bucket), status));
+  return entry_of(raw);
+}
+
+Result<std::vector<Entry>> NatsConnection::list(std::string_view bucket) {
+  std::vector<Entry> entries;
+  auto store = open(bucket);
+  if (!store) return std::unexpected(store.error());
+  if (!*store) return entries;
+  kvWatchOptions options;
+  kvWatchOptions_Init(&options);
+  options.IgnoreDeletes = true;
+  kvWatcher* raw = nullptr;
+  natsStatus status = through_stall("a bucket's keys", [&] { return kvStore_WatchAll(&raw, store->get(), &options); });
+  const WatcherHandle watcher(raw);
+  // What is there first; then comes an entry that is null.
+  while (status == NATS_OK) {
+    kvEntry* found = nullptr;
+    status = kvWatcher_Next(&found, raw, kWaitMs);
+    const EntryHandle entry(found);
+    if (status == NATS_OK && found == nullptr) return entries;
+    if (status == NATS_OK) entries.push_back(entry_of(found));
+  }
+  return std::unexpected(nats_error(fmt::format("list the keys of {}", bucket), status));
+}
+
+Result<std::uint64_t> NatsConnection::write(std::string_view bucket, std::string_view key,
+                                            const std::function<natsStatus(kvStore*, std::uint64_t*)>& call) {
+  auto store = open(bucket);
+  if (!store) return std::unexpected(store.error());
+  if (!*store) return fail(ErrorCode::kNotFound, fmt::format("cannot write {}: there is no bucket {}", key, bucket));
+  std::uint64_t revision = 0;
+  const natsStatus status = call(store->get(), &revision);
+  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("write {} of {}", key, bucket), status));
+  return revision;
+}
+
+Result<std::uint64_t> NatsConnection::put(std::string_view bucket, std::string_view key, std::string_view value) {
+  const std::string name(key);
+  return write(bucket, key, [&](kvStore* store, std::uint64_t* revision) {
+    return through_stall("a key", [&] {
+      return kvStore_Put(revision, store, name.c_str(), value.data(), static_cast<int>(value.size()));
+    });
+  });
+}
+
+// Not tried again by itself: an attempt that timed out may have been heard, and would then conflict with itself.
+Result<std::uint64_t> NatsConnection::put_if(std::string_view bucket, std::string_view key, std::string_view value,
+                                             std::uint64_t revision) {
+  const std::string name(key);
+  auto written = write(bucket, key, [&](kvStore* store, std::uint64_t* made) {
+    const int size = static_cast<int>(value.size());
+    return revision == 0 ? kvStore_Create(made, store, name.c_str(), value.data(), size)
+                         : kvStore_Update(made, store, name.c_str(), value.data(), size, revision);
+  });
+  if (written || written.error().code == ErrorCode::kNotReady) return written;
+  const auto now = get(bucket, key);
+  if (!now) return std::unexpected(now.error());
+  if ((*now ? (*now)->revision : 0) == revision) return written;  // it was something else
+  return fail(ErrorCode::kPreconditionFailed, fmt::format("{} of {} has been changed by somebody else", key, bucket));
+}
+
+Result<void> NatsConnection::remove(std::string_view bucket, std::string_view key) {
+  const std::string name(key);
+  const auto removed = write(bucket, key, [&](kvStore* store, std::uint64_t*) {
+    return through_stall("a key", [&] { return kvStore_Delete(store, name.c_str()); });
+  });
+  return removed ? Result<void>() : std::unexpected(removed.error());
+}
+
+}  // namespace secbeat::fleet

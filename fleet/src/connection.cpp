@@ -1,0 +1,263 @@
+#include "connection_impl.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "secbeat/fleet/names.hpp"
+
+namespace secbeat::fleet {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::int64_t kConnectMs = 2000;
+// Between two attempts: at least the first, and up to the second more, so that a fleet does not come all at once.
+constexpr std::int64_t kReconnectMs = 250;
+constexpr std::int64_t kReconnectJitterMs = 1000;
+// A server that has gone without a word is noticed after three of these.
+constexpr std::int64_t kPingMs = 10000;
+constexpr std::int64_t kCallMs = 3000;  // to JetStream; through_stall() tries again
+constexpr auto kBetweenTries = 200ms;
+
+// Without what stands before '@': that may be a password.
+std::string without_credentials(std::string_view url) {
+  std::string shown;
+  while (!url.empty()) {
+    const std::string_view one = url.substr(0, url.find(','));
+    url.remove_prefix(std::min(url.size(), one.size() + 1));
+    const std::size_t scheme = one.find("://") == one.npos ? 0 : one.find("://") + 3;
+    const std::size_t at = one.rfind('@');
+    if (!shown.empty()) shown += ',';
+    shown += one.substr(0, scheme);
+    shown += one.substr(at == one.npos || at < scheme ? scheme : at + 1);
+  }
+  return shown;
+}
+
+void on_connected(natsConnection* /*connection*/, void* /*closure*/) { spdlog::info("fleet: connected to NATS"); }
+void on_disconnected(natsConnection* /*connection*/, void* /*closure*/) {
+  spdlog::warn("fleet: the connection to NATS is lost; it is tried again for as long as it takes");
+}
+// The library prints to standard error without one.
+void on_error(natsConnection* /*connection*/, natsSubscription* /*subscription*/, natsStatus status,
+              void* /*closure*/) {
+  spdlog::debug("fleet: {}", natsStatus_GetText(status));
+}
+
+natsStatus secure(natsOptions* options, const ConnectionOptions& wanted) {
+  if (!wanted.tls_ca.empty()) {
+    if (const auto status = natsOptions_LoadCATrustedCertificates(options, wanted.tls_ca.c_str()); status != NATS_OK) {
+      return status;
+    }
+  }
+  if (!wanted.tls_certificate.empty()) {
+    const auto status =
+        natsOptions_LoadCertificatesChain(options, wanted.tls_certificate.c_str(), wanted.tls_key.c_str());
+    if (status != NATS_OK) return status;
+  }
+  const bool is_secure =
+      wanted.url.find("tls://") != std::string::npos || !wanted.tls_ca.empty() || !wanted.tls_certificate.empty();
+  return is_secure ? natsOptions_SetSecure(options, true) : NATS_OK;
+}
+
+natsStatus authenticate(natsOptions* options, const ConnectionOptions& wanted) {
+  if (!wanted.credentials.empty()) {
+    return natsOptions_SetUserCredentialsFromFiles(options, wanted.credentials.c_str(), nullptr);
+  }
+  if (!wanted.nkey.empty()) {
+    return natsOptions_SetNKeyFromSeed(options, wanted.nkey.c_str(), wanted.nkey_seed.c_str());
+  }
+  return NATS_OK;
+}
+
+natsStatus set_servers(natsOptions* options, std::string_view urls) {
+  std::vector<std::string> texts;
+  while (!urls.empty()) {
+    texts.emplace_back(urls.substr(0, urls.find(',')));
+    urls.remove_prefix(std::min(urls.size(), texts.back().size() + 1));
+  }
+  std::vector<const char*> servers;
+  for (const std::string& text : texts) servers.push_back(text.c_str());
+  return natsOptions_SetServers(options, servers.data(), static_cast<int>(servers.size()));
+}
+
+natsStatus set_all(natsOptions* options, const ConnectionOptions& wanted) {
+  const std::function<natsStatus()> steps[] = {
+      [&] { return set_servers(options, wanted.url); },
+      [&] { return natsOptions_SetName(options, wanted.name.c_str()); },
+      [&] { return natsOptions_SetTimeout(options, kConnectMs); },
+      [&] { return natsOptions_SetMaxReconnect(options, -1); },
+      [&] { return natsOptions_SetReconnectWait(options, kReconnectMs); },
+      [&] { return natsOptions_SetReconnectJitter(options, kReconnectJitterMs, kReconnectJitterMs); },
+      [&] { return natsOptions_SetPingInterval(options, kPingMs); },
+      [&] { return natsOptions_SetRetryOnFailedConnect(options, true, &on_connected, nullptr); },
+      [&] { return natsOptions_SetReconnectedCB(options, &on_connected, nullptr); },
+      [&] { return natsOptions_SetDisconnectedCB(options, &on_disconnected, nullptr); },
+      [&] { return natsOptions_SetErrorHandler(options, &on_error, nullptr); },
+      [&] { return authenticate(options, wanted); },
+      [&] { return secure(options, wanted); },
+  };
+  for (const auto& step : steps) {
+    if (const natsStatus status = step(); status != NATS_OK) return status;
+  }
+  return NATS_OK;
+}
+
+class NatsSubscription final : public Subscription {
+ public:
+  explicit NatsSubscription(Connection::Handler handler) : handler_(std::move(handler)) {}
+  // The library may be in the handler: it says when that was the last time.
+  ~NatsSubscription() override {
+    if (!subscription_) return;
+    natsSubscription_Unsubscribe(subscription_.get());
+    std::unique_lock lock(mutex_);
+    gone_.wait_for(lock, 5s, [this] { return completed_; });
+  }
+
+  natsStatus begin(natsConnection* connection, const std::string& subject) {
+    natsSubscription* made = nullptr;
+    const natsStatus status = natsConnection_Subscribe(&made, connection, subject.c_str(), &on_message, this);
+    subscription_.reset(made);
+    if (status == NATS_OK) natsSubscription_SetOnCompleteCB(made, &on_complete, this);
+    return status;
+  }
+
+ private:
+  static void on_message(natsConnection* connection, natsSubscription* /*subscription*/, natsMsg* raw, void* self) {
+    const MessageHandle message(raw);
+    try {
+      const std::string answer = static_cast<NatsSubscription*>(self)->handler_(
+          {natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw))});
+      const char* reply = natsMsg_GetReply(raw);
+      if (reply == nullptr || answer.empty()) return;
+      natsConnection_Publish(connection, reply, answer.data(), static_cast<int>(answer.size()));
+    } catch (const std::exception& error) {
+      spdlog::error("fleet: a message could not be handled: {}", error.what());
+    }
+  }
+  static void on_complete(void* self) {
+    auto& subscription = *static_cast<NatsSubscription*>(self);
+    const std::scoped_lock lock(subscription.mutex_);
+    subscription.completed_ = true;
+    subscription.gone_.notify_all();
+  }
+
+  const Connection::Handler handler_;
+  SubscriptionHandle subscription_;
+  std::mutex mutex_;
+  std::condition_variable gone_;
+  bool completed_ = false;  // guarded by mutex_
+};
+
+}  // namespace
+
+bool is_key(std::string_view text) noexcept {
+  if (text.empty() || text.size() > 128 || text.front() == '.' || text.back() == '.') return false;
+  return text.find("..") == text.npos && std::ranges::all_of(text, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+                  c == '.';
+         });
+}
+
+Error nats_error(std::string_view what, natsStatus status) {
+  const ErrorCode code = status == NATS_NOT_FOUND || status == NATS_NO_RESPONDERS ? ErrorCode::kNotFound
+                         : status == NATS_TIMEOUT                                 ? ErrorCode::kNotReady
+                                                                                  : ErrorCode::kIo;
+  return {code, fmt::format("cannot {}: {}", what, natsStatus_GetText(status))};
+}
+
+Result<std::unique_ptr<Connection>> Connection::start(const ConnectionOptions& options) {
+  auto connection = std::make_unique<NatsConnection>();
+  if (auto begun = connection->begin(options); !begun) return std::unexpected(begun.error());
+  return connection;
+}
+
+Result<void> NatsConnection::begin(const ConnectionOptions& wanted) {
+  url_ = without_credentials(wanted.url);
+  natsOptions* made = nullptr;
+  natsStatus status = natsOptions_Create(&made);
+  const OptionsHandle options(made);
+  if (status == NATS_OK) status = set_all(options.get(), wanted);
+  natsConnection* connection = nullptr;
+  if (status == NATS_OK) status = natsConnection_Connect(&connection, options.get());
+  connection_.reset(connection);
+  if (connection == nullptr) {
+    return fail(ErrorCode::kConfig, fmt::format("nats: {} cannot be used: {}", url_, natsStatus_GetText(status)));
+  }
+  if (status == NATS_OK) {
+    spdlog::info("fleet: connected to NATS at {}", url_);
+  } else {
+    spdlog::warn("fleet: NATS at {} does not answer yet; it is tried again for as long as it takes", url_);
+  }
+  jsOptions js_options;
+  jsOptions_Init(&js_options);
+  js_options.Wait = kCallMs;
+  jsCtx* context = nullptr;
+  status = natsConnection_JetStream(&context, connection, &js_options);
+  jet_stream_.reset(context);
+  return status == NATS_OK ? Result<void>() : std::unexpected(nats_error("use JetStream", status));
+}
+
+NatsConnection::~NatsConnection() {
+  if (connection_) natsConnection_Close(connection_.get());
+}
+
+bool NatsConnection::connected() const {
+  return natsConnection_Status(connection_.get()) == NATS_CONN_STATUS_CONNECTED;
+}
+
+Result<void> NatsConnection::ready() const {
+  if (connected()) return {};
+  return fail(ErrorCode::kNotReady, fmt::format("NATS at {} is not reachable; it is tried again", url_));
+}
+
+natsStatus NatsConnection::through_stall(std::string_view what, const Call& call) {
+  const auto begun = std::chrono::steady_clock::now();
+  bool told = false;
+  for (;;) {
+    const natsStatus status = call();
+    const bool stalls = status == NATS_TIMEOUT || status == NATS_NO_RESPONDERS;
+    if (!stalls || !connected() || std::chrono::steady_clock::now() - begun > kStall) return status;
+    if (!std::exchange(told, true)) {
+      spdlog::warn("fleet: JetStream does not answer ({}): {}; tried again for {} s", what, natsStatus_GetText(status),
+                   std::chrono::duration_cast<std::chrono::seconds>(kStall).count());
+    }
+    std::this_thread::sleep_for(kBetweenTries);
+  }
+}
+
+Result<void> NatsConnection::publish(std::string_view subject, std::string_view data) {
+  if (auto is_ready = ready(); !is_ready) return is_ready;
+  const std::string name(subject);
+  natsStatus status =
+      natsConnection_Publish(connection_.get(), name.c_str(), data.data(), static_cast<int>(data.size()));
+  if (status == NATS_OK) status = natsConnection_FlushTimeout(connection_.get(), kCallMs);
+  return status == NATS_OK ? Result<void>() : std::unexpected(nats_error(fmt::format("publish to {}", name), status));
+}
+
+Result<std::string> NatsConnection::request(std::string_view subject, std::string_view data,
+                                            std::chrono::milliseconds timeout) {
+  if (auto is_ready = ready(); !is_ready) return std::unexpected(is_ready.error());
+  const std::string name(subject);
+  natsMsg* raw = nullptr;
+  const natsStatus status = natsConnection_Request(&raw, connection_.get(), name.c_str(), data.data(),
+                                                   static_cast<int>(data.size()), timeout.count());
+  const MessageHandle message(raw);
+  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("call {}", name), status));
+  return std::string(natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw)));
+}
+
+Result<std::unique_ptr<Subscription>> NatsConnection::subscribe(std::string_view subject, Handler handler) {
+  auto subscription = std::make_unique<NatsSubscription>(std::move(handler));
+  const natsStatus status = subscription->begin(connection_.get(), std::string(subject));
+  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("listen to {}", subject), status));
+  return subscription;
+}
+
+}  // namespace secbeat::fleet

@@ -1,0 +1,31 @@
+// Documents of the fleet. What is taken must survive being written and read again, and names no subject but its own.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "secbeat/fleet/documents.hpp"
+#include "secbeat/fleet/names.hpp"
+
+namespace {
+
+template <class T>
+void survives(const secbeat::Result<T>& read, secbeat::Result<T> (*reads)(std::string_view)) {
+  if (!read) return;
+  const auto again = reads(to_json(*read));
+  // A text that is longer than it is written is cut once.
+  if (!again || to_json(*again) != to_json(*read)) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace secbeat::fleet;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  survives(desired_from_json(text), &desired_from_json);
+  survives(order_from_json(text), &order_from_json);
+  survives(order_answer_from_json(text), &order_answer_from_json);
+  const auto status = node_status_from_json(text);
+  survives(status, &node_status_from_json);
+  if (status && !is_key(status->node)) std::abort();
+  return 0;
+}
