@@ -12,7 +12,6 @@
 namespace {
 
 using namespace secbeat::agent;
-using secbeat::parse_rfc3339;
 using secbeat::rfc3339;
 using secbeat::SteadyTime;
 using secbeat::SystemTime;

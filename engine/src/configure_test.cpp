@@ -186,6 +186,13 @@ TEST(VerdictDetail, IsBoundedAndRepaired) {
   EXPECT_THAT(detail.rule, StartsWith("\xEF\xBF\xBD\xEF\xBF\xBD"));
 }
 
+TEST(VerdictDetail, IsOneLineThatSteersNothing) {
+  const auto detail = detail_of(with_detail(fields(R"(\18\00\00\00)", R"(\00\10\00\00\0d\00\00\00)") +
+                                            R"(") (data (i32.const 4096) "a\0a\1b\e2\80\a8\e2\80\ae\c3\a9\7fz)"));
+  const std::string gone = "\xEF\xBF\xBD";
+  EXPECT_EQ(detail.rule, "a" + gone + gone + gone + gone + "é" + gone + "z");
+}
+
 TEST(VerdictDetail, IsEmptyWhereTheModuleHasNone) {
   const auto detail = detail_of(guest("(i32.const 1)"));
   EXPECT_EQ(detail.rule, "");

@@ -7,6 +7,7 @@
 #include "frame_writer.hpp"
 #include "guest.hpp"
 #include "json_input.hpp"
+#include "one_line.hpp"
 #include "secbeat/engine/engine.hpp"
 #include "secbeat/engine/inventory.hpp"
 #include "utf8.hpp"
@@ -27,6 +28,14 @@ std::optional<std::string> read_text(const Guest& guest, abi::Span place, std::s
   const auto bytes = guest.read(place.off, place.len);
   if (!bytes) return std::nullopt;
   return repaired_utf8(*bytes, limit);
+}
+
+// False where it lies outside of the memory.
+bool put_text(const Guest& guest, abi::Span place, std::string& into) {
+  const auto bytes = guest.read(place.off, place.len);
+  if (!bytes) return false;
+  put_one_line(*bytes, kMaxDetailBytes, into);
+  return true;
 }
 
 // Of a function that returns the address of {u32 ptr, u32 len}: these two. Nothing where the address is outside.
@@ -56,7 +65,7 @@ struct Instance::Impl {
   Result<void> read_needs();
   std::expected<std::uint32_t, CallError> place_input(const RequestView& request);
   std::expected<Verdict, CallError> inspect(const RequestView& request);
-  std::expected<VerdictDetail, CallError> read_detail();
+  std::expected<void, CallError> read_detail(VerdictDetail& detail);
 };
 
 Result<void> Instance::Impl::read_abi() {
@@ -128,17 +137,16 @@ std::expected<Verdict, CallError> Instance::Impl::inspect(const RequestView& req
   return static_cast<Verdict>(*answer);
 }
 
-std::expected<VerdictDetail, CallError> Instance::Impl::read_detail() {
+std::expected<void, CallError> Instance::Impl::read_detail(VerdictDetail& detail) {
   guest->start_budget(limits.call_budget);
   auto answer = guest->call(GuestFunction::kVerdictDetail);
   if (!answer) return std::unexpected(std::move(answer.error()));
 
-  VerdictDetail detail;
   const auto address = static_cast<std::uint32_t>(*answer);
   const auto length = guest->read(address, sizeof(std::uint32_t));
   if (!length) {
     detail.dropped = true;
-    return detail;
+    return {};
   }
   abi::VerdictDetail fixed{};  // what a shorter struct does not have is 0: empty
   std::memcpy(&fixed.struct_len, length->data(), sizeof fixed.struct_len);
@@ -146,7 +154,7 @@ std::expected<VerdictDetail, CallError> Instance::Impl::read_detail() {
   const auto bytes = guest->read(address, given);
   if (!bytes) {
     detail.dropped = true;
-    return detail;
+    return {};
   }
   std::memcpy(&fixed, bytes->data(), given);
   // A field counts only where the struct holds it whole.
@@ -154,13 +162,10 @@ std::expected<VerdictDetail, CallError> Instance::Impl::read_detail() {
   if (given < offsetof(abi::VerdictDetail, score)) fixed.message = {};
   if (given < offsetof(abi::VerdictDetail, match_count)) fixed.score = 0;
 
-  auto rule = read_text(*guest, fixed.rule, kMaxDetailBytes);
-  auto message = read_text(*guest, fixed.message, kMaxDetailBytes);
-  detail.dropped = !rule || !message;
-  detail.rule = std::move(rule).value_or("");
-  detail.message = std::move(message).value_or("");
+  detail.dropped = !put_text(*guest, fixed.rule, detail.rule);
+  if (!put_text(*guest, fixed.message, detail.message)) detail.dropped = true;
   detail.score = fixed.score;
-  return detail;
+  return {};
 }
 
 Result<std::unique_ptr<Instance>> Instance::create(const Engine&, std::shared_ptr<const Artifact> artifact,
@@ -189,11 +194,18 @@ std::expected<Verdict, CallError> Instance::inspect(const RequestView& request) 
 }
 
 VerdictDetail Instance::verdict_detail() {
-  if (!impl_->usable || !impl_->guest->has(GuestFunction::kVerdictDetail)) return {};
-  auto detail = impl_->read_detail();
-  if (detail) return std::move(*detail);
-  impl_->usable = false;
-  return {};
+  VerdictDetail detail;
+  verdict_detail(detail);
+  return detail;
+}
+
+void Instance::verdict_detail(VerdictDetail& detail) {
+  detail.rule.clear();
+  detail.message.clear();
+  detail.score = 0;
+  detail.dropped = false;
+  if (!impl_->usable || !impl_->guest->has(GuestFunction::kVerdictDetail)) return;
+  if (!impl_->read_detail(detail)) impl_->usable = false;
 }
 
 Result<std::optional<std::string>> Instance::inventory() {

@@ -62,6 +62,8 @@ ngx_int_t record(ngx_http_request_t* r, Mark& mark, const worker::Decision& deci
   mark.verdict = decision.verdict;
   mark.module = concatenate(r->pool, {decision.module});
   mark.version = concatenate(r->pool, {decision.version});
+  if (!decision.rule.empty()) mark.rule = concatenate(r->pool, {decision.rule});
+  if (!decision.message.empty()) mark.message = concatenate(r->pool, {decision.message});
   if (location_conf_of(r).receipt != 1 || mark.outcome != Outcome::kVerdict) return NGX_OK;
   return add_receipt(r, mark, decision.sha256);
 }

@@ -34,6 +34,8 @@ struct Mark {
   abi::Verdict verdict;
   ngx_str_t module;   // in the request's pool
   ngx_str_t version;  // label
+  ngx_str_t rule;     // that the module names; without data where it names none
+  ngx_str_t message;  // what it says about that
 };
 
 // The mark of the client request that `r` belongs to; null where there is none.

@@ -8,8 +8,10 @@ namespace {
 ngx_str_t verdict_of(const Mark& mark) { return word_of(mark); }
 ngx_str_t module_of(const Mark& mark) { return mark.module; }
 ngx_str_t version_of(const Mark& mark) { return mark.version; }
+ngx_str_t rule_of(const Mark& mark) { return mark.rule; }
+ngx_str_t message_of(const Mark& mark) { return mark.message; }
 
-// Unset, which a log shows as "-", where no module decided.
+// Unset, which a log shows as "-", where no module decided, or named no rule.
 template <ngx_str_t (*read)(const Mark&)>
 ngx_int_t get(ngx_http_request_t* r, ngx_http_variable_value_t* value, uintptr_t /*data*/) {
   const Mark* mark = find_mark(r);
@@ -38,7 +40,9 @@ ngx_int_t add(ngx_conf_t* cf, ngx_str_t name, ngx_http_get_variable_pt handler) 
 ngx_int_t add_variables(ngx_conf_t* cf) noexcept {
   if (add(cf, ngx_string("secbeat_verdict"), get<verdict_of>) != NGX_OK) return NGX_ERROR;
   if (add(cf, ngx_string("secbeat_module"), get<module_of>) != NGX_OK) return NGX_ERROR;
-  return add(cf, ngx_string("secbeat_version"), get<version_of>);
+  if (add(cf, ngx_string("secbeat_version"), get<version_of>) != NGX_OK) return NGX_ERROR;
+  if (add(cf, ngx_string("secbeat_rule"), get<rule_of>) != NGX_OK) return NGX_ERROR;
+  return add(cf, ngx_string("secbeat_message"), get<message_of>);
 }
 
 }  // namespace secbeat::nginx

@@ -244,6 +244,13 @@ def test_variables_say_who_decided(make):
                                                                 ['"-"', '"-"', '"-"'], ['"block"', '"rule"', '"v1"']]
 
 
+def test_variables_name_the_rule_that_decided_and_what_it_says(make):
+    site = make('location / { error_page 403 /said; return 200 "[$secbeat_rule|$secbeat_message]"; }'
+                'location /said { secbeat off; return 403 "$secbeat_rule|$secbeat_message"; }')
+    assert request(site.port).body == b"[|]"
+    assert request(site.port, "GET", "/", "X-Block: 1").body == b"x-block|The request has the header x-block"
+
+
 def test_variable_of_a_failed_module(make):
     site = make(slots=[rule("traps_on_request", on_error="closed")])
     assert request(site.port, "GET", "/", "X-Trap: 1").status == 503

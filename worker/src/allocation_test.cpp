@@ -51,6 +51,16 @@ TEST_F(WorkerAllocation, IsNoneWhereEveryModuleAllows) {
   EXPECT_EQ(series(2).verdicts[0].load(), 101U);
 }
 
+TEST_F(WorkerAllocation, IsNoneForCountingTheRuleThatBlocks) {
+  folders_.write_in_force(document_of(1, {slot_of("blocks", {folders_.version(1, "block_when_header")})}));
+  start_worker();
+  worker_->decide(request_with("x-block"));
+  const std::size_t before = allocations;
+  for (int i = 0; i < 1000; ++i) worker_->decide(request_with("x-block"));
+  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(control::read_rules(scoreboard_->layout().rules).front().verdicts[0], 1001U);
+}
+
 TEST_F(WorkerAllocation, ASwapIsAPointerAndNothingElseToTheEventLoop) {
   FakeAgent agent(folders_.paths().socket());
   folders_.write_in_force(document_of(1, {slot_of("rules", {folders_.version(1, "generation_1")})}));

@@ -89,6 +89,9 @@ void Counters::take_over(const Counters& other, const std::vector<std::uint64_t>
     add(series_for(id, keep), from);
   }
   add(slot_->others, other.slot_->others);
+  // A scoreboard's are everybody's, and not for each worker to bring along: the agent remembers them.
+  if (other.private_memory_ != nullptr)
+    control::add_rules(layout_->rules, layout_->header.hash_seed, other.layout_->rules);
 }
 
 }  // namespace secbeat::worker

@@ -43,6 +43,10 @@ void count_time(control::Series& series, std::uint64_t ns) noexcept {
   add(series.sum_ns, ns);
 }
 
+// Allow is not counted by rule.
+std::size_t counted_as(Verdict verdict) noexcept { return static_cast<std::size_t>(verdict) - 1; }
+static_assert(static_cast<std::size_t>(Verdict::kRateLimit) == control::kRuleVerdicts);
+
 std::string_view event_kind_of(Verdict verdict) noexcept {
   switch (verdict) {
     case Verdict::kAllow:
@@ -143,6 +147,8 @@ Decider::Next Decider::refuse_unavailable(Passage& passage, const Link& link, co
   passage.decision.module = link.name;
   passage.decision.version = failed.version.label;
   passage.decision.sha256 = failed.version.sha256;
+  passage.decision.rule = {};
+  passage.decision.message = {};
   return Next::kEnd;
 }
 
@@ -174,6 +180,8 @@ Decider::Next Decider::apply(Passage& passage, const Link& link, const Candidate
   passage.decision.module = link.name;
   passage.decision.version = candidate.version.label;
   passage.decision.sha256 = candidate.version.sha256;
+  passage.decision.rule = {};
+  passage.decision.message = {};
   if (verdict == Verdict::kAllow) return Next::kGoOn;
   record_verdict(passage, link, candidate, verdict);
   if (verdict == Verdict::kBlock) {
@@ -206,24 +214,30 @@ EventRecord* Decider::claim_event(const Passage& passage, const Link& link, cons
   return record;
 }
 
-// The guest is asked for its reasons only where somebody will read them.
-void Decider::record_verdict(const Passage& passage, const Link& link, const Candidate& candidate,
-                             Verdict verdict) noexcept {
-  EventRecord* record = claim_event(passage, link, candidate);
-  if (record == nullptr) return;
-  record->kind = event_kind_of(verdict);
-  record->rule.assign({});
-  record->message.assign({});
+// Asks the guest for its reasons and counts by rule, which is exact; events are a sample where too many come.
+void Decider::record_verdict(Passage& passage, const Link& link, const Candidate& candidate, Verdict verdict) noexcept {
   engine::Instance& instance = candidate.loaded->deciding();
   try {
-    const engine::VerdictDetail detail = instance.verdict_detail();
-    record->rule.assign(detail.rule);
-    record->message.assign(detail.message);
-    if (detail.dropped || !instance.usable()) add(passage.chain.counters->slot().details_dropped, 1);
-  } catch (const std::exception& error) {
-    record->message.assign(error.what());
+    instance.verdict_detail(detail_);
+    if (detail_.dropped || !instance.usable()) add(passage.chain.counters->slot().details_dropped, 1);
+  } catch (const std::exception& error) {  // memory that cannot be had
+    detail_.rule.clear();
+    detail_.message.clear();
+    add(passage.chain.counters->slot().details_dropped, 1);
   }
-  events_.publish();
+  passage.decision.rule = detail_.rule;
+  passage.decision.message = detail_.message;
+  if (!detail_.rule.empty()) {
+    control::ScoreboardLayout& board = passage.chain.counters->layout();
+    control::count_rule(board.rules, board.header.hash_seed, link.name, detail_.rule, counted_as(verdict),
+                        passage.request.now_unix_ms);
+  }
+  if (EventRecord* record = claim_event(passage, link, candidate)) {
+    record->kind = event_kind_of(verdict);
+    record->rule.assign(detail_.rule);
+    record->message.assign(detail_.message);
+    events_.publish();
+  }
   if (!instance.usable() && candidate.loaded->give_up()) handover_.ask_for_instances();
 }
 

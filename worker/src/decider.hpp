@@ -48,8 +48,7 @@ class Decider {
   Next apply(Passage& passage, const Link& link, const Candidate& candidate, engine::Verdict verdict) noexcept;
   Next limit_rate(Passage& passage) noexcept;
 
-  void record_verdict(const Passage& passage, const Link& link, const Candidate& candidate,
-                      engine::Verdict verdict) noexcept;
+  void record_verdict(Passage& passage, const Link& link, const Candidate& candidate, engine::Verdict verdict) noexcept;
   void record_error(const Passage& passage, const Link& link, const Candidate& candidate, std::string_view kind,
                     std::string_view message) noexcept;
   EventRecord* claim_event(const Passage& passage, const Link& link, const Candidate& candidate) noexcept;
@@ -57,6 +56,7 @@ class Decider {
   Ticker::Lane& lane_;
   EventRing& events_;
   Handover& handover_;
+  engine::VerdictDetail detail_;  // of the newest verdict that was recorded
 };
 
 }  // namespace secbeat::worker

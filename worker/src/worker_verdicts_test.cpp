@@ -72,6 +72,29 @@ TEST_F(WorkerVerdicts, TellsTheAgentAboutEveryRequestThatIsNotSimplyLetThrough) 
   EXPECT_EQ(event.unix_ms, 1'763'946'003'000);
 }
 
+TEST_F(WorkerVerdicts, CountsEveryVerdictByRuleWithoutRoomForEvents) {
+  start_with({slot_of("logs", {folders_.version(1, "log_all")}),
+              slot_of("blocks", {folders_.version(2, "block_when_header")})});
+  constexpr std::uint64_t kRequests = 2 * EventRing::kCapacity;
+  for (std::uint64_t i = 0; i < kRequests; ++i) worker_->decide(request_with("x-block"));
+  const Decision blocked = worker_->decide(request_with("x-block"));
+  EXPECT_EQ(blocked.rule, "x-block");
+  EXPECT_EQ(blocked.message, "The request has the header x-block");
+  const Decision logged = worker_->decide(get_request());
+  EXPECT_EQ(logged.module, "blocks");
+  EXPECT_EQ(logged.rule, "") << "of the one that decided, which allowed";
+  EXPECT_GT(slot().events_dropped.load(), 0U);
+  const auto rules = control::read_rules(scoreboard_->layout().rules);
+  ASSERT_EQ(rules.size(), 2U);
+  for (const control::RuleCount& rule : rules) {
+    const bool blocks = rule.module == "blocks";
+    EXPECT_EQ(rule.rule, blocks ? "x-block" : "log-all");
+    EXPECT_EQ(rule.verdicts[0], blocks ? kRequests + 1 : 0);
+    EXPECT_EQ(rule.verdicts[1], blocks ? 0 : kRequests + 2);
+    EXPECT_EQ(rule.last_unix_ms, 1'763'946'003'000U);
+  }
+}
+
 TEST_F(WorkerVerdicts, LimitsTheRateOfOneSourceAndOfNoOther) {
   FakeAgent agent(folders_.paths().socket());
   auto document = document_of(1, {slot_of("limiter", {folders_.version(1, "rate_limit_all")}),

@@ -23,8 +23,9 @@ using enum Member::Presence;
 
 constexpr std::string_view kErrorKindWords[] = {"trap", "deadline", "memory", "bad_verdict", "no_instance"};
 constexpr std::string_view kStateWords[] = {"serving", "quarantined", "previous", "kept", "stored", "removed"};
-constexpr std::string_view kKindWords[] = {"load",          "reload", "config", "file_change", "rollback",
-                                           "auto_rollback", "remove", "freeze", "unfreeze",    "bypass"};
+constexpr std::string_view kKindWords[] = {"load",     "reload",        "config",      "file_change",
+                                           "rollback", "auto_rollback", "remove",      "freeze",
+                                           "unfreeze", "bypass",        "rule_expired"};
 constexpr std::string_view kOperationKindWords[] = {"load",     "reload",   "config",        "file_change",
                                                     "validate", "rollback", "auto_rollback", "remove"};
 constexpr std::string_view kStageWords[] = {word_of(OperationStage::kCheck), word_of(OperationStage::kStage),
@@ -218,7 +219,8 @@ constexpr Member kHistoryRowMembers[] = {
     {"error", text().or_null(), text_or_null<&HistoryRow::error>},
     {"code", text().or_null(), text_or_null<&HistoryRow::code>},
     {"reason", text().or_null(), text_or_null<&HistoryRow::reason>},
-    {"by", text("The name of the caller's key; local: called without keys; start, file, watch: the node").or_null(),
+    {"by",
+     text("The name of the caller's key; local: called without keys; start, file, watch, expiry: the node").or_null(),
      text_or_null<&HistoryRow::by>},
     {"source_ip", text("Where the call came from; null: it was none").or_null(), text_or_null<&HistoryRow::source_ip>},
     {"request_id", text().or_null(), text_or_null<&HistoryRow::request_id>},

@@ -69,6 +69,25 @@ struct RequestPage {
   std::optional<std::int64_t> next_before;
 };
 struct RuleChange;
+struct ActiveRule {
+  std::string id;
+  std::optional<std::string> pattern;
+  std::optional<std::string> created_at;
+  std::optional<std::string> expires_at;
+  std::uint64_t blocks = 0;
+  std::uint64_t logs = 0;
+  std::uint64_t rate_limits = 0;
+  std::optional<SystemTime> last_match_at;
+  std::string action;
+};
+struct ActiveRules {
+  std::vector<ActiveRule> rules;
+};
+struct RuleStats {
+  std::uint64_t total_dynamic_rules = 0;
+  std::uint64_t active_rules = 0;
+  std::uint64_t total_blocks = 0;
+};
 struct Health {
   std::string status;
 };
@@ -89,6 +108,8 @@ Json to_document(const UnderWay& under_way);
 Json to_document(const ErrorPage& page);
 Json to_document(const RequestPage& page);
 Json to_document(const RuleChange& change);
+Json to_document(const ActiveRules& rules);
+Json to_document(const RuleStats& stats);
 Json to_document(const Health& health);
 
 // The watch as a part of other documents.
@@ -121,6 +142,8 @@ extern const DocumentType kUnderWay;
 extern const DocumentType kErrors;
 extern const DocumentType kRequests;
 extern const DocumentType kRuleChange;
+extern const DocumentType kActiveRules;
+extern const DocumentType kRuleStats;
 extern const DocumentType kHealth;
 extern const DocumentType kError;  // of every answer with a status of 4xx or 5xx
 }  // namespace documents

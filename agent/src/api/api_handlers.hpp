@@ -40,6 +40,8 @@ HttpResponse handle_drill(const ApiContext& context, HttpRequest& request);
 
 // api_rules.cpp
 HttpResponse handle_rules(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_active_rules(const ApiContext& context, HttpRequest& request);
+HttpResponse handle_rule_stats(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_rule(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_add_rule(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_put_rules(const ApiContext& context, HttpRequest& request);

@@ -4,6 +4,9 @@
 #include "rules/rule_book.hpp"
 
 namespace secbeat::agent {
+
+static Json value_of(const ActiveRule& rule);
+
 namespace {
 
 template <auto Pointer>
@@ -39,12 +42,45 @@ constexpr Member kRuleChangeMembers[] = {
     {"warnings", text().list(), of_reload<&ReloadResult::warnings>},
 };
 
+constexpr Member kActiveRuleMembers[] = {
+    {"id", text(), member<&ActiveRule::id>},
+    {"pattern",
+     text("Several are put together by \" | \"; null: the rule has none, or conditions of several").or_null(),
+     member<&ActiveRule::pattern>},
+    {"created_at", text("As the rule says").or_null(), member<&ActiveRule::created_at>},
+    {"expires_at", time("Null: it does not").or_null(), member<&ActiveRule::expires_at>},
+    {"blocks", count("Requests that a rule of this id blocked, over restarts"), member<&ActiveRule::blocks>},
+    {"logs", count("That it let pass and recorded"), member<&ActiveRule::logs>},
+    {"rate_limits", count("That it put under the rate limit"), member<&ActiveRule::rate_limits>},
+    {"last_match_at", time("Null: it has decided no request").or_null(), member<&ActiveRule::last_match_at>},
+    {"action", text(), member<&ActiveRule::action>},
+};
+constexpr DocumentType kActiveRule{"ActiveRule", "A rule by which requests are decided now", kActiveRuleMembers};
+constexpr Member kActiveRulesMembers[] = {
+    {"rules", document(kActiveRule, "In the order of the document").list(), member<&ActiveRules::rules>}};
+
+Json nobody_measured(const void*) { return {}; }
+constexpr Member kRuleStatsMembers[] = {
+    {"total_dynamic_rules", count("In the document, those that are switched off or have ended included"),
+     member<&RuleStats::total_dynamic_rules>},
+    {"active_rules", count("By which requests are decided now"), member<&RuleStats::active_rules>},
+    {"total_blocks", count("Requests that rules of universal-waf blocked, those that are gone included"),
+     member<&RuleStats::total_blocks>},
+    {"false_positive_rate", amount("Null: nobody has measured it").or_null(), nobody_measured},
+};
+
 }  // namespace
+
+static Json value_of(const ActiveRule& rule) { return write(kActiveRule, &rule); }
 
 namespace documents {
 const DocumentType kRuleChange{"RuleChange", "Rules were changed, and the change is in force", kRuleChangeMembers};
+const DocumentType kActiveRules{"ActiveRules", "The rules that hold now", kActiveRulesMembers};
+const DocumentType kRuleStats{"RuleStats", "The rules in figures", kRuleStatsMembers};
 }  // namespace documents
 
 Json to_document(const RuleChange& change) { return write(documents::kRuleChange, &change); }
+Json to_document(const ActiveRules& rules) { return write(documents::kActiveRules, &rules); }
+Json to_document(const RuleStats& stats) { return write(documents::kRuleStats, &stats); }
 
 }  // namespace secbeat::agent

@@ -65,7 +65,7 @@ class MhdServer final : public ApiServer {
   explicit MhdServer(const ApiContext& context)
       : context_(with_own(context, access_, certificate_, rules_)),
         access_(context.config.api_keys),
-        rules_(context.reloader, context.clock, find_rules_module()),
+        rules_(context.reloader, context.clock, find_rules_module(), context.records),
         work_(kWorkThreads, kMaxWaiting),
         rollbacks_(kRollbackThreads, kMaxWaiting),
         emergencies_(kEmergencyThreads, kMaxWaiting) {}

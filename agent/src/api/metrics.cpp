@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <map>
+#include <numeric>
 #include <sstream>
 
 #include "api_access.hpp"
@@ -166,6 +168,36 @@ void add_access(std::vector<MetricFamily>& families, const ApiContext& context) 
   families.push_back(std::move(until));
 }
 
+// Rules come and go, and a module can name as many as it likes: those that decided most have series.
+constexpr std::size_t kMaxRuleSeries = 1000;
+
+std::uint64_t sum_of(const control::RuleVerdicts& verdicts) {
+  return std::accumulate(verdicts.begin(), verdicts.end(), std::uint64_t{0});
+}
+
+void add_rules(std::vector<MetricFamily>& families, const ApiContext& context) {
+  if (context.records == nullptr) return;
+  std::vector<RuleTally> tallies = context.records->tallies();
+  std::ranges::stable_sort(tallies, std::greater<>(), [](const RuleTally& tally) { return sum_of(tally.total); });
+  MetricFamily left = gauge_family("secbeat_rules_without_series", "Rules that decided and are not in the metrics.");
+  add_gauge(left, {}, static_cast<double>(tallies.size() - std::min(tallies.size(), kMaxRuleSeries)));
+  if (tallies.size() > kMaxRuleSeries) tallies.resize(kMaxRuleSeries);
+  MetricFamily verdicts = counter_family("secbeat_rule_verdicts_total", "Verdicts by the rule that the module names.");
+  MetricFamily rest = counter_family("secbeat_rule_verdicts_uncounted_total",
+                                     "Verdicts that are counted under no rule, for want of room.");
+  const control::RuleVerdicts left_out = context.records->left_out();
+  for (std::size_t i = 0; i < control::kRuleVerdicts; ++i) {
+    const char* const word = kVerdictLabels.at(i + 1);
+    add_counter(rest, {{"verdict", word}}, static_cast<double>(left_out.at(i)));
+    for (const RuleTally& tally : tallies) {
+      if (tally.total.at(i) == 0) continue;
+      add_counter(verdicts, {{"module", tally.module}, {"rule", tally.rule}, {"verdict", word}},
+                  static_cast<double>(tally.total.at(i)));
+    }
+  }
+  families.insert(families.end(), {std::move(verdicts), std::move(left), std::move(rest)});
+}
+
 void add_break_glass(std::vector<MetricFamily>& families, const ApiContext& context) {
   if (context.glass == nullptr) return;
   const BreakGlassView view = context.glass->view();
@@ -206,6 +238,7 @@ std::string render_metrics(const ApiContext& context) {
   add_workers(families, context, in_force);
   add_node(families, context);
   add_watch(families, context, in_force);
+  add_rules(families, context);
   add_break_glass(families, context);
   add_archive(families, context);
   add_access(families, context);

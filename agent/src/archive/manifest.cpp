@@ -6,7 +6,6 @@
 
 #include "archive_names.hpp"
 #include "secbeat/agent/archive_folder.hpp"
-#include "secbeat/base/content_file.hpp"
 #include "secbeat/engine/module_info.hpp"
 
 namespace secbeat::agent {

@@ -39,6 +39,9 @@ http {{
     secbeat_state "{state_dir}";
 
     server_tokens off;
+    # As "combined", and who decided about the request, by which rule and why.
+    log_format secbeat '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
+                       '"$http_user_agent" $secbeat_verdict "$secbeat_rule" "$secbeat_message"';
     access_log {access_log};
     keepalive_requests 1000000;
     # The site decides how large a body may be; what modules see of it is limited by max_body_bytes, and up to
@@ -115,7 +118,7 @@ std::string generate_nginx_config(const Config& config, const std::filesystem::p
                      arg("workers", worker_count(config)), arg("pid", paths.pid.string()),
                      arg("error_log", paths.error_log.string())) +
          fmt::format(kHttp, arg("state_dir", config.state_dir.string()),
-                     arg("access_log", config.access_log ? fmt::format("\"{}\" combined buffer=64k flush=1s",
+                     arg("access_log", config.access_log ? fmt::format("\"{}\" secbeat buffer=64k flush=1s",
                                                                        paths.access_log.string())
                                                          : "off"),
                      arg("body_buffer", std::max(kSmallestBodyBuffer, config.max_body_bytes)),

@@ -38,6 +38,7 @@
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/file_watcher.hpp"
 #include "secbeat/agent/reloader.hpp"
+#include "secbeat/agent/rule_records.hpp"
 #include "secbeat/agent/supervisor.hpp"
 #include "secbeat/agent/version_watch.hpp"
 #include "secbeat/agent/worker_hub.hpp"
@@ -160,6 +161,7 @@ class Node {
   std::unique_ptr<Reloader> reloader_;
   std::unique_ptr<VersionWatch> watch_;
   std::unique_ptr<BreakGlass> glass_;
+  std::unique_ptr<RuleRecords> records_;
   std::unique_ptr<FileWatcher> files_;  // null: files are not watched
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ApiServer> api_;
@@ -185,7 +187,6 @@ Result<void> Node::open_state(const CancelToken& ending) {
   auto scoreboard = control::Scoreboard::create(paths.scoreboard(), ::geteuid(), identity->gid);
   if (!scoreboard) return std::unexpected(scoreboard.error());
   scoreboard_ = std::move(*scoreboard);
-  if (!scoreboard_->notice().empty()) spdlog::warn("{}", scoreboard_->notice());
   auto hub = WorkerHub::start(paths, *scoreboard_,
                               {.worker_group = identity->gid,
                                .build = std::string(build_id()),
@@ -203,6 +204,7 @@ Result<void> Node::open_state(const CancelToken& ending) {
   start_archive();
   watch_ = VersionWatch::start(config_, *scoreboard_, *reloader_, clock_);
   glass_ = BreakGlass::start(config_, *scoreboard_, *hub_, *reloader_, clock_);
+  records_ = RuleRecords::start(*scoreboard_, *reloader_, clock_);
   return check_reach(config_, *identity);
 }
 
@@ -238,7 +240,8 @@ Result<void> Node::begin(const Signals& signals) {
                                .clock = clock_,
                                .archive = archive_.get(),
                                .watch = watch_.get(),
-                               .glass = glass_.get()});
+                               .glass = glass_.get(),
+                               .records = records_.get()});
   if (!api) return std::unexpected(api.error());
   api_ = std::move(*api);
   if (files_) {
@@ -330,6 +333,7 @@ void Node::end_agent_only() {
   if (files_) files_->stop();
   if (api_) api_->stop();
   if (archive_) archive_->stop();
+  if (records_) records_->stop();
 }
 
 void Node::end() {
@@ -341,6 +345,7 @@ void Node::abandon() {
   if (reloader_) reloader_->shut_down();
   if (watch_) watch_->stop();
   if (glass_) glass_->stop();
+  if (records_) records_->stop();
   // An nginx that ran before us serves on; one that we started for nothing goes.
   if (supervisor_ && !supervisor_->status().adopted) supervisor_->stop(kGrace);
 }

@@ -158,6 +158,7 @@ void Ledger::prepare_schema() {
   database_.exec(kCreateSignatures);
   if (database_.execAndGet(kCountSignedBy).getInt() == 0) database_.exec(kAddSignedBy);
   prepare_measures();
+  prepare_rules();
   prepare_promises();
   transaction.commit();
 }

@@ -27,6 +27,7 @@
 #include "gates.hpp"
 #include "labels.hpp"
 #include "secbeat/agent/reloader.hpp"
+#include "secbeat/agent/rule_memory.hpp"
 
 namespace secbeat::agent {
 
@@ -94,7 +95,7 @@ struct Numbers {
   std::uint64_t generation = 0;
 };
 
-class Ledger {
+class Ledger final : public RuleMemory {
  public:
   static constexpr int kSchema = 1;
   // Rows that are kept; the oldest go first.
@@ -155,6 +156,12 @@ class Ledger {
   // What the rehearsal found out about a version; nothing of one that was not rehearsed, or of long ago.
   [[nodiscard]] Result<Measures> measures(std::uint64_t version_id) const;
 
+  // ledger_rules.cpp
+  [[nodiscard]] Result<RememberedTallies> rule_tallies() const override;
+  Result<void> keep_rule_tallies(std::string_view board, std::span<const RuleTally> changed) override;
+  Result<std::optional<std::uint64_t>> end_rule(const RuleLife& life, std::uint64_t total_blocks,
+                                                std::uint64_t version_id, const EndRow& row) override;
+
   [[nodiscard]] Result<LabelFamilies> families(std::string_view name) const;
   [[nodiscard]] std::uint64_t previous_id(std::uint64_t id) const noexcept;  // 0 where it is not known
   [[nodiscard]] Result<VersionRow> version(std::uint64_t id) const;          // kUnknownVersion
@@ -176,6 +183,8 @@ class Ledger {
   void promise_with(std::int64_t row, const Intent& intent);
   void keep_promises_of(std::int64_t row);
   void drop_promises_of(std::int64_t row);
+  void prepare_rules();
+  void insert_event(const HistoryRow& row, std::uint64_t version_id);
   void prepare_measures();
   void enter(const VersionRow& version, const Measures& measures);
   void enter(std::int64_t row, const Measured& measured);

@@ -148,7 +148,11 @@ Result<void> Ledger::record_failure(const HistoryRow& row) {
 
 Result<void> Ledger::record_event(const HistoryRow& row, std::uint64_t version_id) {
   const std::lock_guard lock(mutex_);
-  return sql::guarded([&] { insert(database_, row, "success", version_id, Counted::kNo); });
+  return sql::guarded([&] { insert_event(row, version_id); });
+}
+
+void Ledger::insert_event(const HistoryRow& row, std::uint64_t version_id) {
+  insert(database_, row, "success", version_id, Counted::kNo);
 }
 
 // Anybody can upload nonsense under a new name: only a name that came into force has a total of its own.

@@ -7,7 +7,6 @@
 
 #include "secbeat/agent/signature.hpp"
 #include "secbeat/base/files.hpp"
-#include "secbeat/base/own_programs.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -52,10 +51,19 @@ std::string cut_to(std::string text, std::size_t limit) {
 
 }  // namespace
 
-std::filesystem::path find_rules_module() { return find_own_guest(kRulesModule); }
+std::filesystem::path find_rules_module() {
+  std::error_code error;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  const std::string name = std::string(kRulesModule) + ".wasm";
+  for (const char* folder : {"../guests", "../lib/secbeat/guests", "../share/secbeat/guests"}) {
+    auto file = (here / folder / name).lexically_normal();
+    if (std::filesystem::is_regular_file(file, error)) return file;
+  }
+  return (here / "../lib/secbeat/guests" / name).lexically_normal();
+}
 
-RuleBook::RuleBook(Reloader& reloader, const Clock& clock, std::filesystem::path shipped)
-    : reloader_(reloader), clock_(clock), shipped_(std::move(shipped)) {}
+RuleBook::RuleBook(Reloader& reloader, const Clock& clock, std::filesystem::path shipped, RuleRecords* records)
+    : reloader_(reloader), clock_(clock), shipped_(std::move(shipped)), records_(records) {}
 
 Outcome<RuleBook::Base> RuleBook::base() const {
   Base base;
@@ -81,7 +89,8 @@ Outcome<RuleBook::Base> RuleBook::base() const {
 Outcome<RulesInForce> RuleBook::in_force() const {
   auto now = base();
   if (!now) return std::unexpected(now.error());
-  return RulesInForce{std::move(now->document), std::move(now->etag), std::move(now->version)};
+  const std::size_t ended = now->dropped.size();
+  return RulesInForce{std::move(now->document), std::move(now->etag), std::move(now->version), ended};
 }
 
 Outcome<RuleChange> RuleBook::change(const RuleEdit& edit) {
@@ -150,6 +159,8 @@ void RuleBook::work_once(const Batch& batch) {
       }
     }
     if (done.empty()) return;
+    // They leave with this change.
+    if (records_ != nullptr && !before->dropped.empty()) records_->report_ended();
     const auto reloaded = bring_into_force(done, *before, *edited);
     if (!reloaded && attempt < kAttempts && is_overtaken(reloaded.error(), before->version)) continue;
     if (!reloaded && batch.size() > 1) return;

@@ -18,6 +18,7 @@
 
 #include "rules/rule_document.hpp"
 #include "secbeat/agent/reloader.hpp"
+#include "secbeat/agent/rule_records.hpp"
 #include "secbeat/base/clock.hpp"
 
 namespace secbeat::agent {
@@ -52,12 +53,14 @@ struct RulesInForce {
   RuleDocument document;  // without what has ended
   std::string etag;
   std::optional<std::string> version;  // label; nothing: the module is not in force
+  std::size_t ended = 0;               // rules that have ended, and are in the bytes of the document still
 };
 
 class RuleBook {
  public:
   // `shipped`: where the module is taken from when the first rule comes to a node without it.
-  RuleBook(Reloader& reloader, const Clock& clock, std::filesystem::path shipped);
+  // `records` may be null: nobody is told of rules that have ended.
+  RuleBook(Reloader& reloader, const Clock& clock, std::filesystem::path shipped, RuleRecords* records = nullptr);
 
   [[nodiscard]] Outcome<RulesInForce> in_force() const;
   // Returns when every worker serves it.
@@ -86,6 +89,7 @@ class RuleBook {
   Reloader& reloader_;
   const Clock& clock_;
   const std::filesystem::path shipped_;
+  RuleRecords* const records_;
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -99,6 +99,11 @@ std::string id_of_rule(const RuleJson& rule) {
   return is_rule_id(id) ? id : std::string();
 }
 
+bool is_enabled(const RuleJson& rule) {
+  const auto enabled = rule.find("enabled");
+  return enabled == rule.end() || !enabled->is_boolean() || enabled->get<bool>();
+}
+
 std::optional<SystemTime> end_of_rule(const RuleJson& rule) {
   if (!rule.is_object() || !rule.contains("expires_at")) return std::nullopt;
   return moment_of(rule["expires_at"]);
@@ -110,6 +115,9 @@ Result<RuleJson> rule_on_receipt(RuleJson rule, SystemTime now) {
   if (id.empty()) {
     return std::unexpected(
         bad_rule({}, "id", "is 1 to 100 letters, digits and characters of - _ . : , and has to be there"));
+  }
+  if (id == "active" || id == "stats") {
+    return std::unexpected(bad_rule(id, "id", "is taken: /api/v1/rules/active and /stats are no rules"));
   }
   if (rule.contains("ttl_seconds")) {
     const RuleJson ttl = rule["ttl_seconds"];

@@ -30,6 +30,9 @@ Result<RuleJson> rule_on_receipt(RuleJson rule, SystemTime now);
 std::string id_of_rule(const RuleJson& rule);
 bool is_rule_id(std::string_view id);
 
+// Whether it is not switched off.
+bool is_enabled(const RuleJson& rule);
+
 // When the rule ends, as expires_at says; nothing: it does not, or nobody can read it.
 std::optional<SystemTime> end_of_rule(const RuleJson& rule);
 

@@ -24,6 +24,9 @@ inline constexpr std::array kRemovalShape = {
     Field{"removed_version", Kind::kText}, Field{"warnings", Kind::kList},
 };
 inline constexpr std::array kRulesShape = {Field{"rules", Kind::kList}};
+inline constexpr std::array kRuleStatsShape = {Field{"total_dynamic_rules", Kind::kNumber},
+                                               Field{"active_rules", Kind::kNumber},
+                                               Field{"total_blocks", Kind::kNumber}};
 inline constexpr std::array kRuleShape = {Field{"id", Kind::kText}};
 inline constexpr std::array kRuleChangeShape = {
     Field{"success", Kind::kFlag},          Field{"message", Kind::kText}, Field{"name", Kind::kText},
@@ -78,7 +81,9 @@ inline constexpr std::array kRequestsShape = {
 std::string render_reload(const Json& answer);
 std::string render_rollback(const Json& answer);
 std::string render_removal(const Json& answer);
-std::string render_rules(const Json& answer);
+// `active`: the answer of /rules/active, or nothing.
+std::string render_rules(const Json& answer, const Json& active);
+std::string render_rule_stats(const Json& answer);
 std::string render_rule_change(const Json& answer);
 std::string render_watch(const Json& answer);  // of a version
 std::string render_watch_end(const Json& answer);

@@ -1,6 +1,8 @@
 // Answers about rules as text.
 #include <fmt/format.h>
 
+#include <map>
+
 #include "commands/render.hpp"
 
 namespace secbeat::cli {
@@ -32,14 +34,29 @@ std::string end_of(const Json& rule) {
 
 }  // namespace
 
-std::string render_rules(const Json& answer) {
+std::string render_rules(const Json& answer, const Json& active) {
+  std::map<std::string, std::string> counts;
+  if (active.is_object() && active.contains("rules")) {
+    for (const Json& rule : active.at("rules")) {
+      std::uint64_t sum = 0;
+      for (const char* key : {"blocks", "logs", "rate_limits"}) sum += rule.value(key, std::uint64_t{0});
+      counts[text_of(rule, "id")] = fmt::format("{}", sum);
+    }
+  }
   std::vector<std::vector<std::string>> rows;
   for (const Json& rule : answer.at("rules")) {
     rows.push_back({text_of(rule, "id"), text_of(rule, "action") + (is_off(rule) ? " (off)" : ""), condition_of(rule),
-                    end_of(rule)});
+                    end_of(rule), counts.contains(text_of(rule, "id")) ? counts[text_of(rule, "id")] : "-"});
   }
   if (rows.empty()) return "There are no rules. Add one: secbeat rules add FILE.json\n";
-  return table({"RULE", "ACTION", "WHEN", "ENDS"}, rows);
+  return table({"RULE", "ACTION", "WHEN", "ENDS", "DECIDED"}, rows);
+}
+
+std::string render_rule_stats(const Json& answer) {
+  const Json& rate = answer.at("false_positive_rate");
+  return table({"RULES", "ACTIVE", "BLOCKS", "FALSE POSITIVES"},
+               {{answer.at("total_dynamic_rules").dump(), answer.at("active_rules").dump(),
+                 answer.at("total_blocks").dump(), rate.is_null() ? "not measured" : rate.dump()}});
 }
 
 std::string render_rule_change(const Json& answer) {

@@ -6,7 +6,6 @@
 
 #include "commands/commands.hpp"
 #include "commands/render.hpp"
-#include "commands/rules_tools.hpp"
 #include "exit_codes.hpp"
 #include "node_api/api_command.hpp"
 #include "node_api/progress.hpp"
@@ -16,6 +15,8 @@ namespace secbeat::cli {
 namespace {
 
 constexpr const char* kRulesPath = "/api/v1/rules";
+constexpr const char* kActiveRulesPath = "/api/v1/rules/active";
+constexpr const char* kRuleStatsPath = "/api/v1/rules/stats";
 // What the node takes; this only keeps a mistaken argument from being read whole.
 constexpr std::size_t kMaxRuleBytes = std::size_t{1} << 20U;
 
@@ -47,13 +48,31 @@ void add_rules_reason(CLI::App& command, const std::shared_ptr<RulesOptions>& op
 
 void add_rules_list(CLI::App& rules, Run& run) {
   auto options = std::make_shared<RulesOptions>();
-  CLI::App* command = rules.add_subcommand("list", "The rules in force, without those that have ended");
+  CLI::App* command = rules.add_subcommand(
+      "list", "The rules in force, without those that have ended, and how many requests each decided");
   command->footer("--json prints the document as the node has it.\n\nExample:\n  secbeat rules list");
   options->api.add_to(*command);
   command->callback([options, &run] {
     run = [options] {
       return with_node(options->api, [&](const Client& client) {
-        return finish(options->api, client, client.get(options->path()), kRulesShape, render_rules);
+        return finish(options->api, client, client.get(options->path()), kRulesShape, [&](const Json& document) {
+          const auto active = success_of(client, client.get(kActiveRulesPath), kRulesShape);
+          return render_rules(document, active ? *active : Json());
+        });
+      });
+    };
+  });
+}
+
+void add_rules_stats(CLI::App& rules, Run& run) {
+  auto options = std::make_shared<RulesOptions>();
+  CLI::App* command = rules.add_subcommand("stats", "How many rules there are, and what they have blocked");
+  command->footer("Example:\n  secbeat rules stats");
+  options->api.add_to(*command);
+  command->callback([options, &run] {
+    run = [options] {
+      return with_node(options->api, [&](const Client& client) {
+        return finish(options->api, client, client.get(kRuleStatsPath), kRuleStatsShape, render_rule_stats);
       });
     };
   });
@@ -119,16 +138,13 @@ void add_rules_remove(CLI::App& rules, Run& run) {
 }  // namespace
 
 void add_rules_command(CLI::App& app, Run& run) {
-  CLI::App* rules =
-      app.add_subcommand("rules", "The rules of universal-waf: list, show, add, remove, edit, diff, lint");
+  CLI::App* rules = app.add_subcommand("rules", "The rules of universal-waf: list, stats, show, add, remove");
   rules->require_subcommand(1);
   add_rules_list(*rules, run);
+  add_rules_stats(*rules, run);
   add_rules_show(*rules, run);
   add_rules_add(*rules, run);
   add_rules_remove(*rules, run);
-  add_rules_edit(*rules, run);
-  add_rules_diff(*rules, run);
-  add_rules_lint(*rules, run);
 }
 
 }  // namespace secbeat::cli

@@ -13,6 +13,7 @@
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/reloader.hpp"
+#include "secbeat/agent/rule_records.hpp"
 #include "secbeat/agent/supervisor.hpp"
 #include "secbeat/agent/version_watch.hpp"
 #include "secbeat/base/clock.hpp"
@@ -36,6 +37,7 @@ struct ApiContext {
   const Archive* archive = nullptr;  // null: there is none
   VersionWatch* watch = nullptr;     // null: nothing is watched
   BreakGlass* glass = nullptr;       // null only in tests
+  RuleRecords* records = nullptr;    // null only in tests
   const Access* access = nullptr;    // the server's own, which it fills in, as the next
   const CurrentCertificate* certificate = nullptr;
   RuleBook* rules = nullptr;

@@ -287,6 +287,8 @@ struct ReloadTotals {
   Stages last_stages;
 };
 
+class RuleMemory;
+
 class Reloader {
  public:
   virtual ~Reloader() = default;
@@ -326,6 +328,9 @@ class Reloader {
   // Makes artifacts again that have gone from the disk or are damaged, so that workers that start find them; to be
   // called from time to time. Waits for its turn; costs next to nothing where nothing is amiss.
   virtual void mend() = 0;
+
+  // Where what rules did is kept; it lives as long as the reloader. Null: nowhere.
+  [[nodiscard]] virtual RuleMemory* rule_memory() { return nullptr; }
 
   // What the modules of config.modules are called, in order.
   [[nodiscard]] virtual std::vector<std::string> configured_names() const = 0;

@@ -2,8 +2,8 @@
 //
 // A file under <state>/workers/, mapped shared by the agent, every worker and the command line; it lives on a
 // file system in memory. One slot a worker, aligned to cache lines; every number is a lock-free atomic that
-// only its worker writes (relaxed). Counters only grow: a slot whose worker died keeps its numbers, and the
-// worker that claims it next counts on from there, so that sums never go backwards.
+// only its worker writes (relaxed), but for the tables that all workers share. Counters only grow: a slot whose worker
+// died keeps its numbers, and the worker that claims it next counts on from there, so that sums never go backwards.
 //
 // Thread safety: a slot's counters are written by the one event loop that claimed it; reading from anywhere.
 #pragma once
@@ -16,13 +16,12 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/control/break_glass.hpp"
 #include "secbeat/control/counter.hpp"
+#include "secbeat/control/rule_table.hpp"
 
 namespace secbeat::control {
 
@@ -72,9 +71,6 @@ struct ScoreboardHeader {
   std::uint32_t layout;              // kScoreboardLayoutVersion
   std::uint32_t worker_slots;
   std::uint64_t hash_seed[2];  // of the rate limiter, random for each file
-  // kBreakGlassForm of the build that used the file last; 0: of a build before there was this number. The area stands
-  // behind the header in every layout, so that builds of different layouts can hand it on.
-  std::uint32_t break_glass_form;
 };
 
 struct ScoreboardLayout {
@@ -82,20 +78,16 @@ struct ScoreboardLayout {
   BreakGlassArea break_glass;
   WorkerSlot workers[kMaxWorkers];
   alignas(64) RateEntry rates[kRateEntries];
+  RuleTable rules;
 };
 inline constexpr std::uint64_t kScoreboardMagic = 0x0064726f42544253;  // "SBTBord" in memory: a file of ours
-inline constexpr std::uint32_t kScoreboardLayoutVersion = 3;
-// The form of BreakGlassArea: another number where members change their place or meaning, not where some are added at
-// its end within its size.
-inline constexpr std::uint32_t kBreakGlassForm = 1;
-inline constexpr std::uint32_t kFirstBreakGlassLayout = 3;  // of which files say no form, and have form 1
+inline constexpr std::uint32_t kScoreboardLayoutVersion = 4;
 
 // The mapping. Thread safety: constant after opening.
 class Scoreboard {
  public:
   // Agent: opens the file or creates it, readable and writable for `group` (mode 0660; gid -1: unchanged).
-  // A file of another layout is replaced (workers of the old build keep their mapping of the old one). What break-glass
-  // has in effect, and what waits to be recorded, goes into the new one; where it cannot, notice() says so.
+  // A file of another layout is replaced (workers of the old build keep their mapping of the old one).
   static Result<std::unique_ptr<Scoreboard>> create(const std::filesystem::path& path, uid_t owner, gid_t group);
   // Worker: maps what the agent made. kIo where it is missing, kProtocol where it has another layout.
   static Result<std::unique_ptr<Scoreboard>> open(const std::filesystem::path& path);
@@ -104,7 +96,6 @@ class Scoreboard {
   Scoreboard& operator=(const Scoreboard&) = delete;
 
   [[nodiscard]] ScoreboardLayout& layout() const noexcept { return *layout_; }
-  [[nodiscard]] const std::string& notice() const noexcept { return notice_; }  // empty: nothing to tell
 
   // Claims a slot for this process by compare-and-set: a free one, else that of a dead process.
   // Empty: more than kMaxWorkers live workers.
@@ -121,10 +112,8 @@ class Scoreboard {
                             const std::vector<std::uint64_t>& keep) noexcept;
 
  private:
-  explicit Scoreboard(ScoreboardLayout* layout, std::string notice = {})
-      : layout_(layout), notice_(std::move(notice)) {}
+  explicit Scoreboard(ScoreboardLayout* layout) : layout_(layout) {}
   ScoreboardLayout* layout_;
-  std::string notice_;
 };
 
 }  // namespace secbeat::control

@@ -81,7 +81,9 @@ class Artifact {
   std::unique_ptr<Impl> impl_;
 };
 
-// What the guest says about its last verdict; empty where it says nothing. Copied, bounded, UTF-8 repaired.
+// What the guest says about its last verdict; empty where it says nothing. Copied, bounded, and fit for a line of a
+// log: what is no UTF-8 is U+FFFD, and so is what steers a terminal or a reader (secbeat/base/text.hpp), line breaks
+// before all.
 struct VerdictDetail {
   std::string rule;
   std::string message;
@@ -109,6 +111,8 @@ class Instance {
   // About the verdict of the last inspect(). Costs a call into the guest: ask only when it is needed.
   // May make the instance unusable (a trap in verdict_detail is not the request's error).
   VerdictDetail verdict_detail();
+  // The same into memory that is there: allocates nothing once its texts have grown to the guest's.
+  void verdict_detail(VerdictDetail& detail);
 
   // The rules in force as the module lists them: at most kMaxInventoryBytes, for read_inventory(); nothing where the
   // module does not say. kBadJson where it is longer or outside of the memory; kMemoryLimit or kConfigureFailed, and

@@ -36,6 +36,8 @@ struct Decision {
   std::string_view module;                            // that decided; empty where no module is in force
   std::string_view version;                           // its label
   std::string_view sha256;                            // of its bytes
+  std::string_view rule;  // that it names, and why; empty where it allows or names none. Each one line
+  std::string_view message;
   std::uint32_t retry_after_seconds = 0;
 };
 
