@@ -12,6 +12,7 @@
 namespace {
 
 using namespace secbeat::agent;
+using secbeat::parse_rfc3339;
 using secbeat::rfc3339;
 using secbeat::SteadyTime;
 using secbeat::SystemTime;

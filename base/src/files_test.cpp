@@ -1,5 +1,7 @@
 #include "secbeat/base/files.hpp"
 
+#include "secbeat/base/content_file.hpp"
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -71,6 +73,25 @@ TEST_F(FilesTest, SealedMemoryCannotBeWrittenOrResized) {
   EXPECT_EQ(::pwrite(fd->get(), "x", 1, 0), -1);
   EXPECT_EQ(::ftruncate(fd->get(), 0), -1);
   EXPECT_EQ(::ftruncate(fd->get(), 10), -1);
+}
+
+TEST_F(FilesTest, ContentIsWhatItsNameSays) {
+  const std::string name = sha256_hex("abc");
+  ASSERT_TRUE(write_file_unsynced(folder_ / name, "abc"));
+  EXPECT_EQ(read_content(folder_ / name, name, 100), "abc");
+  ASSERT_TRUE(write_file_unsynced(folder_ / name, "abd"));
+  EXPECT_EQ(read_content(folder_ / name, name, 100).error().code, ErrorCode::kIo);
+  EXPECT_EQ(read_content(folder_ / name, name, 2).error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(read_content(folder_ / name, "../" + name, 100).error().code, ErrorCode::kBadRequest);
+}
+
+TEST(Sha256, IsSixtyFourLowerCaseHexadecimalDigits) {
+  const std::string good(64, 'a');
+  EXPECT_TRUE(is_sha256(good));
+  for (const std::string& bad :
+       {good + "a", good.substr(1), std::string(64, 'A'), std::string(64, 'g'), std::string()}) {
+    EXPECT_FALSE(is_sha256(bad)) << bad;
+  }
 }
 
 TEST(Sha256, AgreesWithThePublishedVectors) {  // FIPS 180-2, appendix B

@@ -21,4 +21,15 @@ Result<std::filesystem::path> find_own_program(std::string_view name) {
               std::string(name) + " is not there; it belongs to this installation: looked for " + tried);
 }
 
+std::filesystem::path find_own_guest(std::string_view name) {
+  std::error_code error;
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  const std::string file_name = std::string(name) + ".wasm";
+  for (const char* folder : {"../guests", "../lib/secbeat/guests", "../share/secbeat/guests"}) {
+    auto file = (here / folder / file_name).lexically_normal();
+    if (std::filesystem::is_regular_file(file, error)) return file;
+  }
+  return (here / "../lib/secbeat/guests" / file_name).lexically_normal();
+}
+
 }  // namespace secbeat

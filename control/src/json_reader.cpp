@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "secbeat/base/content_file.hpp"
+
 namespace secbeat::control {
 namespace {
 
@@ -30,11 +32,6 @@ bool nests_too_deep(std::string_view text) {
     if (depth > kMaxDepth) return true;
   }
   return false;
-}
-
-bool is_sha256(std::string_view text) {
-  return text.size() == 64 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace

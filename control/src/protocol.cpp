@@ -39,18 +39,29 @@ Json json_of(const Event& event) {
           {"message", cut(event.message, kMaxEventText)}};
 }
 
+constexpr std::string_view kFailedFallbacks = "failed_fallbacks";
+
+// Left out where there is nothing to tell, as older builds do.
+Json with_fallbacks(Json message, const std::string& failed) {
+  if (!failed.empty()) message[std::string(kFailedFallbacks)] = cut(failed, kMaxFailureText);
+  return message;
+}
+
 struct ToJson {
   Json operator()(const Hello& hello) const {
-    return {{"type", "hello"},
-            {"protocol", hello.protocol},
-            {"pid", hello.pid},
-            {"slot", hello.slot},
-            {"generation", hello.generation},
-            {"build", cut(hello.build, kMaxBuildBytes)},
-            {"parent_pid", hello.parent_pid}};
+    return with_fallbacks({{"type", "hello"},
+                           {"protocol", hello.protocol},
+                           {"pid", hello.pid},
+                           {"slot", hello.slot},
+                           {"generation", hello.generation},
+                           {"build", cut(hello.build, kMaxBuildBytes)},
+                           {"parent_pid", hello.parent_pid}},
+                          hello.failed_fallbacks);
   }
   Json operator()(const Stage& stage) const { return {{"type", "stage"}, {"in_force", json_of(stage.in_force)}}; }
-  Json operator()(const Staged& staged) const { return {{"type", "staged"}, {"generation", staged.generation}}; }
+  Json operator()(const Staged& staged) const {
+    return with_fallbacks({{"type", "staged"}, {"generation", staged.generation}}, staged.failed_fallbacks);
+  }
   Json operator()(const StageFailed& failed) const {
     return {{"type", "stage_failed"},
             {"generation", failed.generation},
@@ -80,6 +91,11 @@ std::string read_module(ObjectReader& reader) {
   return name;
 }
 
+std::string read_fallbacks(ObjectReader& reader) {
+  if (!reader.has(kFailedFallbacks)) return {};
+  return reader.text(kFailedFallbacks, kMaxFailureText * kReplacementGrowth);
+}
+
 Hello read_hello(ObjectReader& reader) {
   Hello hello;
   // First, because a later protocol may have other members.
@@ -95,6 +111,7 @@ Hello read_hello(ObjectReader& reader) {
   hello.generation = reader.number("generation", 0, kAnyNumber);
   hello.build = reader.text("build", kMaxBuildBytes * kReplacementGrowth);
   hello.parent_pid = static_cast<std::int32_t>(reader.number("parent_pid", 0, kMaxPid));
+  hello.failed_fallbacks = read_fallbacks(reader);
   return hello;
 }
 
@@ -140,7 +157,7 @@ Message read_message(ObjectReader& reader, Faults& faults) {
     case kStage:
       return Stage{read_in_force(reader.object("in_force"), "in_force", faults)};
     case kStaged:
-      return Staged{reader.number("generation", 0, kAnyNumber)};
+      return Staged{reader.number("generation", 0, kAnyNumber), read_fallbacks(reader)};
     case kStageFailed:
       return read_stage_failed(reader);
     case kCommit:

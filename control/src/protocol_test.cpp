@@ -45,6 +45,9 @@ TEST(Protocol, EveryMessageComesBackFromJson) {
   EXPECT_EQ(through_json(Stage{in_force}).in_force, in_force);
 
   EXPECT_EQ(through_json(Staged{9}).generation, 9U);
+  EXPECT_EQ(through_json(Staged{9, "waf v1: no memory"}).failed_fallbacks, "waf v1: no memory");
+  EXPECT_EQ(to_json(Message(Staged{9})).find("fallbacks"), std::string::npos);
+  EXPECT_EQ(through_json(Hello{1, 4711, 3, 8, "0.1.0", 4700, "waf v1: gone"}).failed_fallbacks, "waf v1: gone");
   EXPECT_EQ(through_json(Commit{9}).generation, 9U);
   EXPECT_EQ(through_json(Abort{9}).generation, 9U);
 
@@ -76,6 +79,7 @@ TEST(Protocol, CutsLongTextsSoThatTheReaderTakesThem) {
   EXPECT_EQ(through_json(StageFailed{1, "a", "internal", std::string(100000, 'x')}).message.size(), kMaxFailureText);
   EXPECT_TRUE(message_from_json(to_json(Message(StageFailed{1, "a", "internal", std::string(9999, '\xff')}))));
   EXPECT_TRUE(message_from_json(to_json(Message(Hello{1, 1, 0, 0, std::string(9999, '\xff'), 0}))));
+  EXPECT_TRUE(message_from_json(to_json(Message(Staged{1, std::string(9999, '\xff')}))));
 }
 
 TEST(Protocol, CutsBetweenCharacters) {
@@ -87,9 +91,10 @@ TEST(Protocol, CutsBetweenCharacters) {
 TEST(Protocol, RefusesWhatIsNoMessage) {
   for (const char* text :
        {"", "{}", "[]", "null", "{\"type\":\"shutdown\"}", "{\"type\":7}", "{\"type\":\"staged\"}",
-        "{\"type\":\"staged\",\"generation\":-1}", "{\"type\":\"staged\",\"generation\":1.5}",
-        "{\"type\":\"staged\",\"generation\":18446744073709551616}", "{\"type\":\"stage\",\"in_force\":[]}",
-        "{\"type\":\"stage\",\"in_force\":{}}", "{\"type\":\"events\",\"events\":[1]}",
+        "{\"type\":\"staged\",\"generation\":-1}", "{\"type\":\"staged\",\"generation\":1,\"failed_fallbacks\":7}",
+        "{\"type\":\"staged\",\"generation\":1.5}", "{\"type\":\"staged\",\"generation\":18446744073709551616}",
+        "{\"type\":\"stage\",\"in_force\":[]}", "{\"type\":\"stage\",\"in_force\":{}}",
+        "{\"type\":\"events\",\"events\":[1]}",
         "{\"type\":\"stage_failed\",\"generation\":1,\"module\":\"../a\",\"code\":\"io\",\"message\":\"\"}",
         "{\"type\":\"hello\",\"protocol\":1,\"pid\":0,\"slot\":0,\"generation\":0,\"build\":\"\",\"parent_pid\":0}",
         "{\"type\":\"hello\",\"protocol\":1,\"pid\":9999999999,\"slot\":0,\"generation\":0,\"build\":\"\","

@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include "secbeat/base/unique_fd.hpp"
 #include "secbeat/control/scoreboard.hpp"
@@ -65,19 +68,66 @@ ScoreboardLayout* map_existing(int fd) {
 bool fill_header(ScoreboardHeader& header) {
   header.layout = kScoreboardLayoutVersion;
   header.worker_slots = kMaxWorkers;
+  header.break_glass_form = kBreakGlassForm;
   if (::getrandom(header.hash_seed, sizeof header.hash_seed, 0) != sizeof header.hash_seed) return false;
   header.magic.store(kScoreboardMagic, std::memory_order_release);
   return true;
 }
 
-// A new file of zeros with a header, which gets its name when it is complete.
-Result<ScoreboardLayout*> publish_new(int folder, const std::filesystem::path& path, uid_t owner, gid_t group) {
+// The file that is replaced.
+class Replaced {
+ public:
+  // -1: there was none.
+  explicit Replaced(int fd) : fd_(fd) {}
+
+  // Takes its break-glass area over into a new file of zeros, and says what there is to say.
+  std::string hand_on(ScoreboardLayout& layout) const {
+    struct stat st{};
+    if (fd_ < 0 || ::fstat(fd_, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) return {};
+    ScoreboardHeader header{};
+    if (!reads(&header, sizeof header, 0) || header.magic.load(std::memory_order_relaxed) != kScoreboardMagic) {
+      return st.st_size == 0 ? "" : "the scoreboard was damaged and is a new one" + forgotten();
+    }
+    const std::string what = "the scoreboard was of layout " + std::to_string(header.layout) + " and is a new one";
+    const bool known = header.break_glass_form == kBreakGlassForm ||
+                       (header.break_glass_form == 0 && header.layout == kFirstBreakGlassLayout);
+    if (!known) return what + forgotten();
+    if (!reads(&layout.break_glass, sizeof layout.break_glass, offsetof(ScoreboardLayout, break_glass))) {
+      // Half of it is none of it.
+      std::memset(static_cast<void*>(&layout.break_glass), 0, sizeof layout.break_glass);
+      return what + forgotten();
+    }
+    return what +
+           ", with the bypass and the rollbacks that are in effect; restart nginx: workers that run see no more "
+           "of what is done from now on";
+  }
+
+ private:
+  bool reads(void* to, std::size_t size, std::size_t offset) const {
+    return ::pread(fd_, to, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
+  }
+  static std::string forgotten() {
+    return ": a bypass and rollbacks that were in effect without an agent are forgotten; look at what serves (secbeat "
+           "status) and roll back again where that is not what it should be";
+  }
+
+  int fd_;
+};
+
+struct Published {
+  ScoreboardLayout* layout = nullptr;
+  std::string notice;
+};
+
+// A new file of zeros with a header and what is handed on, which gets its name when it is complete.
+Result<Published> publish_new(int folder, const std::filesystem::path& path, uid_t owner, gid_t group,
+                              const Replaced& replaced) {
   const std::string name = path.filename().string();
   const std::string temporary = "." + name + "." + std::to_string(::getpid());
   ::unlinkat(folder, temporary.c_str(), 0);  // of a predecessor with our pid that died here
   const UniqueFd fd(::openat(folder, temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kFileMode));
   if (!fd) return std::unexpected(io_error("cannot make " + path.string()));
-  const auto fill = [&]() -> Result<ScoreboardLayout*> {
+  const auto fill = [&]() -> Result<Published> {
     if (auto done = hand_over(fd.get(), owner, group, kFileMode, path); !done) return std::unexpected(done.error());
     // Reserved now: a store to a page that the file system has no room for would be a SIGBUS in a worker.
     const int error = ::posix_fallocate(fd.get(), 0, sizeof(ScoreboardLayout));
@@ -87,13 +137,16 @@ Result<ScoreboardLayout*> publish_new(int folder, const std::filesystem::path& p
     }
     ScoreboardLayout* const layout = map(fd.get());
     if (layout == nullptr) return std::unexpected(io_error("cannot map " + path.string()));
-    if (fill_header(layout->header) && ::renameat(folder, temporary.c_str(), folder, name.c_str()) == 0) return layout;
+    std::string notice = replaced.hand_on(*layout);
+    if (fill_header(layout->header) && ::renameat(folder, temporary.c_str(), folder, name.c_str()) == 0) {
+      return Published{layout, std::move(notice)};
+    }
     ::munmap(layout, sizeof(ScoreboardLayout));
     return std::unexpected(io_error("cannot publish " + path.string()));
   };
-  auto layout = fill();
-  if (!layout) ::unlinkat(folder, temporary.c_str(), 0);
-  return layout;
+  auto published = fill();
+  if (!published) ::unlinkat(folder, temporary.c_str(), 0);
+  return published;
 }
 
 }  // namespace
@@ -109,12 +162,13 @@ Result<std::unique_ptr<Scoreboard>> Scoreboard::create(const std::filesystem::pa
       if (auto done = hand_over(existing.get(), owner, group, kFileMode, path); !done) {
         return std::unexpected(done.error());
       }
+      layout->header.break_glass_form = kBreakGlassForm;
       return scoreboard;
     }
   }
-  auto layout = publish_new(folder->get(), path, owner, group);
-  if (!layout) return std::unexpected(layout.error());
-  return std::unique_ptr<Scoreboard>(new Scoreboard(*layout));
+  auto published = publish_new(folder->get(), path, owner, group, Replaced(existing.get()));
+  if (!published) return std::unexpected(published.error());
+  return std::unique_ptr<Scoreboard>(new Scoreboard(published->layout, std::move(published->notice)));
 }
 
 Result<std::unique_ptr<Scoreboard>> Scoreboard::open(const std::filesystem::path& path) {

@@ -102,6 +102,44 @@ TEST_F(ScoreboardTest, AnotherLayoutIsReplacedAndOldMappingsStay) {
   EXPECT_EQ(old->total_requests(), 7U);
 }
 
+TEST_F(ScoreboardTest, WhatBreakGlassHasInEffectGoesIntoAnotherLayout) {
+  const Note note{.action = Action::kRollback,
+                  .version_id = 7,
+                  .statement = {.since_unix_ms = 5, .until_unix_ms = 0, .by = "root", .reason = "errors"}};
+  const auto write_old = [&](std::uint32_t layout, std::uint32_t form) {
+    std::filesystem::remove(path_);
+    const auto old = create();
+    EXPECT_TRUE(old->notice().empty());
+    EXPECT_TRUE(take_back(old->layout().break_glass, 7));
+    EXPECT_TRUE(add_note(old->layout().break_glass, note));
+    old->layout().header.layout = layout;
+    old->layout().header.break_glass_form = form;
+    // Of another size, as another layout is.
+    std::filesystem::resize_file(path_, sizeof(ScoreboardLayout) - 4096);
+  };
+  write_old(kScoreboardLayoutVersion + 1, kBreakGlassForm);
+  auto next = create();
+  EXPECT_TRUE(is_taken_back(next->layout().break_glass, 7));
+  EXPECT_TRUE(Flags::of(next->layout().break_glass).some_taken_back());
+  EXPECT_EQ(waiting_notes(next->layout().break_glass).at(0).note, note);
+  EXPECT_NE(next->notice().find("rollbacks that are in effect"), std::string::npos) << next->notice();
+  write_old(kFirstBreakGlassLayout, 0);  // of a build that says no form
+  EXPECT_TRUE(is_taken_back(create()->layout().break_glass, 7));
+
+  write_old(kScoreboardLayoutVersion + 1, kBreakGlassForm + 1);
+  next = create();
+  EXPECT_TRUE(taken_back(next->layout().break_glass).empty());
+  EXPECT_NE(next->notice().find("roll back again"), std::string::npos) << next->notice();
+  EXPECT_TRUE(create()->notice().empty()) << "told once";
+
+  write_old(kScoreboardLayoutVersion + 1, kBreakGlassForm);
+  std::filesystem::resize_file(path_, offsetof(ScoreboardLayout, break_glass) + 100);
+  next = create();
+  EXPECT_TRUE(waiting_notes(next->layout().break_glass).empty());
+  EXPECT_TRUE(taken_back(next->layout().break_glass).empty());
+  EXPECT_NE(next->notice().find("roll back again"), std::string::npos) << next->notice();
+}
+
 TEST_F(ScoreboardTest, FollowsNoLinkThatAWorkerHasLaid) {
   const auto target = folder_ / "precious";
   std::ofstream(target) << "bytes";

@@ -58,6 +58,22 @@ def replace_worker(node):
     wait_for("a new worker", lambda: len(node.worker_pids()) == 2 and before[0] not in node.worker_pids(), log=node.log)
 
 
+def test_a_version_before_that_is_damaged_and_that_a_worker_lacks_is_made_again(two_versions):
+    node = two_versions
+    document = json.loads((node.data / "in_force.json").read_text())
+    slot, = document["slots"]
+    before = next(version for version in slot["versions"] if version["id"] == slot["previous"])
+    artifact = node.data / "artifacts" / f"{before['artifact_sha256']}.cwasm"
+    whole = artifact.read_bytes()
+    artifact.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    replace_worker(node)
+    rolled_back = node.rollback(name="bad-bot-blocker")
+    assert rolled_back.status == 200, rolled_back
+    assert statuses(node) == {200}
+    assert artifact.read_bytes() == whole
+    assert "was compiled again" in node.log.read_text()
+
+
 def test_a_bypass_passes_everything_is_seen_everywhere_and_ends_by_itself(two_versions):
     node = two_versions
     with Load(node, rate=200) as load:

@@ -112,6 +112,10 @@ BuiltChain build_chain(const LoadContext& context, const control::InForce& in_fo
   BuiltChain built{std::make_unique<Chain>(in_force, std::move(counters)), {}, {}};
   Builder builder(context, built, existing);
   for (const control::Slot& slot : in_force.slots) builder.add(slot);
+  std::string& told = built.chain->failed_fallbacks;
+  for (const LoadFailure& failure : built.failed_fallbacks) {
+    told += (told.empty() ? "" : "; ") + failure.module + " " + failure.label + ": " + failure.error.message;
+  }
   if (built.failures.empty()) built.chain->generation = in_force.generation;
   return built;
 }

@@ -58,6 +58,7 @@ class Chain {
   control::RateLimiter limiter;  // thread-safe
   bool needs_body = false;
   bool previous_needs_body = false;  // of any link, whatever its on_error
+  std::string failed_fallbacks;      // versions that requests may fall back to and that could not be loaded, for people
 
   // With a version taken back, its previous one decides and may want what the current one does not.
   [[nodiscard]] bool needs_body_now() const noexcept {

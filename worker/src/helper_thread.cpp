@@ -104,7 +104,8 @@ void HelperThread::connect_when_due() {
                             .slot = newest().counters->slot_index(),
                             .generation = serving_->generation,
                             .build = identity_.build,
-                            .parent_pid = identity_.parent_pid});
+                            .parent_pid = identity_.parent_pid,
+                            .failed_fallbacks = newest().failed_fallbacks});
 }
 
 // The scoreboard may appear after this worker, and an agent whose folder was emptied makes another one.
@@ -144,7 +145,7 @@ void HelperThread::handle(const control::Stage& stage) {
     staged_ = std::move(built.chain);
   }
   staged_->prepare(context_);
-  link_.send(control::Staged{generation});
+  link_.send(control::Staged{generation, staged_->failed_fallbacks});
   fault_point("worker.staged");
 }
 

@@ -96,6 +96,24 @@ TEST_F(WorkerStart, FallsBackToThePreviousVersionOfACorruptedArtifact) {
   EXPECT_EQ(failed.code, "artifact_rejected");
 }
 
+TEST_F(WorkerStart, SaysWhatItCannotFallBackToAndLoadsItWithTheNextGeneration) {
+  const auto v1 = folders_.version(1, "generation_1");
+  const auto v2 = folders_.version(2, "generation_2");
+  const auto path = folders_.paths().artifact(v1.artifact_sha256);
+  folders_.write_in_force(document_of(3, {slot_of("rules", {v2, v1})}));
+  std::filesystem::rename(path, path.string() + ".away");
+  FakeAgent agent(folders_.paths().socket());
+  start_worker();
+  const control::Hello hello = agent.accept();
+  EXPECT_EQ(hello.generation, 3U) << "its current version serves";
+  EXPECT_EQ(hello.failed_fallbacks.find("rules v1: "), 0U) << hello.failed_fallbacks;
+  agent.send(control::Stage{document_of(4, {slot_of("rules", {v2, v1})})});
+  EXPECT_EQ(agent.expect<control::Staged>().failed_fallbacks, hello.failed_fallbacks);
+  std::filesystem::rename(path.string() + ".away", path);
+  agent.send(control::Stage{document_of(5, {slot_of("rules", {v2, v1})})});
+  EXPECT_EQ(agent.expect<control::Staged>().failed_fallbacks, "");
+}
+
 TEST_F(WorkerStart, RecoversWhenWhatWasMissingAppears) {
   const auto v1 = folders_.version(1, "generation_1");
   folders_.write_in_force(document_of(3, {slot_of("rules", {v1}, OnError::kClosed)}));

@@ -5,6 +5,7 @@
 #include "api_documents.hpp"
 #include "api_form.hpp"
 #include "api_routes.hpp"
+#include "secbeat/base/content_file.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -17,11 +18,6 @@ std::optional<std::string> name_of(const HttpRequest& request) {
 VersionView with_watch(const ApiContext& context, VersionView view) {
   if (context.watch != nullptr) view.watch = context.watch->view(view.name);
   return view;
-}
-
-bool is_sha256(std::string_view text) {
-  return text.size() == 64 &&
-         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace

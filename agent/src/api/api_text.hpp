@@ -27,7 +27,4 @@ std::optional<T> whole_number(std::string_view text) {
   return value;
 }
 
-// Moments such as 2025-11-24T01:00:03Z and 2025-11-24T01:00:03.5+01:00.
-std::optional<SystemTime> parse_rfc3339(std::string_view text);
-
 }  // namespace secbeat::agent

@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "archive_names.hpp"
+#include "secbeat/base/content_file.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/engine/module_info.hpp"
 
@@ -40,20 +41,11 @@ Result<void> make_folder(const fs::path& folder) {
   return {};
 }
 
-Result<std::string> read_checked(const fs::path& file, std::string_view sha256, std::size_t limit) {
-  if (!is_sha256(sha256)) return fail(ErrorCode::kBadRequest, "A SHA-256 is 64 lower-case hexadecimal digits");
-  auto bytes = read_file(file, limit);
-  if (bytes && sha256_hex(*bytes) != sha256) {
-    return fail(ErrorCode::kIo, fmt::format("{} is damaged: its content is not what its name says", file.string()));
-  }
-  return bytes;
-}
-
 Result<void> put(const fs::path& file, std::string_view sha256, std::string_view bytes, std::size_t limit) {
   if (!is_sha256(sha256) || sha256_hex(bytes) != sha256) {
     return fail(ErrorCode::kBadRequest, fmt::format("the content does not have the SHA-256 {}", sha256));
   }
-  if (read_checked(file, sha256, limit)) return {};
+  if (read_content(file, sha256, limit)) return {};
   if (auto made = make_folder(file.parent_path()); !made) return made;
   return write_file_atomically(file, bytes, kFileMode);
 }
@@ -169,10 +161,10 @@ fs::path ArchiveFolder::config_path(std::string_view sha256) const {
   return folder_ / "configs" / fmt::format("{}.json", sha256);
 }
 Result<std::string> ArchiveFolder::module_bytes(std::string_view sha256) const {
-  return read_checked(module_path(sha256), sha256, kMaxModuleBytes);
+  return read_content(module_path(sha256), sha256, kMaxModuleBytes);
 }
 Result<std::string> ArchiveFolder::config_bytes(std::string_view sha256) const {
-  return read_checked(config_path(sha256), sha256, kMaxConfigBytes);
+  return read_content(config_path(sha256), sha256, kMaxConfigBytes);
 }
 Result<void> ArchiveFolder::put_module(std::string_view sha256, std::string_view bytes) const {
   return put(module_path(sha256), sha256, bytes, kMaxModuleBytes);

@@ -15,11 +15,6 @@ bool all_of(std::string_view text, std::string_view others) {
 
 }  // namespace
 
-bool is_sha256(std::string_view text) {
-  return text.size() == 64 &&
-         std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
 bool is_file_label(std::string_view text) {
   return !text.empty() && text.size() <= 128 && is_alphanumeric(text.front()) && all_of(text, ".+-");
 }

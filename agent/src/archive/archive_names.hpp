@@ -8,7 +8,6 @@
 
 namespace secbeat::agent {
 
-bool is_sha256(std::string_view text);
 // A label as labels are given: [A-Za-z0-9.+-], an alphanumeric first, at most 128.
 bool is_file_label(std::string_view text);
 // A node's name as the configuration allows it: [A-Za-z0-9._-], neither '.' nor '-' first, at most 64.

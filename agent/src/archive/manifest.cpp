@@ -6,6 +6,7 @@
 
 #include "archive_names.hpp"
 #include "secbeat/agent/archive_folder.hpp"
+#include "secbeat/base/content_file.hpp"
 #include "secbeat/engine/module_info.hpp"
 
 namespace secbeat::agent {

@@ -260,7 +260,8 @@ std::vector<WorkerStatus> WorkerHubImpl::workers() const {
   const std::lock_guard lock(mutex_);
   for (const LiveWorker& worker : with_peers(std::move(scanned))) {
     status.push_back({worker.pid, worker.slot, worker.generation, worker.serving_since_unix_ms, worker.peer != nullptr,
-                      worker.peer == nullptr || worker.peer->owns_slot()});
+                      worker.peer == nullptr || worker.peer->owns_slot(),
+                      worker.peer == nullptr ? std::string() : worker.peer->failed_fallbacks()});
   }
   return status;
 }

@@ -84,6 +84,7 @@ class WorkerHubImpl final : public WorkerHub {
   bool on_hello(Peer& peer, const control::Hello& hello);
   void close_others_of(std::uint32_t slot);
   void tell_other_build(const control::Hello& hello);
+  static void tell_fallbacks(const Peer& peer, const std::string& failed);
   void on_events(const Peer& peer, const control::Events& events);
   void settle();
   void close(std::uint64_t id);

@@ -30,14 +30,17 @@ void Peer::introduce(const control::Hello& hello, bool owns_slot) {
   hello_ = hello;
   owns_slot_ = owns_slot;
   serving_ = hello.generation;
+  failed_fallbacks_ = hello.failed_fallbacks;
 }
 
 const std::optional<WorkerFailure>& Peer::failure(const DocumentPtr& document) const {
   return asked_ == document ? failure_ : kNoFailure;
 }
 
-void Peer::on_staged(std::uint64_t generation) {
-  if (asked_ && asked_->generation() == generation && !failure_) staged_ = true;
+void Peer::on_staged(const control::Staged& staged) {
+  if (!asked_ || asked_->generation() != staged.generation || failure_) return;
+  staged_ = true;
+  staged_fallbacks_ = staged.failed_fallbacks;
 }
 
 void Peer::on_stage_failed(const control::StageFailed& failed, SteadyTime now) {
@@ -52,6 +55,7 @@ void Peer::on_serving(std::uint64_t generation, SteadyTime now) {
   serving_ = generation;
   if (!asked_) return;
   if (generation == asked_->generation()) {
+    failed_fallbacks_ = std::move(staged_fallbacks_);
     forget_asked();
     retry_after_ = kFirstRetry;
   } else if (committed_) {
@@ -68,6 +72,7 @@ void Peer::retry_later(SteadyTime now) {
 void Peer::forget_asked() {
   asked_.reset();
   staged_ = false;
+  staged_fallbacks_.clear();
   committed_ = false;
   failure_.reset();
   retry_at_.reset();

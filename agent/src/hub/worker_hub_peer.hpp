@@ -44,9 +44,11 @@ class Peer {
   [[nodiscard]] const std::optional<control::Hello>& hello() const noexcept { return hello_; }
   [[nodiscard]] bool owns_slot() const noexcept { return owns_slot_; }  // the scoreboard's slot names this process
   [[nodiscard]] std::uint64_t serving() const noexcept { return serving_; }
+  // What it could not load of what it serves; empty: nothing.
+  [[nodiscard]] const std::string& failed_fallbacks() const noexcept { return failed_fallbacks_; }
 
   // Answers of the worker.
-  void on_staged(std::uint64_t generation);
+  void on_staged(const control::Staged& staged);
   void on_stage_failed(const control::StageFailed& failed, SteadyTime now);
   void on_serving(std::uint64_t generation, SteadyTime now);
 
@@ -76,11 +78,13 @@ class Peer {
   std::optional<control::Hello> hello_;
   bool owns_slot_ = false;
   std::uint64_t serving_ = 0;
+  std::string failed_fallbacks_;
 
   // What it was asked last.
   DocumentPtr asked_;
   bool staged_ = false;
-  bool committed_ = false;  // told to
+  std::string staged_fallbacks_;  // that failed in what it has staged
+  bool committed_ = false;        // told to
   std::optional<WorkerFailure> failure_;
   std::optional<SteadyTime> retry_at_;
   std::chrono::milliseconds retry_after_;

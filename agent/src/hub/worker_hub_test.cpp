@@ -54,6 +54,24 @@ TEST_F(WorkerHubTest, WhatWasGivenUpBeforeItWasStagedIsNotWaitedFor) {
   EXPECT_THAT(silent->heard(), IsEmpty());
 }
 
+TEST_F(WorkerHubTest, KnowsWhatAWorkerCouldNotLoadOfWhatItServes) {
+  start_hub();
+  const auto poor = worker(0, {[](const control::Stage& stage) {
+                                 const std::uint64_t generation = stage.in_force.generation;
+                                 return control::Staged{generation, generation == 7 ? "waf v1: gone" : ""};
+                               },
+                               {}});
+  ASSERT_THAT(hub_->stage(document(7), kPatience).failures, IsEmpty());
+  EXPECT_EQ(hub_->workers().at(0).failed_fallbacks, "") << "it does not serve it yet";
+  put_in_force(7);
+  EXPECT_EQ(hub_->workers().at(0).failed_fallbacks, "waf v1: gone");
+  ASSERT_THAT(hub_->stage(document(8), kPatience).failures, IsEmpty());
+  hub_->abort(8);
+  EXPECT_EQ(hub_->workers().at(0).failed_fallbacks, "waf v1: gone");
+  put_in_force(9);
+  EXPECT_EQ(hub_->workers().at(0).failed_fallbacks, "");
+}
+
 TEST_F(WorkerHubTest, CommitsOnlyTheTarget) {
   start_hub();
   hub_->set_target(document(1));

@@ -157,7 +157,8 @@ bool WorkerHubImpl::handle(Peer& peer, control::Message message) {
   }
   const std::lock_guard lock(mutex_);
   if (const auto* staged = std::get_if<control::Staged>(&message)) {
-    peer.on_staged(staged->generation);
+    tell_fallbacks(peer, staged->failed_fallbacks);
+    peer.on_staged(*staged);
   } else if (const auto* failed = std::get_if<control::StageFailed>(&message)) {
     spdlog::warn("worker {} cannot serve generation {}: module {}: {} ({})", peer.pid(), failed->generation,
                  failed->module, failed->message, failed->code);
@@ -192,9 +193,16 @@ bool WorkerHubImpl::on_hello(Peer& peer, const control::Hello& hello) {
   spdlog::info("worker {} connected: slot {}, build {}, serves generation {}", hello.pid, hello.slot, hello.build,
                hello.generation);
   tell_other_build(hello);
+  tell_fallbacks(peer, hello.failed_fallbacks);
   const std::lock_guard lock(mutex_);
   peer.introduce(hello, owns_slot);
   return true;
+}
+
+void WorkerHubImpl::tell_fallbacks(const Peer& peer, const std::string& failed) {
+  if (failed.empty()) return;
+  spdlog::warn("worker {} has less to fall back to: {}; it is made again where its module is there", peer.pid(),
+               failed);
 }
 
 // Once for a build, and not for each worker of it.

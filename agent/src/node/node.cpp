@@ -187,6 +187,7 @@ Result<void> Node::open_state(const CancelToken& ending) {
   auto scoreboard = control::Scoreboard::create(paths.scoreboard(), ::geteuid(), identity->gid);
   if (!scoreboard) return std::unexpected(scoreboard.error());
   scoreboard_ = std::move(*scoreboard);
+  if (!scoreboard_->notice().empty()) spdlog::warn("{}", scoreboard_->notice());
   auto hub = WorkerHub::start(paths, *scoreboard_,
                               {.worker_group = identity->gid,
                                .build = std::string(build_id()),

@@ -55,6 +55,14 @@ Failure plain(Error error) {
                  .workers = {}};
 }
 
+Error unwritable(Error error, const VersionStore& store) {
+  error.message += fmt::format(
+      "; the agent has to be able to replace this file: see to room, permissions and what else "
+      "has its name in {}, then try again",
+      store.in_force_path().parent_path().string());
+  return error;
+}
+
 }  // namespace
 
 std::expected<Staged, Failure> Committer::stage(const control::InForce& next, Late late) {
@@ -99,7 +107,7 @@ std::expected<std::vector<std::int64_t>, SwapFailure> Committer::put_in_force(co
     if (auto restored = store_.write_in_force(old); !restored) {
       spdlog::error("cannot restore {}: {}", store_.in_force_path().string(), restored.error().message);
     }
-    return std::unexpected(SwapFailure{plain(written.error()), old, std::move(*rows)});
+    return std::unexpected(SwapFailure{plain(unwritable(written.error(), store_)), old, std::move(*rows)});
   }
   fault_point("commit.in_force_written");
   hub_.set_target(next);

@@ -67,6 +67,8 @@ struct Attempt {
   Measured measured = {};      // once the rehearsal has found it out
   std::uint64_t replaces = 0;  // id of the version that decided when it began; 0: none
   UploadKind upload = UploadKind::kReload;
+  // Set: files that workers find damaged are made again and staged once more, until this is cancelled.
+  const CancelToken* mends = nullptr;
 };
 
 // Sentences that more than one operation answers with.
@@ -149,6 +151,7 @@ class ReloaderImpl final : public Reloader {
   Outcome<RollbackResult> go_back(const control::Slot& slot, const Rollback& rollback, control::Version target,
                                   Attempt& attempt, const control::InForce& before,
                                   std::optional<Quarantine> quarantine);
+  [[nodiscard]] Failure with_advice(Failure failure, const control::Slot& slot, const control::Version& target) const;
 
   // reloader_held.cpp: rollbacks that the disk has no room for
   [[nodiscard]] Rollback with_what_was_held(const Rollback& rollback) const;
@@ -184,8 +187,9 @@ class ReloaderImpl final : public Reloader {
                         const CancelToken& cancel);
   Result<Prepared> prepare(const Candidate& candidate, const Checked& checked, const Attempt& attempt,
                            const control::InForce& before);
-  Outcome<void> stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel, Late late);
-  Outcome<Applied> bring_into_force(const control::InForce& before, const control::InForce& next, Intent intent,
+  // `next` changes where it has to be made again.
+  Outcome<void> stage(control::InForce& next, Attempt& attempt, const CancelToken* cancel, Late late);
+  Outcome<Applied> bring_into_force(const control::InForce& before, control::InForce& next, Intent intent,
                                     Attempt& attempt, const CancelToken* cancel, Late late = Late::kRefuse);
   Failure fail_attempt(Attempt& attempt, Failure failure);
   [[nodiscard]] Failure about(const std::string& name, Error error) const;
@@ -212,6 +216,9 @@ class ReloaderImpl final : public Reloader {
   Result<control::Version> usable(const control::Slot& slot, const control::Version& version,
                                   const CancelToken& ending);
   Result<control::Version> recompiled(const control::Slot& slot, control::Version version, const CancelToken& cancel);
+  // Empty: these bytes with this configuration may come into force by themselves.
+  [[nodiscard]] std::string why_not_by_itself(std::string_view name, std::string_view sha256,
+                                              std::string_view config_sha256) const;
   Result<void> load_missing(const std::vector<InitialModule>& modules, control::InForce& document, Recovery& recovery,
                             const CancelToken& ending);
   Result<void> put_in_force(const control::InForce& found, control::InForce document, std::vector<Intent>& intents);
@@ -231,6 +238,9 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] bool in_force_is_on_disk() const;
   [[nodiscard]] bool needs_mending(const control::InForce& document) const;
   control::InForce mended(control::InForce document, const CancelToken& cancel);
+  [[nodiscard]] bool is_whole(const control::InForce& document) const;
+  [[nodiscard]] std::string missing_fallbacks() const;  // what workers say that they could not load
+  bool make_whole(control::InForce& next, const Failure& failure, const CancelToken& cancel);
 
   // reloader_views.cpp
   [[nodiscard]] VersionView view_of(const control::Slot& slot, const control::InForce& document,
@@ -254,6 +264,7 @@ class ReloaderImpl final : public Reloader {
   Committer committer_;
   std::map<std::string, SteadyTime, std::less<>> last_reload_;
   VersionKeeper* keeper_ = nullptr;  // constant once operations come
+  std::string fallbacks_met_;        // mend()'s own: the complaints for which workers have loaded everything anew
 
   OperationGate gate_;
   OperationBoard board_;

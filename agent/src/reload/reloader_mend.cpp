@@ -1,7 +1,9 @@
 // Artifacts that have gone from the disk, or are damaged, while the node runs. Workers that run have them in memory and
 // miss nothing; one that starts would. They are made again from the module's bytes. Where the compiler gives the same
 // artifact the file is all that was missing, and the hub brings the worker there; where it gives another one, the same
-// versions come into force with it, as a new generation.
+// versions come into force with it, as a new generation. So they do where a worker says that it could not load a
+// version to fall back to: it loads what it lacks with the next generation, and not before.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -18,6 +20,21 @@ bool files_are_whole(const VersionStore& store, const control::Version& version)
 
 }  // namespace
 
+bool ReloaderImpl::is_whole(const control::InForce& document) const {
+  return std::ranges::all_of(document.slots, [&](const control::Slot& slot) {
+    return std::ranges::all_of(slot.versions,
+                               [&](const control::Version& version) { return files_are_whole(store_, version); });
+  });
+}
+
+std::string ReloaderImpl::missing_fallbacks() const {
+  std::string text;
+  for (const WorkerStatus& worker : hub_.workers()) {
+    if (!worker.failed_fallbacks.empty()) text += fmt::format("worker {}: {}; ", worker.pid, worker.failed_fallbacks);
+  }
+  return text;
+}
+
 // Not so while an operation commits, which is why who finds it so waits for the turn and looks again.
 bool ReloaderImpl::in_force_is_on_disk() const {
   const auto read = store_.read_in_force();
@@ -27,9 +44,11 @@ bool ReloaderImpl::in_force_is_on_disk() const {
 bool ReloaderImpl::needs_mending(const control::InForce& document) const {
   // A damaged file shows only when it is read, which is done where somebody complains.
   const std::vector<WorkerStatus> workers = hub_.workers();
-  const bool complaint = std::ranges::any_of(
-      workers, [&](const WorkerStatus& worker) { return worker.connected && worker.generation < document.generation; });
-  if (!in_force_is_on_disk()) return true;
+  const std::string fallbacks = missing_fallbacks();
+  const bool complaint = !fallbacks.empty() || std::ranges::any_of(workers, [&](const WorkerStatus& worker) {
+    return worker.connected && worker.generation < document.generation;
+  });
+  if (!in_force_is_on_disk() || (!fallbacks.empty() && fallbacks != fallbacks_met_)) return true;
   for (const control::Slot& slot : document.slots) {
     for (const control::Version& version : slot.versions) {
       std::error_code error;
@@ -76,7 +95,11 @@ void ReloaderImpl::mend() {
                   written ? ", and was written again" : " and cannot be written: " + written.error().message);
   }
   control::InForce next = mended(before, turn->cancel());
-  if (next == before || turn->cancel().cancelled()) return;
+  if (turn->cancel().cancelled()) return;
+  // Once: what a worker lacks afterwards is not for want of files.
+  const std::string fallbacks = missing_fallbacks();
+  const bool lacking = !fallbacks.empty() && fallbacks != fallbacks_met_ && is_whole(next);
+  if (next == before && !lacking) return;
   const auto numbers = reserve(before);
   if (!numbers) return spdlog::error("artifacts cannot be mended: {}", numbers.error().message);
   next.generation = numbers->generation;
@@ -85,8 +108,25 @@ void ReloaderImpl::mend() {
   }
   auto swapped = committer_.commit(before, next, {});
   remember(swapped ? next : swapped.error().in_force);
-  if (!swapped)
-    spdlog::error("artifacts that were made again are not taken: {}", swapped.error().failure.error.message);
+  if (!swapped) {
+    return spdlog::error("artifacts that were made again are not taken: {}", swapped.error().failure.error.message);
+  }
+  if (lacking) fallbacks_met_ = fallbacks;
+}
+
+// A rollback leads to a file that workers cannot load. Made again, it is staged as another generation, because answers
+// about the first one may still be on their way.
+bool ReloaderImpl::make_whole(control::InForce& next, const Failure& failure, const CancelToken& cancel) {
+  const bool about_files = std::ranges::any_of(failure.workers, [](const WorkerFailure& worker) {
+    return worker.error.code == ErrorCode::kArtifactRejected || worker.error.code == ErrorCode::kIo;
+  });
+  if (!about_files || is_whole(next)) return false;
+  control::InForce again = mended(next, cancel);
+  const auto numbers = reserve(next);
+  if (!numbers || cancel.cancelled()) return false;
+  again.generation = numbers->generation;
+  next = std::move(again);
+  return true;
 }
 
 }  // namespace secbeat::agent

@@ -55,6 +55,75 @@ TEST_F(MendTest, ADamagedOneIsMadeAgainWhenAWorkerCannotServe) {
   EXPECT_EQ(read_file(artifact(0), 1000), bytes);
 }
 
+TEST_F(MendTest, AFallbackThatAWorkerLacksIsMadeAgainAndLoadedWithAnotherGeneration) {
+  const std::string bytes = read_file(artifact(1), 1000).value();
+  const control::InForce before = on_disk();
+  write("data/artifacts/" + artifact(1).filename().string(), "damaged");
+  hub_.lack("waf v1: damaged", testing::FakeHub::Anew::kLoads);
+  reloader_->mend();
+  EXPECT_EQ(read_file(artifact(1), 1000), bytes);
+  EXPECT_GT(on_disk().generation, before.generation);
+  EXPECT_EQ(on_disk().slots, before.slots);
+  EXPECT_TRUE(hub_.workers()[0].failed_fallbacks.empty());
+  const control::InForce after = on_disk();
+  reloader_->mend();
+  EXPECT_EQ(on_disk(), after);
+}
+
+TEST_F(MendTest, AFallbackThatAWorkerLacksForAnotherReasonIsLoadedAnewOnce) {
+  const control::InForce before = on_disk();
+  hub_.lack("waf v1: no memory", testing::FakeHub::Anew::kFails);
+  reloader_->mend();
+  const control::InForce after = on_disk();
+  EXPECT_GT(after.generation, before.generation);
+  reloader_->mend();
+  EXPECT_EQ(on_disk(), after);
+  hub_.lack("waf v1: something else", testing::FakeHub::Anew::kFails);
+  reloader_->mend();
+  EXPECT_GT(on_disk().generation, after.generation);
+}
+
+std::vector<WorkerFailure> rejected_by_worker_100() {
+  return {{.pid = 100, .module = "waf", .error = {ErrorCode::kArtifactRejected, "damaged"}, .late = false}};
+}
+
+TEST_F(MendTest, ARollbackToADamagedVersionMakesItAgain) {
+  const std::string bytes = read_file(artifact(1), 1000).value();
+  const fs::path damaged = artifact(1);
+  write("data/artifacts/" + damaged.filename().string(), "damaged");
+  std::vector<std::uint64_t> staged;
+  hub_.on_stage = [&](const control::InForce& next) {
+    staged.push_back(next.generation);
+    return read_file(damaged, 1000) == bytes ? std::vector<WorkerFailure>{} : rejected_by_worker_100();
+  };
+  const auto done = roll_back();
+  ASSERT_TRUE(done) << done.error().error.message;
+  EXPECT_EQ(serving(), "v1");
+  ASSERT_EQ(staged.size(), 2U);
+  EXPECT_EQ(done->generation, staged[1]);
+  EXPECT_EQ(on_disk().generation, staged[1]);
+  EXPECT_EQ(told(), "rollback v1 success; reload v2 success; load v1 success");
+}
+
+TEST_F(MendTest, ARefusedRollbackSaysWhatToDo) {
+  spdlog::set_level(spdlog::level::off);
+  ASSERT_TRUE(upload({.salt = "third"}));
+  write("data/artifacts/" + artifact(1).filename().string(), "damaged");
+  fs::remove(config_.data_dir / "modules" / (on_disk().slots[0].versions[1].sha256 + ".wasm"));
+  int stages = 0;
+  hub_.on_stage = [&](const control::InForce&) {
+    ++stages;
+    return rejected_by_worker_100();
+  };
+  const auto done = roll_back();
+  ASSERT_FALSE(done);
+  EXPECT_LE(stages, 2);
+  for (const char* advice : {"secbeat drill", "secbeat rollback waf --to v1", "secbeat bypass"}) {
+    EXPECT_NE(done.error().error.message.find(advice), std::string::npos) << done.error().error.message;
+  }
+  EXPECT_EQ(serving(), "v3");
+}
+
 TEST_F(MendTest, AnotherArtifactForTheSameVersionIsANewGeneration) {
   const control::InForce before = on_disk();
   compiler_->work = [](const engine::CompileJob& job, const CancelToken&) {

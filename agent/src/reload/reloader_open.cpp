@@ -131,12 +131,29 @@ Result<control::InForce> ReloaderImpl::with_usable_versions(control::InForce doc
     }
     slot.versions = std::move(kept);
     if (slot.find(slot.previous) == nullptr) slot.previous = 0;
-    const bool named = std::ranges::any_of(
-        modules, [&](const InitialModule& module) { return module.name == slot.name && module.candidate; });
+    const auto module = std::ranges::find_if(
+        modules, [&](const InitialModule& initial) { return initial.name == slot.name && initial.candidate; });
+    bool named = module != modules.end();
+    if (named && lost) {
+      const std::string why_not =
+          why_not_by_itself(slot.name, module->candidate->sha256, module->candidate->config_sha256);
+      named = why_not.empty();
+      if (!named) lost->second.message += fmt::format("; the module of {}: {}", config_.file.string(), why_not);
+    }
     if (!lost || replace_lost(slot, lost->first, lost->second, named, recovery)) slots.push_back(std::move(slot));
   }
   document.slots = std::move(slots);
   return document;
+}
+
+std::string ReloaderImpl::why_not_by_itself(std::string_view name, std::string_view sha256,
+                                            std::string_view config_sha256) const {
+  const auto held = ledger_->quarantine(name, sha256, config_sha256);
+  if (!held || !*held) return {};
+  return fmt::format(
+      "these bytes with this configuration were taken back automatically at {} as {} ({}), and are not "
+      "loaded at start; name another file, or force them: secbeat reload FILE --force",
+      (*held)->since, (*held)->label, (*held)->reason);
 }
 
 // The version with an artifact that this build takes, compiled again where need be.
@@ -176,6 +193,18 @@ Result<void> ReloaderImpl::load_missing(const std::vector<InitialModule>& module
                                         Recovery& recovery, const CancelToken& ending) {
   for (const InitialModule& module : modules) {
     if (!module.candidate || document.find(module.name) != nullptr) continue;
+    if (const std::string why_not =
+            why_not_by_itself(module.name, module.candidate->sha256, module.candidate->config_sha256);
+        !why_not.empty()) {
+      control::Version refused;
+      refused.sha256 = module.candidate->sha256;
+      refused.config_sha256 = module.candidate->config_sha256;
+      HistoryRow& row = recovery.lost.emplace_back(row_of_start("load", "Start", module.name, refused));
+      row.error = why_not;
+      row.code = word_of(ErrorCode::kQuarantined);
+      spdlog::error("{} of {} has no version: {}", module.name, config_.file.string(), why_not);
+      continue;
+    }
     Attempt attempt{.name = module.name,
                     .kind = "load",
                     .reason = "Start",

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
 
 #include "reloader_test_support.hpp"
 
@@ -9,6 +10,7 @@ namespace {
 using ::testing::HasSubstr;
 using testing::NodeTest;
 using testing::wasm;
+namespace fs = std::filesystem;
 
 class QuarantineTest : public NodeTest {
  protected:
@@ -120,6 +122,46 @@ TEST_F(QuarantineTest, WhatStillServesAfterAFailedRollbackIsNotInIt) {
   hub_.on_commit = nullptr;
   EXPECT_TRUE(take_back());
   EXPECT_EQ(state_of("v2"), "quarantined");
+}
+
+TEST_F(QuarantineTest, AStartThatHasLostWhatServedLoadsNothingThatWasTakenBack) {
+  spdlog::set_level(spdlog::level::off);
+  ASSERT_TRUE(take_back());
+  write("waf.wasm", wasm({.salt = "2"}));
+  const auto lose = [&](const std::string& sha256, const std::string& artifact) {
+    fs::remove(config_.data_dir / "modules" / (sha256 + ".wasm"));
+    fs::remove(config_.data_dir / "artifacts" / (artifact + ".cwasm"));
+  };
+  const control::Version v1 = *on_disk().slots[0].current_version();
+  reloader_.reset();
+  lose(v1.sha256, v1.artifact_sha256);
+  open_or_fail();
+  EXPECT_EQ(on_disk().slots[0].current, v1.id) << "nobody has brought the other one back";
+  EXPECT_EQ(history().front().kind, "load");
+  EXPECT_FALSE(history().front().success);
+  EXPECT_THAT(history().front().error, HasSubstr("taken back automatically"));
+
+  // Nor where nothing is known of what served.
+  reloader_.reset();
+  fs::remove(config_.data_dir / "in_force.json");
+  open_or_fail();
+  EXPECT_TRUE(reloader_->modules().empty());
+  EXPECT_EQ(history().front().code, "quarantined");
+  EXPECT_THAT(history().front().error, HasSubstr("--force"));
+}
+
+TEST_F(QuarantineTest, AStartThatHasLostWhatServedTakesAnotherKeptVersion) {
+  spdlog::set_level(spdlog::level::off);
+  ASSERT_TRUE(upload({.salt = "3"}));  // v2 stays beside it
+  ASSERT_TRUE(take_back());
+  const control::Version v2 = *on_disk().slots[0].current_version();
+  write("waf.wasm", wasm({.salt = "3"}));
+  reloader_.reset();
+  fs::remove(config_.data_dir / "modules" / (v2.sha256 + ".wasm"));
+  fs::remove(config_.data_dir / "artifacts" / (v2.artifact_sha256 + ".cwasm"));
+  open_or_fail();
+  EXPECT_EQ(serving(), "v1");
+  EXPECT_EQ(history().front().kind, "auto_rollback");
 }
 
 TEST_F(QuarantineTest, WorksWhereHotReloadIsDisabled) {

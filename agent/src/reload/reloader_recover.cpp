@@ -66,19 +66,30 @@ HistoryRow ReloaderImpl::row_of_start(const std::string& kind, const std::string
 
 bool ReloaderImpl::replace_lost(control::Slot& slot, const control::Version& lost, const Error& reason, bool named,
                                 Recovery& recovery) {
+  // What was taken back automatically does not come back by itself.
+  const auto good = [&](const control::Version& version) {
+    return why_not_by_itself(slot.name, version.sha256, version.config_sha256).empty();
+  };
+  const auto may_serve = [&](std::uint64_t wanted) {
+    const control::Version* version = slot.find(wanted);
+    return version != nullptr && good(*version);
+  };
   std::uint64_t id = ledger_->previous_id(lost.id);
-  for (int steps = 0; id != 0 && slot.find(id) == nullptr && steps < kMaxLine; ++steps) id = ledger_->previous_id(id);
-  if (slot.find(id) == nullptr && !slot.versions.empty()) id = slot.versions.front().id;  // out of line, and not none
+  for (int steps = 0; id != 0 && !may_serve(id) && steps < kMaxLine; ++steps) id = ledger_->previous_id(id);
+  if (!may_serve(id)) {  // out of line, and not none
+    const auto any = std::ranges::find_if(slot.versions, good);
+    id = any == slot.versions.end() ? 0 : any->id;
+  }
   const std::string what = fmt::format("{} is lost: {}", lost.label, reason.message);
   if (const control::Version* found = slot.find(id)) {
-    const control::Version good = *found;
-    spdlog::error("{} {}; back to {}", slot.name, what, good.label);
+    const control::Version back = *found;
+    spdlog::error("{} {}; back to {}", slot.name, what, back.label);
     Intent& intent = recovery.intents.emplace_back();
-    intent.row = row_of_start("auto_rollback", what, slot.name, good);
+    intent.row = row_of_start("auto_rollback", what, slot.name, back);
     intent.row.from_version = lost.label;
-    intent.version_id = good.id;
+    intent.version_id = back.id;
     intent.counted = Counted::kNo;
-    slot = with_current(std::move(slot), good, line(), config_.keep_previous_versions);
+    slot = with_current(std::move(slot), back, line(), config_.keep_previous_versions);
     return true;
   }
   HistoryRow& row = recovery.lost.emplace_back(row_of_start("load", "Start", slot.name, lost));

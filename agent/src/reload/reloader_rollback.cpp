@@ -82,6 +82,7 @@ Outcome<RollbackResult> ReloaderImpl::rollback(const Rollback& wanted) {
                   .since = now_text(),
                   .reason = rollback.reason};
   }
+  attempt.mends = &turn->cancel();
   return go_back(*slot, rollback, *std::move(target), attempt, before, std::move(quarantine));
 }
 
@@ -125,6 +126,7 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, const R
   if (!applied) {
     auto outcome = held(slot, rollback, std::move(result), std::move(applied.error()));
     if (!outcome && at_once && !demanded) control::let_decide_again(area, slot.current);
+    if (!outcome) return std::unexpected(with_advice(std::move(outcome.error()), slot, target));
     return outcome;
   }
   collect_garbage();
@@ -137,6 +139,22 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, const R
   spdlog::info("{}: Rolled back {} from {} to {} ({}ms downtime): {}", config_.node_name, result.name,
                result.from_version, result.rolled_back_to, result.downtime_ms, result.reason);
   return result;
+}
+
+Failure ReloaderImpl::with_advice(Failure failure, const control::Slot& slot, const control::Version& target) const {
+  if (failure.error.code != ErrorCode::kWorkersDisagree && failure.error.code != ErrorCode::kArtifactRejected) {
+    return failure;
+  }
+  std::vector<std::string> others = kept_labels(slot);
+  std::erase(others, target.label);
+  const std::string another = others.empty() ? std::string()
+                                             : fmt::format(", or go to another version: secbeat rollback {} --to {}",
+                                                           slot.name, others.front());
+  failure.error.message += fmt::format(
+      "; what decided before decides on. See what secbeat drill says of the workers and try again{}, or let "
+      "requests pass meanwhile: secbeat bypass",
+      another);
+  return failure;
 }
 
 }  // namespace secbeat::agent

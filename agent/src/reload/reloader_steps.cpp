@@ -179,13 +179,15 @@ Result<ReloaderImpl::Prepared> ReloaderImpl::prepare(const Candidate& candidate,
 }
 
 // `cancel` is null where nothing may stand in the way: a rollback waits for workers that load, and needs none.
-Outcome<void> ReloaderImpl::stage(const control::InForce& next, Attempt& attempt, const CancelToken* cancel,
-                                  Late late) {
+Outcome<void> ReloaderImpl::stage(control::InForce& next, Attempt& attempt, const CancelToken* cancel, Late late) {
   const SteadyTime start = clock_.steady();
   board_.set_stage(OperationStage::kStage);
   std::optional<CancelToken::Waker> waker;
   if (cancel != nullptr) waker.emplace(*cancel, [&] { committer_.abort(next); });
   auto staged = committer_.stage(next, late);
+  if (!staged && attempt.mends != nullptr && make_whole(next, staged.error(), *attempt.mends)) {
+    staged = committer_.stage(next, late);
+  }
   waker.reset();
   attempt.stages.stage_ms = since_ms(start);
   if (cancel != nullptr && (cancel->cancelled() || (staged && staged->workers == 0))) {
@@ -196,9 +198,9 @@ Outcome<void> ReloaderImpl::stage(const control::InForce& next, Attempt& attempt
   return {};
 }
 
-Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InForce& before,
-                                                              const control::InForce& next, Intent intent,
-                                                              Attempt& attempt, const CancelToken* cancel, Late late) {
+Outcome<ReloaderImpl::Applied> ReloaderImpl::bring_into_force(const control::InForce& before, control::InForce& next,
+                                                              Intent intent, Attempt& attempt,
+                                                              const CancelToken* cancel, Late late) {
   if (auto staged = stage(next, attempt, cancel, late); !staged) {
     return std::unexpected(fail_attempt(attempt, std::move(staged.error())));
   }

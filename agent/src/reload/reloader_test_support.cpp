@@ -44,7 +44,9 @@ CommitOutcome FakeHub::commit(std::uint64_t generation, std::chrono::millisecond
   EXPECT_EQ(staged_.generation, generation) << "committed without having been staged";
   EXPECT_EQ(target_.generation, generation) << "committed without being the target";
   for (WorkerStatus& worker : workers_) {
-    if (!among(outcome.failures, worker.pid)) worker.generation = generation;
+    if (among(outcome.failures, worker.pid)) continue;
+    worker.generation = generation;
+    if (anew_ == Anew::kLoads) worker.failed_fallbacks.clear();
   }
   outcome.workers = workers_.size();
   outcome.max_pause_ns = pause_ns;
@@ -77,6 +79,12 @@ void FakeHub::start_workers(std::size_t count) {
                         .serving_since_unix_ms = 1763946003000,
                         .connected = true});
   }
+}
+
+void FakeHub::lack(const std::string& fallbacks, Anew anew) {
+  const std::lock_guard lock(mutex_);
+  workers_.at(0).failed_fallbacks = fallbacks;
+  anew_ = anew;
 }
 
 std::uint64_t FakeHub::target() const {

@@ -35,6 +35,9 @@ class FakeHub final : public WorkerHub {
   [[nodiscard]] std::vector<WorkerStatus> workers() const override;
 
   void start_workers(std::size_t count);  // they serve the target
+  // The first worker could not load something else than what it serves; with `anew` it can in the next generation.
+  enum class Anew : bool { kFails, kLoads };
+  void lack(const std::string& fallbacks, Anew anew);
   [[nodiscard]] std::uint64_t target() const;
   [[nodiscard]] control::InForce staged() const;
   [[nodiscard]] std::vector<std::uint64_t> aborted() const;
@@ -50,6 +53,7 @@ class FakeHub final : public WorkerHub {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<WorkerStatus> workers_;
+  Anew anew_ = Anew::kLoads;
   control::InForce target_;
   control::InForce staged_;
   std::vector<std::uint64_t> aborted_;

@@ -8,6 +8,7 @@
 #include <set>
 #include <system_error>
 
+#include "secbeat/base/content_file.hpp"
 #include "secbeat/base/fault_point.hpp"
 #include "secbeat/base/files.hpp"
 
@@ -23,14 +24,6 @@ Result<void> make_folder(const fs::path& folder, mode_t mode) {
   if (error) return fail(ErrorCode::kIo, fmt::format("cannot make {}: {}", folder.string(), error.message()));
   if (::chmod(folder.c_str(), mode) != 0) return std::unexpected(io_error("cannot set the mode of " + folder.string()));
   return {};
-}
-
-Result<std::string> read_checked(const fs::path& file, std::string_view sha256, std::size_t limit) {
-  auto bytes = read_file(file, limit);
-  if (bytes && sha256_hex(*bytes) != sha256) {
-    return fail(ErrorCode::kIo, fmt::format("{} is damaged: its content is not what its name says", file.string()));
-  }
-  return bytes;
 }
 
 void remove_all_but(const fs::path& folder, const std::set<std::string>& names) {
@@ -92,13 +85,13 @@ Result<void> VersionStore::write_in_force(const control::InForce& in_force) {
 }
 
 Result<std::string> VersionStore::module_bytes(std::string_view sha256) const {
-  return read_checked(module_path(sha256), sha256, kMaxModuleBytes);
+  return read_content(module_path(sha256), sha256, kMaxModuleBytes);
 }
 Result<std::string> VersionStore::config_bytes(std::string_view sha256) const {
-  return read_checked(config_path(sha256), sha256, kMaxConfigBytes);
+  return read_content(config_path(sha256), sha256, kMaxConfigBytes);
 }
 Result<std::string> VersionStore::artifact_bytes(std::string_view sha256) const {
-  return read_checked(artifact_path(sha256), sha256, kMaxArtifactBytes);
+  return read_content(artifact_path(sha256), sha256, kMaxArtifactBytes);
 }
 bool VersionStore::has_module(std::string_view sha256) const {
   std::error_code error;
@@ -108,7 +101,7 @@ bool VersionStore::has_module(std::string_view sha256) const {
 Result<void> VersionStore::put(const fs::path& file, std::string_view sha256, std::string_view bytes,
                                std::size_t limit) {
   unsynced_.push_back(file);  // also where it is there: nobody knows whether it was synced
-  if (read_checked(file, sha256, limit)) return {};
+  if (read_content(file, sha256, limit)) return {};
   return write_file_unsynced(file, bytes, kReadable);
 }
 
@@ -120,7 +113,7 @@ Result<void> VersionStore::put_config(std::string_view sha256, std::string_view 
 }
 
 Result<std::uint64_t> VersionStore::adopt_artifact(const fs::path& made, std::string_view sha256) {
-  auto bytes = read_checked(made, sha256, kMaxArtifactBytes);
+  auto bytes = read_content(made, sha256, kMaxArtifactBytes);
   if (!bytes) return std::unexpected(bytes.error());
   const fs::path place = artifact_path(sha256);
   if (::chmod(made.c_str(), kReadable) != 0 || ::rename(made.c_str(), place.c_str()) != 0) {

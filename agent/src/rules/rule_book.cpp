@@ -7,6 +7,7 @@
 
 #include "secbeat/agent/signature.hpp"
 #include "secbeat/base/files.hpp"
+#include "secbeat/base/own_programs.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -51,16 +52,7 @@ std::string cut_to(std::string text, std::size_t limit) {
 
 }  // namespace
 
-std::filesystem::path find_rules_module() {
-  std::error_code error;
-  const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  const std::string name = std::string(kRulesModule) + ".wasm";
-  for (const char* folder : {"../guests", "../lib/secbeat/guests", "../share/secbeat/guests"}) {
-    auto file = (here / folder / name).lexically_normal();
-    if (std::filesystem::is_regular_file(file, error)) return file;
-  }
-  return (here / "../lib/secbeat/guests" / name).lexically_normal();
-}
+std::filesystem::path find_rules_module() { return find_own_guest(kRulesModule); }
 
 RuleBook::RuleBook(Reloader& reloader, const Clock& clock, std::filesystem::path shipped, RuleRecords* records)
     : reloader_(reloader), clock_(clock), shipped_(std::move(shipped)), records_(records) {}

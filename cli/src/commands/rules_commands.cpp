@@ -6,6 +6,7 @@
 
 #include "commands/commands.hpp"
 #include "commands/render.hpp"
+#include "commands/rules_tools.hpp"
 #include "exit_codes.hpp"
 #include "node_api/api_command.hpp"
 #include "node_api/progress.hpp"
@@ -138,13 +139,17 @@ void add_rules_remove(CLI::App& rules, Run& run) {
 }  // namespace
 
 void add_rules_command(CLI::App& app, Run& run) {
-  CLI::App* rules = app.add_subcommand("rules", "The rules of universal-waf: list, stats, show, add, remove");
+  CLI::App* rules =
+      app.add_subcommand("rules", "The rules of universal-waf: list, stats, show, add, remove, edit, diff, lint");
   rules->require_subcommand(1);
   add_rules_list(*rules, run);
   add_rules_stats(*rules, run);
   add_rules_show(*rules, run);
   add_rules_add(*rules, run);
   add_rules_remove(*rules, run);
+  add_rules_edit(*rules, run);
+  add_rules_diff(*rules, run);
+  add_rules_lint(*rules, run);
 }
 
 }  // namespace secbeat::cli

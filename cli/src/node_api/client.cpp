@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 
@@ -54,6 +55,21 @@ std::size_t collect(char* data, std::size_t size, std::size_t count, void* targe
   return size * count;
 }
 
+// An ETag is a quoted text of printable characters; another one is as none.
+std::size_t find_etag(char* data, std::size_t size, std::size_t count, void* target) {
+  constexpr std::string_view kName = "etag:";
+  constexpr std::size_t kLongest = 256;
+  std::string_view line(data, size * count);
+  const bool is_etag = line.size() > kName.size() && curl_strnequal(line.data(), kName.data(), kName.size()) != 0;
+  if (!is_etag) return size * count;
+  line.remove_prefix(kName.size());
+  while (!line.empty() && line.front() == ' ') line.remove_prefix(1);
+  while (!line.empty() && (line.back() == ' ' || line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
+  const bool plain = line.size() <= kLongest && std::ranges::all_of(line, [](char c) { return c > ' ' && c < 0x7f; });
+  if (plain) *static_cast<std::string*>(target) = line;
+  return size * count;
+}
+
 // One request to be; its headers live as long as it does.
 class Request {
  public:
@@ -82,6 +98,8 @@ class Request {
     set(CURLOPT_HTTPHEADER, headers_.get());
     set(CURLOPT_WRITEFUNCTION, collect);
     set(CURLOPT_WRITEDATA, &reply.body);
+    set(CURLOPT_HEADERFUNCTION, find_etag);
+    set(CURLOPT_HEADERDATA, &reply.etag);
     set(CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
     set(CURLOPT_TIMEOUT, seconds_of(patience));
     set(CURLOPT_NOSIGNAL, 1L);
@@ -141,6 +159,16 @@ Result<Reply> Client::post_json(std::string_view path, const std::string& body, 
   request.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
   request.set(CURLOPT_POSTFIELDS, body.data());
   return request.send(patience);
+}
+
+Result<Reply> Client::put_json(std::string_view path, const std::string& body, const std::string& if_match) const {
+  Request request(target_, path, request_id_);
+  request.header("Content-Type: application/json");
+  request.header("If-Match: " + if_match);
+  request.set(CURLOPT_CUSTOMREQUEST, "PUT");
+  request.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+  request.set(CURLOPT_POSTFIELDS, body.data());
+  return request.send(Patience::kChange);
 }
 
 std::string url_encode(std::string_view text) {

@@ -15,6 +15,7 @@ namespace secbeat::cli {
 struct Reply {
   long status = 0;
   std::string body;
+  std::string etag;  // of the header; empty: there is none
 };
 
 // One part of a multipart form: either text or the content of a file that was read before.
@@ -43,6 +44,9 @@ class Client {
   [[nodiscard]] Result<Reply> post_form(std::string_view path, const std::vector<FormPart>& parts) const;
   [[nodiscard]] Result<Reply> post_json(std::string_view path, const std::string& body,
                                         Patience patience = Patience::kChange) const;
+  // PUT onto what has this ETag.
+  [[nodiscard]] Result<Reply> put_json(std::string_view path, const std::string& body,
+                                       const std::string& if_match) const;
 
   // Sent as X-Request-Id with everything that changes something; the node's log and history have it.
   [[nodiscard]] const std::string& request_id() const { return request_id_; }

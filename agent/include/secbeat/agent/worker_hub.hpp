@@ -28,6 +28,7 @@ struct WorkerStatus {
   std::uint64_t serving_since_unix_ms = 0;
   bool connected = false;     // false: alive by the scoreboard, its helper thread has not connected (yet)
   bool in_scoreboard = true;  // false: it counts elsewhere (a scoreboard of another build), and sees no break-glass
+  std::string failed_fallbacks = {};  // versions that it could not load, and why; empty: it has all of them
 };
 
 struct WorkerFailure {

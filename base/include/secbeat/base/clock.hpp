@@ -3,7 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace secbeat {
 
@@ -40,5 +42,7 @@ inline SystemTime time_of_unix_ms(std::uint64_t ms) {
 
 // RFC 3339 in UTC to the second, such as "2025-11-24T01:00:03Z".
 std::string rfc3339(SystemTime time);
+// Moments such as 2025-11-24T01:00:03Z and 2025-11-24T01:00:03.5+01:00.
+std::optional<SystemTime> parse_rfc3339(std::string_view text);
 
 }  // namespace secbeat

@@ -1,4 +1,4 @@
-// Where the other executables of this installation are.
+// Where the other executables and files of this installation are.
 //
 // Thread safety: free functions without state.
 #pragma once
@@ -16,5 +16,9 @@ inline constexpr std::string_view kCompileProgram = "secbeat-compile";
 // libexec/<name>, relative to the running executable, in a build folder and installed. kConfig with the places that
 // were looked at.
 Result<std::filesystem::path> find_own_program(std::string_view name);
+
+// The rule module <name>.wasm that comes with this installation, relative to the running executable; where it would be,
+// where there is none.
+std::filesystem::path find_own_guest(std::string_view name);
 
 }  // namespace secbeat

@@ -34,6 +34,8 @@ struct Hello {
   std::uint64_t generation = 0;  // served now
   std::string build;             // the module's version, for people
   std::int32_t parent_pid = 0;   // nginx' master
+  // Versions other than the current ones that it could not load, and why: for people. Empty: it has all of them.
+  std::string failed_fallbacks = {};
 };
 
 struct Stage {  // load everything that this document names and get it ready; do not serve it yet
@@ -41,6 +43,7 @@ struct Stage {  // load everything that this document names and get it ready; do
 };
 struct Staged {  // ready to swap to this generation
   std::uint64_t generation = 0;
+  std::string failed_fallbacks = {};  // as in hello
 };
 struct StageFailed {
   std::uint64_t generation = 0;

@@ -16,6 +16,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "secbeat/base/error.hpp"
@@ -71,6 +73,9 @@ struct ScoreboardHeader {
   std::uint32_t layout;              // kScoreboardLayoutVersion
   std::uint32_t worker_slots;
   std::uint64_t hash_seed[2];  // of the rate limiter, random for each file
+  // kBreakGlassForm of the build that used the file last; 0: of a build before there was this number. The area stands
+  // behind the header in every layout, so that builds of different layouts can hand it on.
+  std::uint32_t break_glass_form;
 };
 
 struct ScoreboardLayout {
@@ -82,12 +87,17 @@ struct ScoreboardLayout {
 };
 inline constexpr std::uint64_t kScoreboardMagic = 0x0064726f42544253;  // "SBTBord" in memory: a file of ours
 inline constexpr std::uint32_t kScoreboardLayoutVersion = 4;
+// The form of BreakGlassArea: another number where members change their place or meaning, not where some are added at
+// its end within its size.
+inline constexpr std::uint32_t kBreakGlassForm = 1;
+inline constexpr std::uint32_t kFirstBreakGlassLayout = 3;  // of which files say no form, and have form 1
 
 // The mapping. Thread safety: constant after opening.
 class Scoreboard {
  public:
   // Agent: opens the file or creates it, readable and writable for `group` (mode 0660; gid -1: unchanged).
-  // A file of another layout is replaced (workers of the old build keep their mapping of the old one).
+  // A file of another layout is replaced (workers of the old build keep their mapping of the old one). What break-glass
+  // has in effect, and what waits to be recorded, goes into the new one; where it cannot, notice() says so.
   static Result<std::unique_ptr<Scoreboard>> create(const std::filesystem::path& path, uid_t owner, gid_t group);
   // Worker: maps what the agent made. kIo where it is missing, kProtocol where it has another layout.
   static Result<std::unique_ptr<Scoreboard>> open(const std::filesystem::path& path);
@@ -96,6 +106,7 @@ class Scoreboard {
   Scoreboard& operator=(const Scoreboard&) = delete;
 
   [[nodiscard]] ScoreboardLayout& layout() const noexcept { return *layout_; }
+  [[nodiscard]] const std::string& notice() const noexcept { return notice_; }  // empty: nothing to tell
 
   // Claims a slot for this process by compare-and-set: a free one, else that of a dead process.
   // Empty: more than kMaxWorkers live workers.
@@ -112,8 +123,10 @@ class Scoreboard {
                             const std::vector<std::uint64_t>& keep) noexcept;
 
  private:
-  explicit Scoreboard(ScoreboardLayout* layout) : layout_(layout) {}
+  explicit Scoreboard(ScoreboardLayout* layout, std::string notice = {})
+      : layout_(layout), notice_(std::move(notice)) {}
   ScoreboardLayout* layout_;
+  std::string notice_;
 };
 
 }  // namespace secbeat::control

@@ -22,10 +22,10 @@ inline constexpr std::size_t kMaxListed = 4096;  // of modules, nodes, versions 
 
 // One version, wherever it serves.
 struct VersionRef {
-  std::string label;
-  std::string sha256;
+  std::string label = {};
+  std::string sha256 = {};
   std::uint64_t size_bytes = 0;
-  std::string config_sha256;  // empty: no configuration
+  std::string config_sha256 = {};  // empty: no configuration
   std::uint64_t config_size_bytes = 0;
 
   bool operator==(const VersionRef&) const = default;
@@ -78,8 +78,8 @@ struct Order {
   std::string rollout;
   std::string module;
   VersionRef version;
-  std::uint64_t revision = 0;    // that the rollout will make the desired one
-  std::string expected_version;  // label; empty: any
+  std::uint64_t revision = 0;         // that the rollout will make the desired one
+  std::string expected_version = {};  // label; empty: any
   bool forced = false;
   std::string reason = {};
   std::string by = {};
