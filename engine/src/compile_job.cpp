@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <wasmtime/config.h>
 
+#include <atomic>
 #include <chrono>
+#include <future>
 
 #include "compile_parts.hpp"
 #include "engine_impl.hpp"
@@ -86,13 +88,23 @@ class Job {
   [[nodiscard]] bool wants_cost() const { return job_.rehearsal == Rehearsal::kRun && job_.costing == Costing::kRun; }
   // Whether an artifact for it has to be made.
   [[nodiscard]] bool wants_counting() const { return wants_cost() && job_.counting.empty(); }
-  Result<void> count(std::string_view config);
+  struct Counted {
+    Result<std::string> artifact;
+    std::string sha256;
+    Result<Cost> cost;
+  };
+  Counted count(std::string_view config);
+  // Counts beside the samples, on a second core: both read the same configuration and neither waits for the other.
+  void begin_to_count(std::string_view config);
+  Result<void> take_count();
 
   const CompileJob& job_;
   const JobFiles& files_;
   CompileReport& report_;
   std::optional<CountingCompile>
       counting_;  // under way, where the cost is to be counted and no artifact is there for it
+  std::atomic<bool> given_up_{false};
+  std::future<Counted> counted_;  // the last member: where it ends early it waits for its thread, which uses the others
 };
 
 Result<void> Job::read_module(std::string& bytes) {
@@ -126,11 +138,12 @@ Result<void> Job::run() {
 
   if (auto rehearsed = rehearse(artifact, sha256, config); !rehearsed) {
     report_.error = std::move(rehearsed.error());
+    given_up_ = true;
     return {};
   }
   fault_point("child.rehearsed");
-  if (wants_cost() && (counting_ || !job_.counting.empty())) {
-    if (auto counted = count(config); !counted) return counted;
+  if (counted_.valid()) {
+    if (auto counted = take_count(); !counted) return counted;
   }
   if (job_.output.empty()) return {};
   auto written = files_.output ? write_descriptor(files_.output.get(), artifact, job_.output.string())
@@ -165,25 +178,40 @@ Result<void> Job::obtain_artifact(std::string& artifact, std::string& sha256) {
   return {};
 }
 
+void Job::begin_to_count(std::string_view config) {
+  if (!wants_cost() || (!counting_ && job_.counting.empty())) return;
+  const bool beside = !counting_ || counting_->beside();
+  counted_ = std::async(beside ? std::launch::async : std::launch::deferred, [this, config] { return count(config); });
+}
+
+Job::Counted Job::count(std::string_view config) {
+  Counted counted{counting_ ? counting_->artifact()
+                            : read_descriptor(files_.counting.get(), job_.counting.string(), kMaxArtifactBytes),
+                  job_.counting_sha256, fail(ErrorCode::kInternal, "not counted")};
+  if (!counted.artifact) {
+    counted.cost = std::unexpected(counted.artifact.error());
+    return counted;
+  }
+  if (counting_) counted.sha256 = sha256_hex(*counted.artifact);
+  counted.cost = count_cost(*counted.artifact, counted.sha256, job_.limits, config, given_up_);
+  return counted;
+}
+
 // A fault here is not the module's: it has been rehearsed.
-Result<void> Job::count(std::string_view config) {
+Result<void> Job::take_count() {
   const auto start = std::chrono::steady_clock::now();
-  auto artifact = counting_ ? counting_->artifact()
-                            : read_descriptor(files_.counting.get(), job_.counting.string(), kMaxArtifactBytes);
-  const std::string sha256 = counting_ && artifact ? sha256_hex(*artifact) : job_.counting_sha256;
-  auto cost =
-      artifact ? count_cost(*artifact, sha256, job_.limits, config) : Result<Cost>(std::unexpected(artifact.error()));
+  Counted counted = counted_.get();
   report_.rehearse_ms += ms_since(start);
-  if (!cost) {
-    report_.warnings.push_back("what requests cost is not known: " + cost.error().message);
+  if (!counted.cost) {
+    report_.warnings.push_back("what requests cost is not known: " + counted.cost.error().message);
     return {};
   }
-  report_.cost = *std::move(cost);
+  report_.cost = *std::move(counted.cost);
   if (!counting_ || job_.counting_output.empty()) return {};
-  report_.counting_sha256 = sha256;
+  report_.counting_sha256 = counted.sha256;
   return files_.counting_output
-             ? write_descriptor(files_.counting_output.get(), *artifact, job_.counting_output.string())
-             : write_file_unsynced(job_.counting_output, *artifact);
+             ? write_descriptor(files_.counting_output.get(), *counted.artifact, job_.counting_output.string())
+             : write_file_unsynced(job_.counting_output, *counted.artifact);
 }
 
 Result<std::string> Job::compile(std::string_view module) {
@@ -233,7 +261,8 @@ Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, s
   report_.exports_configure = exports.has(GuestFunction::kConfigure);
   if (auto memory = check_initial_memory(exports, job_.limits.memory_bytes); !memory) return memory;
   if (job_.rehearsal == Rehearsal::kSkip) return {};
-  auto rehearsed = rehearse_samples(**engine, *loaded, job_.limits, config, report_);
+  auto rehearsed =
+      rehearse_samples(**engine, *loaded, job_.limits, config, [this, config] { begin_to_count(config); }, report_);
   report_.rehearse_ms = ms_since(start);
   return rehearsed;
 }

@@ -1,6 +1,8 @@
 // Steps of a compile job that stand alone.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -14,9 +16,10 @@ namespace secbeat::engine {
 // The request as this instance is given it: without its body where the module needs none.
 RequestView given_to(const Instance& instance, const Sample& sample);
 
-// Configures an instance and lets it decide the sample requests. Adds what the module says about itself to `report`.
+// Configures an instance, calls `configured`, and lets the instance decide the sample requests. Adds what the module
+// says about itself to `report`.
 Result<void> rehearse_samples(Engine& engine, const std::shared_ptr<const Artifact>& artifact, const Limits& limits,
-                              std::string_view config, CompileReport& report);
+                              std::string_view config, const std::function<void()>& configured, CompileReport& report);
 
 // The artifact of a checked module that counts fuel, made in a thread of its own beside the real one. Cheaply: such
 // code runs a few dozen times.
@@ -25,13 +28,17 @@ class CountingCompile {
   explicit CountingCompile(std::string module);
   // Waits for it. REQUIRES: called once.
   Result<std::string> artifact() { return made_.get(); }
+  // Whether it runs beside the real compile; else artifact() makes it.
+  [[nodiscard]] bool beside() const noexcept { return beside_; }
 
  private:
+  bool beside_;
   std::future<Result<std::string>> made_;
 };
 
 // The fuel of the most expensive of all sample requests. An error is no error of the module's: the cost is not known.
+// Ends soon after `given_up` is set, with what has been counted until then. REQUIRES: `configure` is known to end.
 Result<Cost> count_cost(std::string_view counting_artifact, std::string_view sha256, const Limits& limits,
-                        std::string_view config);
+                        std::string_view config, const std::atomic<bool>& given_up);
 
 }  // namespace secbeat::engine

@@ -17,6 +17,7 @@ constexpr std::chrono::milliseconds kCallBudget{5000};
 constexpr std::chrono::milliseconds kConfigureBudget{20'000};
 // Of all requests together: half a second of such code.
 constexpr std::uint64_t kMostFuelInAll = 2 * kMostFuel;
+constexpr std::size_t kLarge = std::size_t{128} << 10U;
 
 Result<std::string> compile_counting(const std::string& module) {
   wasm_config_t* const settings = new_counting_settings();
@@ -83,14 +84,13 @@ Result<bool> Counter::count(const Sample& sample) {
 
 // Beside the real compile, on a second core, where that is over soon. A large module's comes after it: for a second or
 // more two compiles would leave no core to the traffic.
-CountingCompile::CountingCompile(std::string module) {
-  constexpr std::size_t kLarge = 128 * 1024;
-  const auto when = module.size() < kLarge ? std::launch::async : std::launch::deferred;
+CountingCompile::CountingCompile(std::string module) : beside_(module.size() < kLarge) {
+  const auto when = beside_ ? std::launch::async : std::launch::deferred;
   made_ = std::async(when, [bytes = std::move(module)] { return compile_counting(bytes); });
 }
 
 Result<Cost> count_cost(std::string_view counting_artifact, std::string_view sha256, const Limits& limits,
-                        std::string_view config) {
+                        std::string_view config, const std::atomic<bool>& given_up) {
   auto engine = Engine::create(Fuel::kCounted);
   if (!engine) return std::unexpected(engine.error());
   auto artifact = Artifact::load(**engine, counting_artifact, sha256);
@@ -102,6 +102,7 @@ Result<Cost> count_cost(std::string_view counting_artifact, std::string_view sha
   const CostRequests expensive;
   for (const auto* requests : {&samples.all(), &expensive.all()}) {
     for (const Sample& sample : *requests) {
+      if (given_up.load(std::memory_order_relaxed)) return counter.worst();
       const auto more = counter.count(sample);
       if (!more) return std::unexpected(more.error());
       if (!*more) return counter.worst();

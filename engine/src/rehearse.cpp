@@ -74,10 +74,11 @@ RequestView given_to(const Instance& instance, const Sample& sample) {
 }
 
 Result<void> rehearse_samples(Engine& engine, const std::shared_ptr<const Artifact>& artifact, const Limits& limits,
-                              std::string_view config, CompileReport& report) {
+                              std::string_view config, const std::function<void()>& configured, CompileReport& report) {
   const Ticker ticker(engine);
   auto instance = Instance::create(engine, artifact, limits, config);
   if (!instance) return std::unexpected(instance.error());
+  configured();
   report.abi = (*instance)->abi();
   report.needs_body = (*instance)->needs_body();
   if (auto taken = take_inventory(**instance, report); !taken) return taken;
