@@ -105,8 +105,9 @@ void add_verdicts(std::vector<GuestCase>& cases) {
   cases.push_back({.guest = "block_when_header",
                    .requests = {passes(), blocked(with_header("x-block"), "x-block"), with_header("x-blocked"),
                                 blocked(with_header("x-block", ""), "x-block"), passes()}});
+  // The engine hands on no control characters of a guest's.
   cases.push_back({.guest = "hostile_texts",
-                   .requests = {passes(), blocked(with_header("x-block"), "rule\x1b]0;title\x07\nFORGED")}});
+                   .requests = {passes(), blocked(with_header("x-block"), "rule\uFFFD]0;title\uFFFD\uFFFDFORGED")}});
   for (const std::string number : {"0", "1", "2", "3"}) {
     cases.push_back({.guest = "generation_" + number,
                      .requests = {passes(), blocked(with_header("x-who"), "generation-" + number)}});

@@ -118,8 +118,10 @@ std::vector<std::string_view> names_of(std::span<const Input> inputs) {
 
 OrRefusal<const Route*> find_route(std::string_view method, std::string_view path) {
   std::vector<std::string_view> allowed;
+  // A path by its own name is no name that another path has room for: /rules/active is not the rule `active`.
+  const bool is_literal = std::ranges::find(all_routes(), path, &Route::path) != all_routes().end();
   for (const Route& route : all_routes()) {
-    if (!matches(route.path, path)) continue;
+    if (is_literal ? route.path != path : !matches(route.path, path)) continue;
     if (serves(route, method)) return &route;
     allowed.push_back(route.method);
     if (route.method == "GET") allowed.emplace_back("HEAD");

@@ -49,6 +49,9 @@ TEST_F(ApiTest, WrongMethodsAreToldTheRightOnes) {
   for (const char* method : {"DELETE", "PUT", "OPTIONS", "PATCH", "NONSENSE"}) {
     EXPECT_EQ(request(method, "/healthz").status, 405) << method;
   }
+  const Answer literal = request("DELETE", "/api/v1/rules/active");  // it is no rule's name
+  EXPECT_EQ(literal.status, 405);
+  EXPECT_EQ(literal.headers.at("allow"), "GET, HEAD");
   const Answer odd = post("/api/v1/wasm/modules/a%0Ab%1B" + std::string(2000, 'c'), "", {});
   EXPECT_EQ(odd.status, 405);
   const std::string error = odd.json()["error"];
