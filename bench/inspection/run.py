@@ -8,35 +8,18 @@ kind, and counts instructions with callgrind where valgrind is installed. Writes
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
+from google_benchmark import measure  # noqa: E402
 from report import ROOT, machine, write_part  # noqa: E402
 from instructions import CASES, instructions_of  # noqa: E402
-
-SECONDS = 0.05  # of one case in one round: long enough for thousands of calls, short enough to fall between disturbances
-
-
-def measure(program, rounds):
-    with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        subprocess.run([program, f"--benchmark_repetitions={rounds}", "--benchmark_enable_random_interleaving=true",
-                        f"--benchmark_min_time={SECONDS}", f"--benchmark_out={out.name}", "--benchmark_out_format=json"],
-                       check=True, stdout=subprocess.DEVNULL)
-        report = json.loads(Path(out.name).read_text())
-    times = {}
-    for run in report["benchmarks"]:
-        if run["run_type"] == "iteration":
-            times.setdefault(run["run_name"], []).append(run["cpu_time"] * {"ns": 1, "us": 1e3, "ms": 1e6}[run["time_unit"]])
-    return report["context"], times
 
 
 def cell(times, name):

@@ -6,32 +6,19 @@
 CPU time in the worker, on the 4,096 different requests of bench/inspection. Writes its part of docs/benchmarks.md.
 """
 
-import json
 import os
 import statistics
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from google_benchmark import measure  # noqa: E402
 from report import machine, options_of, write_part  # noqa: E402
 
-SECONDS = 0.05  # of one case in one round
 
-
-def measure(program, rounds):
-    with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        subprocess.run([program, f"--benchmark_repetitions={rounds}", "--benchmark_enable_random_interleaving=true",
-                        f"--benchmark_min_time={SECONDS}", f"--benchmark_out={out.name}", "--benchmark_out_format=json"],
-                       check=True, stdout=subprocess.DEVNULL)
-        report = json.loads(Path(out.name).read_text())
-    times = {}
-    for run in report["benchmarks"]:
-        if run["run_type"] == "iteration":
-            times.setdefault(run["run_name"], []).append(run["cpu_time"] / 1000)  # µs
-    return report["context"], times
+def cell(times, unit):
+    return f"{min(times) / unit:.2f} ({statistics.median(times) / unit:.2f})"
 
 
 def main():
@@ -40,9 +27,8 @@ def main():
     context, times = measure(options.build / "bench" / "rules-bench", options.rounds)
     lines = ["| rules | GET, µs | POST, µs | configure an instance, ms |", "|---|---|---|---|"]
     for count in sorted({int(name.split("/")[1]) for name in times}):
-        cells = [f"{min(values):.2f} ({statistics.median(values):.2f})" for values in (times[f"get/{count}"], times[f"post/{count}"])]
-        configure = [value / 1000 for value in times[f"configure/{count}"]]
-        lines.append(f"| {count:,} | {' | '.join(cells)} | {min(configure):.2f} ({statistics.median(configure):.2f}) |")
+        cells = [cell(times[f"{case}/{count}"], unit) for case, unit in (("get", 1e3), ("post", 1e3), ("configure", 1e6))]
+        lines.append(f"| {count:,} | {' | '.join(cells)} |")
     table = "\n".join(lines)
     size = (options.build / "guests" / "universal-waf.wasm").stat().st_size
     write_part("rules", f"""## Rules as data
