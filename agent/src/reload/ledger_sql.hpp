@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/engine/cost.hpp"
@@ -32,8 +33,9 @@ void put(SQLite::Statement& statement, int place, const Parameter& parameter) {
 template <class... Parameters>
 SQLite::Statement statement(const SQLite::Database& database, const char* text, const Parameters&... parameters) {
   SQLite::Statement prepared(database, text);
-  int place = 0;
-  (put(prepared, ++place, parameters), ...);
+  [&]<std::size_t... kPlaces>(std::index_sequence<kPlaces...>) {
+    (put(prepared, static_cast<int>(kPlaces) + 1, parameters), ...);
+  }(std::index_sequence_for<Parameters...>());
   return prepared;
 }
 

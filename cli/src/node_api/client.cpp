@@ -60,7 +60,7 @@ std::size_t find_etag(char* data, std::size_t size, std::size_t count, void* tar
   constexpr std::string_view kName = "etag:";
   constexpr std::size_t kLongest = 256;
   std::string_view line(data, size * count);
-  const bool is_etag = line.size() > kName.size() && curl_strnequal(line.data(), kName.data(), kName.size()) != 0;
+  const bool is_etag = line.size() > kName.size() && curl_strnequal(data, kName.data(), kName.size()) != 0;
   if (!is_etag) return size * count;
   line.remove_prefix(kName.size());
   while (!line.empty() && line.front() == ' ') line.remove_prefix(1);

@@ -11,7 +11,7 @@ namespace secbeat::cli {
 
 Result<TemporaryFile> TemporaryFile::make(std::string_view name, std::string_view bytes) {
   std::error_code error;
-  std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
   if (error) return fail(ErrorCode::kIo, "There is no folder for temporary files: " + error.message());
   std::string pattern = (folder / "secbeat-XXXXXX").string();
   if (::mkdtemp(pattern.data()) == nullptr)
