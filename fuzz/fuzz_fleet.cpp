@@ -5,6 +5,7 @@
 
 #include "secbeat/fleet/documents.hpp"
 #include "secbeat/fleet/names.hpp"
+#include "secbeat/fleet/rollout.hpp"
 
 namespace {
 
@@ -24,6 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   survives(desired_from_json(text), &desired_from_json);
   survives(order_from_json(text), &order_from_json);
   survives(order_answer_from_json(text), &order_answer_from_json);
+  survives(rollout_from_json(text), &rollout_from_json);
+  survives(running_from_json(text), &running_from_json);
   const auto status = node_status_from_json(text);
   survives(status, &node_status_from_json);
   if (status && !is_key(status->node)) std::abort();

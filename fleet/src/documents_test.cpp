@@ -25,13 +25,17 @@ Desired desired() {
 }
 
 NodeStatus status() {
-  return {
-      .node = "node-1",
-      .labels = {{"region", "eu"}},
-      .build = "0.1.0",
-      .reported_at = "2025-11-24T01:00:03Z",
-      .ready = true,
-      .modules = {{.name = "universal-waf", .version = kVersion, .reached = 7, .highest_label = 3, .drift = "frozen"}}};
+  return {.node = "node-1",
+          .labels = {{"region", "eu"}},
+          .build = "0.1.0",
+          .reported_at = "2025-11-24T01:00:03Z",
+          .ready = true,
+          .modules = {{.name = "universal-waf",
+                       .version = kVersion,
+                       .reached = 7,
+                       .highest_label = 3,
+                       .drift = "frozen",
+                       .counts = Counts{.inspected = 7, .blocked = 1, .p99_ns = 9}}}};
 }
 
 Order order() {
@@ -70,6 +74,12 @@ TEST(FleetDocuments, ReadsTheNextFormatAndIgnoresWhatItDoesNotKnow) {
   EXPECT_EQ(desired_from_json(json.dump()).value(), desired());
   json["format"] = kFormat + 2;
   EXPECT_THAT(desired_from_json(json.dump()).error().message, HasSubstr("desired.format: this build reads formats"));
+}
+
+TEST(FleetDocuments, ReadsANodeThatDoesNotCount) {
+  NodeStatus silent = status();
+  silent.modules[0].counts.reset();
+  EXPECT_EQ(node_status_from_json(to_json(silent)).value(), silent);
 }
 
 struct Refused {

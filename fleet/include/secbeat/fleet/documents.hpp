@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,13 +50,25 @@ struct Desired {
   bool operator==(const Desired&) const = default;
 };
 
+// What a version has done on a node since it serves there.
+struct Counts {
+  std::uint64_t inspected = 0;
+  std::uint64_t blocked = 0;
+  std::uint64_t rate_limited = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t p99_ns = 0;  // of inspection time, in the node's last window; 0: nothing was inspected in it
+
+  bool operator==(const Counts&) const = default;
+};
+
 // What a node says of one module.
 struct ModuleStatus {
   std::string name;
-  VersionRef version;               // that serves
-  std::uint64_t reached = 0;        // the desired revision that the node has brought into force, or tried to
-  std::uint64_t highest_label = 0;  // N of the highest label vN that was ever given there
-  std::string drift = {};           // why something else serves than is wanted; empty: it does not
+  VersionRef version;                 // that serves
+  std::uint64_t reached = 0;          // the desired revision that the node has brought into force, or tried to
+  std::uint64_t highest_label = 0;    // N of the highest label vN that was ever given there
+  std::string drift = {};             // why something else serves than is wanted; empty: it does not
+  std::optional<Counts> counts = {};  // nothing: the node does not count
 
   bool operator==(const ModuleStatus&) const = default;
 };
@@ -73,12 +86,13 @@ struct NodeStatus {
   bool operator==(const NodeStatus&) const = default;
 };
 
-// What a node is to stage, and then to commit. Both calls may come again and again: the answer says how far it is.
+// What a node is to stage, then to commit, and perhaps to revert. Each call may come again and again: the answer says
+// how far it is.
 struct Order {
   std::string rollout;
   std::string module;
   VersionRef version;
-  std::uint64_t revision = 0;         // that the rollout will make the desired one
+  std::uint64_t revision = 0;         // that the rollout will make the desired one, or that is desired already
   std::string expected_version = {};  // label; empty: any
   bool forced = false;
   std::string reason = {};
@@ -98,7 +112,7 @@ struct OrderAnswer {
   std::string error = {};  // of kFailed
   std::string code = {};   // the same
   std::uint64_t downtime_ms = 0;
-  bool unchanged = false;
+  bool unchanged = false;  // of a revert: something else than the order's version serves, which stays
 
   bool operator==(const OrderAnswer&) const = default;
 };

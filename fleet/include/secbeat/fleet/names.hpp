@@ -18,6 +18,9 @@ inline constexpr std::string_view kReloadEvent = "secbeat.wasm.reload";
 // REQUIRES: is_key(node).
 inline std::string stage_subject(std::string_view node) { return "secbeat.node." + std::string(node) + ".stage"; }
 inline std::string commit_subject(std::string_view node) { return "secbeat.node." + std::string(node) + ".commit"; }
+inline std::string revert_subject(std::string_view node) { return "secbeat.node." + std::string(node) + ".revert"; }
+// In the bucket of desired state: the rollout that is under way, or was the last, of a module.
+inline std::string running_key(std::string_view module) { return "running." + std::string(module); }
 
 // Whether the text can be a key of a bucket and a part of a subject: [A-Za-z0-9_-] in words with single dots between
 // them, at most 128 bytes.
