@@ -121,6 +121,22 @@ void finish_archive(Draft& draft, Faults& faults) {
   }
 }
 
+void finish_nats(Draft& draft, Faults& faults) {
+  Config& config = draft.config;
+  for (std::filesystem::path* file : {&config.nats_credentials, &config.nats_nkey_seed, &config.nats_tls_ca,
+                                      &config.nats_tls_certificate, &config.nats_tls_key}) {
+    if (!file->empty()) *file = absolute_from(draft.base, *file);
+  }
+  if (config.nats_tls_certificate.empty() != config.nats_tls_key.empty()) {
+    faults.add(line_of(draft, "nats.tls_certificate"), "nats.tls_certificate",
+               "certificate and key go together: give nats.tls_certificate and nats.tls_key");
+  }
+  if (config.nats_nkey.empty() != config.nats_nkey_seed.empty()) {
+    faults.add(line_of(draft, "nats.nkey"), "nats.nkey",
+               "public key and seed go together: give nats.nkey and nats.nkey_seed");
+  }
+}
+
 void finish_node(Draft& draft, Faults& faults) {
   Config& config = draft.config;
   if (config.node_name.empty()) {
@@ -170,6 +186,7 @@ void finish(Draft& draft, Faults& faults) {
   finish_listeners(draft, faults);
   finish_access(draft, faults);
   finish_node(draft, faults);
+  finish_nats(draft, faults);
 }
 
 }  // namespace secbeat::agent

@@ -32,11 +32,6 @@ T whole_as(const Scalar& value) {
 
 Told ok() { return {}; }
 Told fault(std::string what) { return {std::move(what), {}}; }
-Told notice(std::string what) { return {{}, std::move(what)}; }
-
-Told later(std::string_view feature) {
-  return notice(fmt::format("accepted, without effect: this version has no {}", feature));
-}
 
 Told store_path(std::string& to, const Scalar& value) {
   if (text(value).empty() || !is_plain_path(text(value))) {
@@ -123,7 +118,12 @@ constexpr auto kInteger = KeyType::kInteger;
 constexpr auto kNumber = KeyType::kNumber;
 constexpr auto kString = KeyType::kString;
 
-Told fleet_later(D&, N, const S&) { return later("fleet: the node works on its own"); }
+Told store_file(std::filesystem::path& file, const S& v) {
+  std::string path;
+  Told told = store_path(path, v);
+  file = path;
+  return told;
+}
 
 // In the order of docs/configuration.md. Ranges: the least that works to the most that a node can bear.
 constexpr auto kKeys = std::to_array<Key>({
@@ -266,11 +266,17 @@ constexpr auto kKeys = std::to_array<Key>({
      }},
     {"node.log_level", kString, 0, 0, [](D& d, N, const S& v) { return store_word(d.config.log_level, v, {"debug", "info", "warn", "error"}); }},
 
-    {"nats.url", kString, 0, 0, fleet_later},
-    {"nats.credentials", kString, 0, 0, fleet_later},
-    {"nats.tls_ca", kString, 0, 0, fleet_later},
-    {"nats.tls_certificate", kString, 0, 0, fleet_later},
-    {"nats.tls_key", kString, 0, 0, fleet_later},
+    {"nats.url", kString, 0, 0, [](D& d, N, const S& v) {
+       if (!text(v).starts_with("nats://") && !text(v).starts_with("tls://")) return fault("expected nats://host:port or tls://host:port");
+       d.config.nats_url = text(v);
+       return ok();
+     }},
+    {"nats.credentials", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.nats_credentials, v); }},
+    {"nats.nkey", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.config.nats_nkey, v); }},
+    {"nats.nkey_seed", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.nats_nkey_seed, v); }},
+    {"nats.tls_ca", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.nats_tls_ca, v); }},
+    {"nats.tls_certificate", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.nats_tls_certificate, v); }},
+    {"nats.tls_key", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.nats_tls_key, v); }},
 
     {"archive.url", kString, 0, 0, [](D& d, N, const S& v) { return store_archive(d.config.archive_dir, text(v)); }},
     // clang-format on

@@ -224,13 +224,24 @@ TEST(Config, AsksForTheUpstreamWhereItWouldStand) {
   EXPECT_EQ(error_of("[proxy]\nnginx = \"external\"\n"), "accepted");
 }
 
-TEST(Config, AcceptsKeysOfLaterFeaturesWithANotice) {
+TEST(Config, ReadsHowTheNodeReachesItsFleet) {
   const auto config = parse(std::string(kLeast) + R"(
 [nats]
-url = "nats://127.0.0.1:4222"
+url = "tls://me:secret@127.0.0.1:4222"
+tls_ca = "ca.pem"
+nkey = "UABC"
+nkey_seed = "/etc/seed"
 )");
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_THAT(config->notices, Contains(AllOf(HasSubstr("nats.url"), HasSubstr("accepted, without effect"))));
+  EXPECT_EQ(config->nats_url, "tls://me:secret@127.0.0.1:4222");
+  EXPECT_EQ(config->nats_tls_ca, config->file.parent_path() / "ca.pem");
+  EXPECT_EQ(config->nats_nkey_seed, "/etc/seed");
+  EXPECT_THAT(error_of(std::string(kLeast) + "\n[nats]\nurl = \"127.0.0.1\"\n"),
+              HasSubstr("nats.url: expected nats://"));
+  EXPECT_THAT(error_of(std::string(kLeast) + "\n[nats]\nnkey = \"UABC\"\n"),
+              HasSubstr("nats.nkey: public key and seed"));
+  EXPECT_THAT(error_of(std::string(kLeast) + "\n[nats]\ntls_key = \"a\"\n"),
+              HasSubstr("nats.tls_certificate: certificate and"));
 }
 
 TEST(Config, ReadsWhatAnUploadMayCostAndLose) {

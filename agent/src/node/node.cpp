@@ -37,6 +37,7 @@
 #include "secbeat/agent/break_glass.hpp"
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/file_watcher.hpp"
+#include "secbeat/agent/fleet_node.hpp"
 #include "secbeat/agent/reloader.hpp"
 #include "secbeat/agent/rule_records.hpp"
 #include "secbeat/agent/supervisor.hpp"
@@ -166,7 +167,8 @@ class Node {
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ApiServer> api_;
   std::unique_ptr<Upkeep> upkeep_;
-  int early_signal_ = 0;  // that came while the node began
+  std::unique_ptr<FleetNode> fleet_;  // null: the node is in no fleet
+  int early_signal_ = 0;              // that came while the node began
 };
 
 Result<void> Node::open_state(const CancelToken& ending) {
@@ -249,6 +251,11 @@ Result<void> Node::begin(const Signals& signals) {
     if (auto watched = files_->start(*reloader_); !watched) return watched;
   }
   upkeep_ = std::make_unique<Upkeep>(*reloader_);
+  if (!config_.nats_url.empty()) {
+    auto fleet = FleetNode::start(config_, *reloader_, clock_);
+    if (!fleet) return std::unexpected(fleet.error());
+    fleet_ = std::move(*fleet);
+  }
   say_ready();
   notify("READY=1\nSTATUS=Serving");
   return {};
@@ -331,6 +338,7 @@ void Node::end_agent_only() {
   if (watch_) watch_->stop();
   if (glass_) glass_->stop();
   upkeep_.reset();
+  fleet_.reset();
   if (files_) files_->stop();
   if (api_) api_->stop();
   if (archive_) archive_->stop();
@@ -344,6 +352,7 @@ void Node::end() {
 
 void Node::abandon() {
   if (reloader_) reloader_->shut_down();
+  fleet_.reset();
   if (watch_) watch_->stop();
   if (glass_) glass_->stop();
   if (records_) records_->stop();

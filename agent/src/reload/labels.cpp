@@ -46,6 +46,15 @@ bool label_used(const LabelFamilies& families, std::string_view label) {
   return number && *number > 1 && given(families, family, *number) && member(family, *number) == label;
 }
 
+std::optional<NewLabel> wanted_label(const LabelFamilies& families, std::string_view label) {
+  if (label.empty() || label_used(families, label)) return std::nullopt;
+  if (const auto number = counted_number(label)) {
+    return NewLabel{
+        .label = std::string(label), .family = std::string(kCountedFamily), .number = *number, .warning = {}};
+  }
+  return NewLabel{.label = std::string(label), .family = std::string(label), .number = 1, .warning = {}};
+}
+
 NewLabel next_label(const LabelFamilies& families, const std::optional<std::string>& embedded_version,
                     std::string_view sha256) {
   NewLabel next;

@@ -36,6 +36,9 @@ struct NewLabel {
 NewLabel next_label(const LabelFamilies& families, const std::optional<std::string>& embedded_version,
                     std::string_view sha256);
 
+// This label, where it can be given still: no family has come to it yet.
+std::optional<NewLabel> wanted_label(const LabelFamilies& families, std::string_view label);
+
 // N of a counted label "vN"; empty for any other label.
 std::optional<std::uint64_t> counted_number(std::string_view label);
 

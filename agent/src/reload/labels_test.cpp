@@ -50,5 +50,22 @@ TEST(Labels, TheNextOneDiffersFromEveryOneBeforeWhateverIsEmbedded) {
   }
 }
 
+TEST(Labels, GivesTheLabelThatAFleetWantsOnce) {
+  const LabelFamilies families{{"", {4, "x"}}, {"1.4.2", {2, "y"}}};
+  EXPECT_FALSE(wanted_label(families, "v4"));
+  EXPECT_FALSE(wanted_label(families, "1.4.2"));
+  EXPECT_FALSE(wanted_label(families, "1.4.2+2"));
+  EXPECT_FALSE(wanted_label(families, ""));
+  const auto counted = wanted_label(families, "v9");
+  ASSERT_TRUE(counted);
+  EXPECT_EQ(counted->family, kCountedFamily);
+  EXPECT_EQ(counted->number, 9);
+  const auto other = wanted_label(families, "1.4.2+3");
+  ASSERT_TRUE(other);
+  LabelFamilies later = families;
+  later[other->family] = {other->number, "z"};
+  EXPECT_EQ(next_label(later, "1.4.2", "z").label, "1.4.2+4");
+}
+
 }  // namespace
 }  // namespace secbeat::agent

@@ -22,7 +22,8 @@ struct Candidate {
   std::string config;         // empty: none
   std::string config_sha256;  // empty: none
   engine::ModuleInfo info;
-  std::optional<Error> problem;  // what is wrong with it, as far as that shows without the compiler
+  std::optional<std::string> label = {};  // that it should have
+  std::optional<Error> problem;           // what is wrong with it, as far as that shows without the compiler
 };
 
 // Hashes what has to be hashed.

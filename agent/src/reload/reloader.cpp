@@ -149,6 +149,7 @@ Result<Candidate> ReloaderImpl::candidate_of(const Upload& upload, const Result<
   }
   if (upload.file) {
     Candidate candidate = make_candidate(name, *upload.file, std::move(config), info.value_or(engine::ModuleInfo{}));
+    candidate.label = upload.label;
     if (!info) candidate.problem = info.error();
     if (info && !info->exports_configure && upload.config && !upload.config->empty()) {
       candidate.problem = without_configure(name);

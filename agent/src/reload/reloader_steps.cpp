@@ -117,6 +117,9 @@ Error ReloaderImpl::cancelled() const {
 Result<NewLabel> ReloaderImpl::label_for(const Candidate& candidate) const {
   auto families = ledger_->families(candidate.name);
   if (!families) return std::unexpected(families.error());
+  if (candidate.label) {
+    if (auto given = wanted_label(*families, *candidate.label)) return *std::move(given);
+  }
   return next_label(*families, candidate.info.embedded_version, candidate.sha256);
 }
 

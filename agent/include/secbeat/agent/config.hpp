@@ -137,6 +137,15 @@ struct Config {
 
   std::filesystem::path archive_dir;  // [archive] url; empty: no archive
 
+  // [nats]; paths are absolute, and empty where they are not given
+  std::string nats_url;  // empty: the node is in no fleet
+  std::filesystem::path nats_credentials;
+  std::string nats_nkey;
+  std::filesystem::path nats_nkey_seed;
+  std::filesystem::path nats_tls_ca;
+  std::filesystem::path nats_tls_certificate;
+  std::filesystem::path nats_tls_key;
+
   std::vector<std::string> notices;  // keys that are accepted and do nothing yet: told at start
 
   // [waf.wasm]

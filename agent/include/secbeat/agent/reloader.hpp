@@ -70,7 +70,7 @@ enum class Mode : std::uint8_t { kApply, kDryRun };
 enum class Gates : std::uint8_t { kOn, kForced };
 // A file change and changes of rules wait for their turn, where the others are turned away, and the frequency limit is
 // not for them. Of one rule (kRuleEdit), the guard against lost rules is neither; of all of them (kRuleSet), it is.
-enum class UploadKind : std::uint8_t { kReload, kLoad, kFileChange, kRuleEdit, kRuleSet };
+enum class UploadKind : std::uint8_t { kReload, kLoad, kFileChange, kRuleEdit, kRuleSet, kFleet };
 constexpr bool is_patient(UploadKind kind) { return kind != UploadKind::kReload && kind != UploadKind::kLoad; }
 
 struct Origin {
@@ -93,6 +93,7 @@ struct Upload {
   // Of a file change: why the file cannot be taken, as far as its reader has seen. The attempt fails for this reason.
   std::optional<Error> problem = {};
   std::optional<std::string> signature = {};  // of `file`: the text of a file .sig
+  std::optional<std::string> label = {};      // of the version, where it was never given here to another one
 };
 
 struct Stages {

@@ -1,0 +1,137 @@
+"""A real nats-server with JetStream, and a client of a few lines that says and hears what tests need: the text protocol of
+NATS, buckets and objects as they lie in their streams. What it writes is written by other code than what it tests."""
+
+import base64
+import contextlib
+import hashlib
+import json
+import shutil
+import socket
+import subprocess
+import uuid
+from pathlib import Path
+
+from support.processes import free_port, wait_for
+
+SERVER = shutil.which("nats-server") or "/usr/sbin/nats-server"
+
+
+class NatsServer:
+    def __init__(self, folder):
+        self.folder, self.port, self.process = Path(folder), free_port(), None
+        self.log = self.folder / "nats.log"
+
+    @property
+    def url(self):
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([SERVER, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "store")],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        wait_for("nats-server to listen", self.answers, log=self.log)
+        return self
+
+    def answers(self):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+            return True
+        return False
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def client(self):
+        return NatsClient(self.port)
+
+
+class NatsClient:
+    """One connection, used for one call after the other."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.file = self.socket.makefile("rb")
+        self.send(b'CONNECT {"verbose":false,"headers":true,"no_responders":true,"lang":"test","version":"1"}\r\nPING\r\n')
+        while self.line() != b"PONG":
+            pass
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def line(self):
+        while True:
+            line = self.file.readline()
+            assert line, "the connection to NATS has ended"
+            if line.startswith(b"PING"):
+                self.send(b"PONG\r\n")
+            elif not line.startswith((b"INFO", b"+OK")):
+                return line.strip()
+
+    def publish(self, subject, data=b"", headers=None, reply=""):
+        if headers:
+            block = b"NATS/1.0\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()).encode() + b"\r\n"
+            self.send(f"HPUB {subject} {reply} {len(block)} {len(block) + len(data)}\r\n".encode() + block + data + b"\r\n")
+        else:
+            self.send(f"PUB {subject} {reply} {len(data)}\r\n".encode() + data + b"\r\n")
+
+    def request(self, subject, data=b"", headers=None):
+        """The answer as JSON; None: nobody listens there."""
+        inbox = "_INBOX." + uuid.uuid4().hex
+        self.send(f"SUB {inbox} 1\r\nUNSUB 1 1\r\n".encode())
+        self.publish(subject, data, headers, inbox)
+        words = self.line().split()
+        size = int(words[-1])
+        body = self.file.read(size + 2)[:-2]
+        if words[0] == b"HMSG":
+            body = body[int(words[-2]):]
+        return json.loads(body) if body else None
+
+    # -- JetStream -------------------------------------------------------------------------------------------
+
+    def api(self, call, **arguments):
+        return self.request(f"$JS.API.{call}", json.dumps(arguments).encode() if arguments else b"")
+
+    def make_bucket(self, name):
+        answer = self.api(f"STREAM.CREATE.KV_{name}", name=f"KV_{name}", subjects=[f"$KV.{name}.>"], max_msgs_per_subject=1,
+                          storage="file", retention="limits", discard="new", num_replicas=1, allow_rollup_hdrs=True,
+                          deny_delete=True, allow_direct=True)
+        assert "error" not in answer, answer
+
+    def put(self, bucket, key, value):
+        answer = self.request(f"$KV.{bucket}.{key}", json.dumps(value).encode() if not isinstance(value, bytes) else value)
+        assert answer and "error" not in answer, answer
+
+    def get(self, bucket, key):
+        answer = self.api(f"STREAM.MSG.GET.KV_{bucket}", last_by_subj=f"$KV.{bucket}.{key}")
+        if "error" in answer:
+            return None
+        return json.loads(base64.b64decode(answer["message"]["data"]))
+
+    def delete_stream(self, name):
+        assert self.api(f"STREAM.DELETE.{name}")["success"]
+
+    def make_object_bucket(self, name):
+        answer = self.api(f"STREAM.CREATE.OBJ_{name}", name=f"OBJ_{name}", subjects=[f"$O.{name}.C.>", f"$O.{name}.M.>"],
+                          storage="file", retention="limits", discard="new", num_replicas=1, allow_rollup_hdrs=True,
+                          allow_direct=True)
+        assert "error" not in answer, answer
+
+    def put_object(self, bucket, data, chunks=None):
+        """Under its SHA-256, which it gives. `chunks`: only so many of them are there."""
+        name, nuid = hashlib.sha256(data).hexdigest(), uuid.uuid4().hex[:22]
+        parts = [data[i:i + 131072] for i in range(0, len(data), 131072)]
+        for part in parts[:chunks]:
+            assert "error" not in self.request(f"$O.{bucket}.C.{nuid}", part)
+        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode()
+        info = {"name": name, "bucket": bucket, "nuid": nuid, "size": len(data), "chunks": len(parts), "mtime": "2025-11-24T01:00:03Z",
+                "options": {"max_chunk_size": 131072}, "digest": f"SHA-256={digest}"}
+        subject = f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+        assert "error" not in self.request(subject, json.dumps(info).encode(), {"Nats-Rollup": "sub"})
+        return name
