@@ -22,10 +22,7 @@ constexpr std::chrono::seconds kNodesExpire{30};  // docs/fleet_protocol.md
 constexpr milliseconds kAnswer{2000};             // of one question
 constexpr std::string_view kUnreachable = "unreachable";
 
-std::unexpected<FleetFailure> fail_with(const Error& error, std::string code = {}) {
-  if (code.empty()) code = word_of(error.code);
-  return std::unexpected(FleetFailure{.error = error, .code = std::move(code)});
-}
+std::unexpected<FleetFailure> fail_with(const Error& error) { return std::unexpected(FleetFailure{.error = error}); }
 
 std::string new_rollout() {
   std::array<unsigned char, 8> random{};
@@ -160,18 +157,28 @@ std::vector<std::string> names_of(const std::vector<fleet::OrderAnswer>& answers
 
 }  // namespace
 
+class Rollouts::Impl {
+ public:
+  Impl(fleet::Connection& connection, Settings settings) : connection_(connection), timeouts_(settings.timeouts) {}
+  fleet::Connection& connection_;
+  Timeouts timeouts_;
+};
+Rollouts::Rollouts(fleet::Connection& connection, Settings settings)
+    : impl_(std::make_unique<Impl>(connection, std::move(settings))) {}
+Rollouts::~Rollouts() = default;
+
 Result<void> Rollouts::prepare(int replicas) const {
   for (const auto& options :
        {fleet::BucketOptions{.name = fleet::kDesiredBucket, .replicas = replicas},
         fleet::BucketOptions{.name = fleet::kNodesBucket, .expiry = kNodesExpire, .replicas = replicas},
         fleet::BucketOptions{.name = fleet::kRolloutsBucket, .replicas = replicas}}) {
-    if (auto made = connection_.make_bucket(options); !made) return made;
+    if (auto made = impl_->connection_.make_bucket(options); !made) return made;
   }
-  return connection_.make_object_bucket({.name = fleet::kModulesBucket, .replicas = replicas});
+  return impl_->connection_.make_object_bucket({.name = fleet::kModulesBucket, .replicas = replicas});
 }
 
 Result<std::vector<fleet::NodeStatus>> Rollouts::nodes() const {
-  const auto entries = connection_.list(fleet::kNodesBucket);
+  const auto entries = impl_->connection_.list(fleet::kNodesBucket);
   if (!entries) return std::unexpected(entries.error());
   std::vector<fleet::NodeStatus> nodes;
   for (const fleet::Entry& entry : *entries) {
@@ -187,48 +194,43 @@ Result<std::vector<fleet::NodeStatus>> Rollouts::nodes() const {
   return nodes;
 }
 
-std::expected<FleetResult, FleetFailure> Rollouts::reload(const FleetReload& wanted) const {
+std::expected<FleetResult, FleetFailure> Rollouts::reload(const FleetReload& wanted) {
   const auto nodes = this->nodes();
   if (!nodes) return fail_with(nodes.error());
-  if (nodes->empty())
-    return fail_with({ErrorCode::kNotFound, "No node is known: is there one with [nats] url?"}, "no_nodes");
+  if (nodes->empty()) return fail_with({ErrorCode::kNoNodes, "No node is known: is there one with [nats] url?"});
   if (auto others = differing(*nodes, wanted); !others.empty()) {
-    return std::unexpected(FleetFailure{
-        .error = {ErrorCode::kVersionConflict, others.front().error}, .code = "version_conflict", .nodes = others});
+    return std::unexpected(FleetFailure{.error = {ErrorCode::kVersionConflict, others.front().error}, .nodes = others});
   }
-  auto known = read_desired(connection_);
+  auto known = read_desired(impl_->connection_);
   if (!known) return fail_with(known.error());
   const fleet::Order order = order_for(wanted, known->desired, *nodes);
-  if (auto kept = keep_bytes(connection_, wanted, order.version); !kept) return fail_with(kept.error());
+  if (auto kept = keep_bytes(impl_->connection_, wanted, order.version); !kept) return fail_with(kept.error());
 
   std::vector<std::string> names;
   for (const fleet::NodeStatus& node : *nodes) names.push_back(node.node);
-  Step stage(connection_, timeouts_, order, &fleet::stage_subject, names);
+  Step stage(impl_->connection_, impl_->timeouts_, order, &fleet::stage_subject, names);
   stage.run();
   if (!stage.failed.empty() || stage.done.empty()) {
     const bool none = stage.failed.empty();
     auto& list = none ? stage.unreachable : stage.failed;
     return std::unexpected(FleetFailure{
-        .error = {ErrorCode::kNotReady,
+        .error = {none ? ErrorCode::kUnreachable : ErrorCode::kStageFailed,
                   fmt::format("Nothing was swapped anywhere: {}: {}", list.front().node, list.front().error)},
-        .code = none ? std::string(kUnreachable) : "stage_failed",
         .nodes = list});
   }
-  Step commit(connection_, timeouts_, order, &fleet::commit_subject, names_of(stage.done));
+  Step commit(impl_->connection_, impl_->timeouts_, order, &fleet::commit_subject, names_of(stage.done));
   commit.run();
   std::ranges::copy(commit.unreachable, std::back_inserter(commit.failed));
   if (!commit.failed.empty()) {
-    return std::unexpected(FleetFailure{.error = {ErrorCode::kNotReady, "Not every node has swapped"},
-                                        .code = "commit_failed",
+    return std::unexpected(FleetFailure{.error = {ErrorCode::kRolloutReverted, "Not every node has swapped"},
                                         .in = commit.done.empty() ? FailedIn::kNothingSwapped : FailedIn::kPartly,
                                         .nodes = commit.failed});
   }
   // Who has swapped has reached this revision already; who was away follows it.
-  const auto put = connection_.put_if(fleet::kDesiredBucket, fleet::kDesiredKey, to_json(with(known->desired, order)),
-                                      known->revision);
-  if (!put)
-    return std::unexpected(FleetFailure{.error = put.error(), .code = "commit_failed", .in = FailedIn::kPartly});
-  if (auto told = connection_.publish(fleet::kReloadEvent, to_json(order)); told)
+  const auto put = impl_->connection_.put_if(fleet::kDesiredBucket, fleet::kDesiredKey,
+                                             to_json(with(known->desired, order)), known->revision);
+  if (!put) return std::unexpected(FleetFailure{.error = put.error(), .in = FailedIn::kPartly});
+  if (auto told = impl_->connection_.publish(fleet::kReloadEvent, to_json(order)); told)
     spdlog::info("NATS: {}", fleet::kReloadEvent);
   FleetResult result{.rollout = order.rollout,
                      .version = order.version.label,
@@ -238,5 +240,28 @@ std::expected<FleetResult, FleetFailure> Rollouts::reload(const FleetReload& wan
   for (const fleet::OrderAnswer& answer : commit.done) result.total_downtime_ms += answer.downtime_ms;
   return result;
 }
+
+namespace {
+Error not_yet() { return {ErrorCode::kNotReady, "not there yet"}; }
+}  // namespace
+void Rollouts::take_over() {}
+Result<fleet::Desired> Rollouts::desired() const {
+  auto known = read_desired(impl_->connection_);
+  if (!known) return std::unexpected(known.error());
+  return std::move(known->desired);
+}
+Result<std::vector<ModuleVersions>> Rollouts::versions() const { return std::unexpected(not_yet()); }
+std::expected<std::string, FleetFailure> Rollouts::begin(const FleetReload&) { return fail_with(not_yet()); }
+Result<std::optional<fleet::Rollout>> Rollouts::wait(std::string_view, std::chrono::milliseconds) const {
+  return std::unexpected(not_yet());
+}
+std::expected<FleetResult, FleetFailure> Rollouts::rollback(const FleetRollback&) { return fail_with(not_yet()); }
+std::expected<SyncResult, FleetFailure> Rollouts::sync(const FleetSync&) { return fail_with(not_yet()); }
+Result<std::vector<fleet::Rollout>> Rollouts::list() const { return std::unexpected(not_yet()); }
+Result<fleet::Rollout> Rollouts::find(std::string_view) const { return std::unexpected(not_yet()); }
+Result<fleet::Rollout> Rollouts::pause(std::string_view) { return std::unexpected(not_yet()); }
+Result<fleet::Rollout> Rollouts::resume(std::string_view) { return std::unexpected(not_yet()); }
+Result<fleet::Rollout> Rollouts::abort(std::string_view) { return std::unexpected(not_yet()); }
+std::expected<FleetResult, FleetFailure> outcome_of(const fleet::Rollout&) { return fail_with(not_yet()); }
 
 }  // namespace secbeat::orchestrator

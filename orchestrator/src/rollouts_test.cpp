@@ -102,7 +102,7 @@ class FleetRollouts : public ::testing::Test {
                       .by = "test"};
   fleet::NatsServer server_;
   std::unique_ptr<fleet::Connection> connection_ = server_.connect();
-  Rollouts rollouts_{*connection_, {.reach = 1000ms, .work = 20000ms, .ask = 5ms}};
+  Rollouts rollouts_{*connection_, {.timeouts = {.reach = 1000ms, .work = 20000ms, .ask = 5ms}}};
   FakeNode one_{server_, "node-1"};
   FakeNode two_{server_, "node-2"};
 };
@@ -126,7 +126,7 @@ TEST_F(FleetRollouts, SwapsNowhereWhereOneCannotStage) {
   two_.fails_to_stage = true;
   const auto done = rollouts_.reload(wanted_);
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, "stage_failed");
+  EXPECT_EQ(done.error().error.code, ErrorCode::kStageFailed);
   EXPECT_EQ(done.error().in, FailedIn::kNothingSwapped);
   EXPECT_THAT(done.error().nodes, ElementsAre(NodeFailure{"node-2", "Reload timed out after 1s", "compile_timeout"}));
   EXPECT_EQ(one_.committed + two_.committed, 0);
@@ -150,7 +150,7 @@ TEST_F(FleetRollouts, TellsWhoServesSomethingElseThanExpected) {
   wanted_.expected_version = "v1";
   const auto done = rollouts_.reload(wanted_);
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, "version_conflict");
+  EXPECT_EQ(done.error().error.code, ErrorCode::kVersionConflict);
   EXPECT_THAT(done.error().nodes,
               ElementsAre(NodeFailure{"node-2", "Version conflict: expected v1, got v5", "version_conflict"}));
   EXPECT_EQ(one_.staged, 0);
@@ -160,7 +160,7 @@ TEST_F(FleetRollouts, DesiresNothingWhereANodeDoesNotSwap) {
   two_.fails_to_commit = true;
   const auto done = rollouts_.reload(wanted_);
   ASSERT_FALSE(done);
-  EXPECT_EQ(done.error().code, "commit_failed");
+  EXPECT_EQ(done.error().error.code, ErrorCode::kRolloutReverted);
   EXPECT_EQ(done.error().in, FailedIn::kPartly);
   EXPECT_FALSE(desired());
 }
@@ -175,7 +175,7 @@ TEST_F(FleetRollouts, NumbersOnWhereTheDesiredStateIsLost) {
 TEST_F(FleetRollouts, NeedsANode) {
   ASSERT_TRUE(connection_->remove(fleet::kNodesBucket, "node-1"));
   ASSERT_TRUE(connection_->remove(fleet::kNodesBucket, "node-2"));
-  EXPECT_EQ(rollouts_.reload(wanted_).error().code, "no_nodes");
+  EXPECT_EQ(rollouts_.reload(wanted_).error().error.code, ErrorCode::kNoNodes);
 }
 
 }  // namespace

@@ -66,7 +66,15 @@ namespace secbeat {
   X(kProtocol, "protocol", 500)                           \
   X(kArtifactRejected, "artifact_rejected", 500)          \
   X(kBadSignature, "bad_signature", 422)                  \
-  X(kSignatureRequired, "signature_required", 422)
+  X(kSignatureRequired, "signature_required", 422)        \
+  X(kNoNodes, "no_nodes", 409)                            \
+  X(kUnknownRollout, "unknown_rollout", 404)              \
+  X(kRolloutEnded, "rollout_ended", 409)                  \
+  X(kUnreachable, "unreachable", 503)                     \
+  X(kMaxUnavailable, "max_unavailable", 503)              \
+  X(kStageFailed, "stage_failed", 422)                    \
+  X(kRolloutAborted, "rollout_aborted", 409)              \
+  X(kRolloutReverted, "rollout_reverted", 502)
 
 enum class ErrorCode : std::uint8_t {
 #define SECBEAT_X(enumerator, word, status) enumerator,
