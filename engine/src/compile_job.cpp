@@ -64,6 +64,9 @@ Result<JobFiles> open_inputs(const CompileJob& job) {
   if (auto opened = open_file(files.module, job.module, O_RDONLY); !opened) return std::unexpected(opened.error());
   if (auto opened = open_file(files.artifact, job.artifact, O_RDONLY); !opened) return std::unexpected(opened.error());
   if (auto opened = open_file(files.config, job.config, O_RDONLY); !opened) return std::unexpected(opened.error());
+  if (auto opened = open_file(files.rule_tests, job.rule_tests, O_RDONLY); !opened) {
+    return std::unexpected(opened.error());
+  }
   if (auto opened = open_file(files.counting, job.counting, O_RDONLY); !opened) return std::unexpected(opened.error());
   return files;
 }
@@ -98,9 +101,13 @@ class Job {
   void begin_to_count(std::string_view config);
   Result<void> take_count();
 
+  // The rule tests of the job. A file of tests that cannot be read is no fault of the module's.
+  Result<void> read_tests();
+
   const CompileJob& job_;
   const JobFiles& files_;
   CompileReport& report_;
+  std::vector<RuleTest> tests_;
   std::optional<CountingCompile>
       counting_;  // under way, where the cost is to be counted and no artifact is there for it
   std::atomic<bool> given_up_{false};
@@ -121,6 +128,16 @@ Result<void> Job::read_module(std::string& bytes) {
   return {};
 }
 
+Result<void> Job::read_tests() {
+  if (job_.rule_tests.empty()) return {};
+  const auto text = read_descriptor(files_.rule_tests.get(), job_.rule_tests.string(), kMaxRuleTestsBytes);
+  if (!text) return std::unexpected(text.error());
+  auto tests = read_rule_tests(*text);
+  if (!tests) return fail(tests.error().code, job_.rule_tests.string() + ": " + tests.error().message);
+  tests_ = *std::move(tests);
+  return {};
+}
+
 Result<void> Job::run() {
   std::string config;
   if (!job_.config.empty()) {
@@ -129,6 +146,7 @@ Result<void> Job::run() {
     config = std::move(*read);
   }
 
+  if (auto read = read_tests(); !read) return read;
   std::string artifact;
   std::string sha256 = job_.artifact_sha256;
   if (auto obtained = obtain_artifact(artifact, sha256); !obtained) return obtained;
@@ -263,6 +281,11 @@ Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, s
   if (job_.rehearsal == Rehearsal::kSkip) return {};
   auto rehearsed =
       rehearse_samples(**engine, *loaded, job_.limits, config, [this, config] { begin_to_count(config); }, report_);
+  if (rehearsed && !job_.rule_tests.empty()) {
+    auto tested = run_rule_tests(**engine, *loaded, job_.limits, config, tests_);
+    if (!tested) return std::unexpected(tested.error());
+    report_.rule_tests = *std::move(tested);
+  }
   report_.rehearse_ms = ms_since(start);
   return rehearsed;
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "samples.hpp"
 #include "secbeat/engine/compile.hpp"
@@ -20,6 +21,11 @@ RequestView given_to(const Instance& instance, const Sample& sample);
 // says about itself to `report`.
 Result<void> rehearse_samples(Engine& engine, const std::shared_ptr<const Artifact>& artifact, const Limits& limits,
                               std::string_view config, const std::function<void()>& configured, CompileReport& report);
+
+// Lets the artifact decide the requests of tests. An Error: there was no instance.
+Result<RuleTestReport> run_rule_tests(Engine& engine, const std::shared_ptr<const Artifact>& artifact,
+                                      const Limits& limits, std::string_view config,
+                                      const std::vector<RuleTest>& tests);
 
 // The artifact of a checked module that counts fuel, made in a thread of its own beside the real one. Cheaply: such
 // code runs a few dozen times.

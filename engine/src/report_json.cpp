@@ -69,6 +69,17 @@ Inventory inventory_of(const Json& rules) {
   return *std::move(inventory);
 }
 
+RuleTestReport rule_tests_of(const Json& json) {
+  RuleTestReport tests{.run = number_of(json, "run"), .failed = number_of(json, "failed"), .failures = {}};
+  const Json& list = json.at("failures");
+  if (!list.is_array() || list.size() > kMostFailuresTold) {
+    throw Fault{fmt::format("\"failures\" is no list of at most {} tests", kMostFailuresTold)};
+  }
+  for (const Json& one : list)
+    tests.failures.push_back({text_of(one, "name"), text_of(one, "expected"), text_of(one, "got")});
+  return tests;
+}
+
 CompileReport report_of(const Json& json) {
   CompileReport report;
   if (const auto error = json.find("error"); error != json.end()) {
@@ -88,10 +99,19 @@ CompileReport report_of(const Json& json) {
     report.cost = Cost{number_of(*cost, "fuel"), text_of(*cost, "request"), cost->at("at_least").get<bool>()};
   }
   if (const auto rules = json.find("inventory"); rules != json.end()) report.inventory = inventory_of(*rules);
+  if (const auto tests = json.find("rule_tests"); tests != json.end()) report.rule_tests = rule_tests_of(*tests);
   return report;
 }
 
 std::string cut(std::string_view text) { return repaired_utf8(text, kMaxReportTextBytes); }
+
+Json json_of(const RuleTestReport& tests) {
+  Json failures = Json::array();
+  for (const FailedRuleTest& one : tests.failures) {
+    failures.push_back({{"name", cut(one.name)}, {"expected", cut(one.expected)}, {"got", cut(one.got)}});
+  }
+  return {{"run", tests.run}, {"failed", tests.failed}, {"failures", std::move(failures)}};
+}
 
 }  // namespace
 
@@ -117,6 +137,7 @@ std::string to_json(const CompileReport& report) {
         {"fuel", report.cost->fuel}, {"request", cut(report.cost->request)}, {"at_least", report.cost->at_least}};
   }
   if (report.inventory) json["inventory"] = Json::parse(to_json(*report.inventory));
+  if (report.rule_tests) json["rule_tests"] = json_of(*report.rule_tests);
   if (report.error) {
     json["error"] = {{"code", word_of(report.error->code)}, {"message", cut(report.error->message)}};
   }

@@ -56,3 +56,36 @@ def test_diff_of_two_files_names_what_the_second_changes(run, folder):
     (folder / "broken.json").write_text("{")
     assert run("rules", "diff", before, folder / "broken.json").returncode == 2
     assert run("rules", "diff", before, "--api", "http://127.0.0.1:1").returncode == 3
+
+
+def test_tests_of_rules_are_decided_without_a_node(run, folder):
+    rules = document(folder / "rules.json", RULE, {**RULE, "id": "b", "field": "Header:User-Agent", "action": "RateLimit"})
+    tests = folder / "tests.json"
+    right = [{"name": "in the URI", "request": {"uri": "/x"}, "verdict": "Block", "rule": "a"},
+             {"name": "the agent", "request": {"headers": {"User-Agent": "Xerxes"}}, "verdict": "RateLimit", "rule": "b"},
+             {"name": "nothing", "request": {"uri": "/y", "body": "x"}, "verdict": "Allow", "rule": None}]
+    tests.write_text(json.dumps({"tests": right}))
+    done = run("rules", "test", "--rules", rules, tests)
+    assert (done.returncode, done.stdout) == (0, "3 tests, 0 failed\n"), done
+    tests.write_text(json.dumps({"tests": [*right, {"name": "wrong rule", "request": {"uri": "/x"}, "verdict": "Block", "rule": "b"},
+                                           {"name": "none may", "request": {"uri": "/x"}, "verdict": "Allow"}]}))
+    done = run("rules", "test", "--rules", rules, tests)
+    assert done.returncode == 1 and "wrong rule\n  expected  Block b\n  got       Block a\n" in done.stdout, done
+    told = json.loads(run("rules", "test", "--json", "--rules", rules, tests, tests).stdout)
+    assert (told["success"], told["run"], told["failed"]) == (False, 10, 4)
+    assert told["failures"][1] == {"file": str(tests), "name": "none may", "expected": "Allow", "got": "Block a"}
+
+
+def test_tests_of_rules_that_are_none_are_wrong_use(run, folder):
+    tests, rules = folder / "tests.json", document(folder / "rules.json", RULE)
+    for text, said in (("{", "malformed JSON at byte 1"), ('{"tests":[{"verdict":"block"}]}', 'test number 1, key "verdict"'),
+                       ('{"tests":' + "[" * 100_000, "nests deeper"), ('{"tests":[{"verdict":"Log","request":{"url":"/"}}]}', "no such key")):
+        tests.write_text(text)
+        done = run("rules", "test", "--rules", rules, tests)
+        assert done.returncode == 2 and said in done.stderr, done
+    tests.write_text('{"tests":[]}')
+    assert run("rules", "test", "--rules", folder / "none.json", tests).returncode == 2
+    assert run("rules", "test", folder / "none.json").returncode == 2
+    document(rules, {**RULE, "patern": "x"})
+    refused = run("rules", "test", "--rules", rules, tests)
+    assert refused.returncode == 1 and 'key "patern"' in refused.stderr, refused

@@ -38,7 +38,7 @@ REFUSED_UPLOADS = {
 FAULTS_OF_THE_NODE = {"internal", "io", "no_worker", "workers_disagree", "compile_failed", "compile_timeout", "cancelled",
                       "reload_in_progress", "shutting_down", "busy", "hot_reload_disabled", "rate_limited", "forbidden",
                       "bad_multipart", "unsupported_media_type", "quarantined", "unauthorized", "signature_required", "frozen",
-                      "cost_limit", "inventory_shrank"}
+                      "cost_limit", "inventory_shrank", "rule_tests_failed"}
 
 
 def codes_of(operation):

@@ -101,3 +101,26 @@ def test_what_is_wrong_is_refused_by_both(schema, fault_of, document):
 def test_what_a_schema_cannot_know_is_refused_by_the_module_alone(schema, fault_of, why, document):
     assert not list(schema.iter_errors(json.loads(document) if isinstance(document, str) else document)), why
     assert fault_of(document) != "", why
+
+
+def test_tests_of_rules_have_a_schema_that_says_what_the_command_takes(build, tmp_path):
+    text = json.loads((ROOT / "docs/rule-tests.schema.json").read_text())
+    Draft202012Validator.check_schema(text)
+    schema = Draft202012Validator(text)
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", (ROOT / "docs/rules.md").read_text(), re.DOTALL)]
+    example = next(block for block in blocks if "tests" in block)
+    (tmp_path / "rules.json").write_text(json.dumps(next(block for block in blocks if "rules" in block)))
+
+    def status(document):
+        (tmp_path / "tests.json").write_text(json.dumps(document))
+        return subprocess.run([build / "bin" / "secbeat", "rules", "test", "--rules", tmp_path / "rules.json", tmp_path / "tests.json"],
+                              capture_output=True, check=False).returncode
+
+    assert not list(schema.iter_errors(example)) and status(example) == 0
+    ok = {"verdict": "Allow"}
+    for wrong_one in ([], {}, {"tests": [{}]}, {"tests": [{"verdict": "allow"}]}, {"tests": [{**ok, "rul": "x"}]}, {"tests": [{**ok, "name": ""}]},
+                      {"tests": [{**ok, "rule": 1}]}, {"tests": [{**ok, "request": {"url": "/"}}]}, {"tests": [{**ok, "request": {"uri": ""}}]},
+                      {"tests": [{**ok, "request": {"headers": {"a b": "c"}}}]}, {"tests": [{**ok, "request": {"headers": {"a": "b\nc"}}}]},
+                      {"tests": [{**ok, "request": {"time": "now"}}]}, {"tests": [{**ok, "request": {"body": 1}}]}):
+        assert list(schema.iter_errors(wrong_one)), wrong_one
+        assert status(wrong_one) == 2, wrong_one

@@ -82,24 +82,57 @@ constexpr Answers kHealthAnswers[] = {&documents::kHealth};
 
 // -- errors ------------------------------------------------------------------------------------------------------
 
-constexpr ErrorCode kValidateErrors[] = {kBadConfigJson,    kUnknownModule,
-                                         kVersionConflict,  kQuarantined,
-                                         kReloadInProgress, kCancelled,
-                                         kInvalidWasm,      kMissingExport,
-                                         kForbiddenImport,  kInvalidAction,
-                                         kSampleTrapped,    kSampleTimeout,
-                                         kConfigureFailed,  kMemoryLimit,
-                                         kCostLimit,        kInventoryShrank,
-                                         kCompileTimeout,   kCompileFailed,
-                                         kBadSignature,     kSignatureRequired,
-                                         kInternal,         kIo};
-constexpr ErrorCode kReloadErrors[] = {
-    kBadConfigJson,   kHotReloadDisabled, kFrozen,          kUnknownModule,  kVersionConflict,
-    kQuarantined,     kReloadInProgress,  kCancelled,       kInvalidWasm,    kMissingExport,
-    kForbiddenImport, kInvalidAction,     kSampleTrapped,   kSampleTimeout,  kConfigureFailed,
-    kMemoryLimit,     kCostLimit,         kInventoryShrank, kCompileTimeout, kCompileFailed,
-    kBadSignature,    kSignatureRequired, kRateLimited,     kInternal,       kIo,
-    kNoWorker,        kWorkersDisagree};
+constexpr ErrorCode kValidateErrors[] = {kBadConfigJson,
+                                         kUnknownModule,
+                                         kVersionConflict,
+                                         kQuarantined,
+                                         kReloadInProgress,
+                                         kCancelled,
+                                         kInvalidWasm,
+                                         kMissingExport,
+                                         kForbiddenImport,
+                                         kInvalidAction,
+                                         kSampleTrapped,
+                                         kSampleTimeout,
+                                         kConfigureFailed,
+                                         kMemoryLimit,
+                                         kCostLimit,
+                                         kInventoryShrank,
+                                         kRuleTestsFailed,
+                                         kCompileTimeout,
+                                         kCompileFailed,
+                                         kBadSignature,
+                                         kSignatureRequired,
+                                         kInternal,
+                                         kIo};
+constexpr ErrorCode kReloadErrors[] = {kBadConfigJson,
+                                       kHotReloadDisabled,
+                                       kFrozen,
+                                       kUnknownModule,
+                                       kVersionConflict,
+                                       kQuarantined,
+                                       kReloadInProgress,
+                                       kCancelled,
+                                       kInvalidWasm,
+                                       kMissingExport,
+                                       kForbiddenImport,
+                                       kInvalidAction,
+                                       kSampleTrapped,
+                                       kSampleTimeout,
+                                       kConfigureFailed,
+                                       kMemoryLimit,
+                                       kCostLimit,
+                                       kInventoryShrank,
+                                       kRuleTestsFailed,
+                                       kCompileTimeout,
+                                       kCompileFailed,
+                                       kBadSignature,
+                                       kSignatureRequired,
+                                       kRateLimited,
+                                       kInternal,
+                                       kIo,
+                                       kNoWorker,
+                                       kWorkersDisagree};
 constexpr ErrorCode kRollbackErrors[] = {
     kUnknownModule,  kUnknownVersion, kNoPreviousVersion, kConfigureFailed, kMemoryLimit, kInternal, kIo,
     kWorkersDisagree};
@@ -109,32 +142,16 @@ constexpr ErrorCode kRemoveErrors[] = {
 #define SECBEAT_RULE_ERRORS                                                                                          \
   kBadJson, kHotReloadDisabled, kFrozen, kVersionConflict, kQuarantined, kReloadInProgress, kCancelled,              \
       kPreconditionFailed, kBadRule, kInvalidWasm, kMissingExport, kForbiddenImport, kInvalidAction, kSampleTrapped, \
-      kSampleTimeout, kConfigureFailed, kMemoryLimit, kCostLimit, kCompileTimeout, kCompileFailed, kBadSignature,    \
-      kSignatureRequired, kInternal, kIo, kNoWorker, kWorkersDisagree
+      kSampleTimeout, kConfigureFailed, kMemoryLimit, kCostLimit, kRuleTestsFailed, kCompileTimeout, kCompileFailed, \
+      kBadSignature, kSignatureRequired, kInternal, kIo, kNoWorker, kWorkersDisagree
 constexpr ErrorCode kAddRuleErrors[] = {SECBEAT_RULE_ERRORS, kRuleExists, kUnknownModule};
 constexpr ErrorCode kPutRulesErrors[] = {SECBEAT_RULE_ERRORS, kPreconditionRequired, kInventoryShrank, kUnknownModule};
 constexpr ErrorCode kPutRuleErrors[] = {SECBEAT_RULE_ERRORS, kUnknownRule};
-constexpr ErrorCode kRemoveRuleErrors[] = {kHotReloadDisabled,
-                                           kFrozen,
-                                           kVersionConflict,
-                                           kQuarantined,
-                                           kReloadInProgress,
-                                           kCancelled,
-                                           kUnknownRule,
-                                           kBadRequest,
-                                           kPreconditionFailed,
-                                           kSampleTrapped,
-                                           kSampleTimeout,
-                                           kInvalidAction,
-                                           kConfigureFailed,
-                                           kMemoryLimit,
-                                           kCostLimit,
-                                           kCompileTimeout,
-                                           kCompileFailed,
-                                           kInternal,
-                                           kIo,
-                                           kNoWorker,
-                                           kWorkersDisagree};
+constexpr ErrorCode kRemoveRuleErrors[] = {
+    kHotReloadDisabled, kFrozen,      kVersionConflict,    kQuarantined,     kReloadInProgress, kCancelled,
+    kUnknownRule,       kBadRequest,  kPreconditionFailed, kSampleTrapped,   kSampleTimeout,    kInvalidAction,
+    kConfigureFailed,   kMemoryLimit, kCostLimit,          kRuleTestsFailed, kCompileTimeout,   kCompileFailed,
+    kInternal,          kIo,          kNoWorker,           kWorkersDisagree};
 #undef SECBEAT_RULE_ERRORS
 constexpr ErrorCode kRulesErrors[] = {kInternal, kIo};
 constexpr ErrorCode kRuleErrors[] = {kUnknownRule, kBadRequest, kInternal, kIo};

@@ -21,6 +21,7 @@ ModuleConfig module_of(const Draft& draft, const ModuleDraft& module) {
   result.module = absolute_from(draft.base, module.module);
   result.config_is_explicit = module.config.has_value();
   if (module.config) result.config = absolute_from(draft.base, *module.config);
+  if (!module.rule_tests.empty()) result.rule_tests = absolute_from(draft.base, module.rule_tests);
   result.on_error = module.on_error.value_or(draft.config.on_error);
   result.isolation = module.isolation.value_or(draft.config.isolation);
   return result;
@@ -46,6 +47,12 @@ void finish_modules(Draft& draft, Faults& faults) {
       faults.add(module.line, "waf.wasm.modules.name", fmt::format("\"{}\" is there twice", module.name));
     }
     draft.config.modules.push_back(module_of(draft, module));
+  }
+  for (const ModuleConfig& module : draft.config.modules) {
+    if (module.rule_tests.empty() || draft.config.rehearse == Rehearse::kYes) continue;
+    faults.add(line_of(draft, "waf.wasm.validate_before_reload"), "waf.wasm.validate_before_reload",
+               "rule_tests are part of the rehearsal: they need true");
+    break;
   }
   if (draft.config.modules.size() > kMostModules) {
     faults.add(line_of(draft, "waf.wasm.modules"), "waf.wasm.modules",

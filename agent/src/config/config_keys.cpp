@@ -130,6 +130,7 @@ constexpr auto kKeys = std::to_array<Key>({
     // clang-format off
     {"waf.wasm.module", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.main.module, v); }},
     {"waf.wasm.config", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.main.config.emplace(), v); }},
+    {"waf.wasm.rule_tests", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.main.rule_tests, v); }},
     {"waf.wasm.hot_reload_enabled", kBool, 0, 0, [](D& d, N, const S& v) { d.config.hot_reload_enabled = flag(v); return ok(); }},
     {"waf.wasm.keep_previous_versions", kInteger, 0, 8, [](D& d, N, const S& v) { d.config.keep_previous_versions = whole_as<std::uint32_t>(v); return ok(); }},
     {"waf.wasm.validate_before_reload", kBool, 0, 0, [](D& d, N, const S& v) { d.config.rehearse = flag(v) ? Rehearse::kYes : Rehearse::kNo; return ok(); }},
@@ -161,6 +162,7 @@ constexpr auto kKeys = std::to_array<Key>({
      }},
     {"waf.wasm.modules[].module", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().module, v); }},
     {"waf.wasm.modules[].config", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().config.emplace(), v); }},
+    {"waf.wasm.modules[].rule_tests", kString, 0, 0, [](D& d, N, const S& v) { return store_path(d.further.back().rule_tests, v); }},
     {"waf.wasm.modules[].on_error", kString, 0, 0, [](D& d, N, const S& v) { return store_on_error(d.further.back().on_error, v); }},
     {"waf.wasm.modules[].isolation", kString, 0, 0, [](D& d, N, const S& v) { return store_isolation(d.further.back().isolation, v); }},
 

@@ -35,6 +35,7 @@ struct ModuleDraft {
   std::optional<std::string> config;
   std::optional<control::OnError> on_error;
   std::optional<engine::Isolation> isolation;
+  std::string rule_tests;  // empty: none
 };
 
 // What one table of [[api.keys]] says.

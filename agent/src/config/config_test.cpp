@@ -372,6 +372,19 @@ TEST(Config, TheSampleFileIsAccepted) {
   EXPECT_THAT(config->notices, IsEmpty());
 }
 
+TEST(Config, RuleTestsArePartOfTheRehearsal) {
+  const std::string asked =
+      "[proxy]\nupstream = \"127.0.0.1:8080\"\n[waf.wasm]\nmodule = \"a.wasm\"\nrule_tests = \"t/waf.json\"\n";
+  const auto config = parse(asked + "[[waf.wasm.modules]]\nmodule = \"b.wasm\"\nrule_tests = \"/abs/b.json\"\n");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->modules[0].rule_tests, "/etc/secbeat/t/waf.json");
+  EXPECT_EQ(config->modules[1].rule_tests, "/abs/b.json");
+  EXPECT_TRUE(parse(std::string(kLeast))->modules[0].rule_tests.empty());
+  EXPECT_EQ(error_of(asked + "validate_before_reload = false\n"),
+            "/etc/secbeat/secbeat.toml:6: waf.wasm.validate_before_reload: rule_tests are part of the rehearsal: they "
+            "need true");
+}
+
 // Keys of the sample: live ones, and those that are commented out without a space after '#'.
 std::set<std::string> keys_of_the_sample() {
   const std::regex table(R"(^#?(\[{1,2})([a-z_.]+)\]{1,2}$)");

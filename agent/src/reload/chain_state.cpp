@@ -84,6 +84,14 @@ control::Slot with_settings(control::Slot slot, const Config& config, const std:
   return slot;
 }
 
+std::filesystem::path rule_tests_of(std::string_view name, const Config& config,
+                                    const std::vector<std::string>& config_names) {
+  for (std::size_t i = 0; i < config_names.size() && i < config.modules.size(); ++i) {
+    if (config_names[i] == name) return config.modules[i].rule_tests;
+  }
+  return {};
+}
+
 control::InForce with_slot(control::InForce document, control::Slot slot) {
   const auto place = std::ranges::find(document.slots, slot.name, &control::Slot::name);
   if (place != document.slots.end()) {

@@ -55,6 +55,10 @@ control::Slot with_settings(control::Slot slot, const Config& config, const std:
 control::InForce with_settings(control::InForce document, const Config& config,
                                const std::vector<std::string>& config_names);
 
+// The file of tests that versions of the module have to pass; empty: there is none.
+std::filesystem::path rule_tests_of(std::string_view name, const Config& config,
+                                    const std::vector<std::string>& config_names);
+
 // A slot without a version, with the settings of the configuration file.
 control::Slot empty_slot(std::string name, const Config& config, const std::vector<std::string>& config_names);
 

@@ -42,6 +42,7 @@ std::vector<std::string> arguments(const engine::CompileJob& job, const CompileC
     add("--artifact-sha256", job.artifact_sha256);
   }
   if (!job.config.empty()) add("--config", job.config.string());
+  if (!job.rule_tests.empty()) add("--rule-tests", job.rule_tests.string());
   if (!job.output.empty()) add("--output", job.output.string());
   if (!job.counting.empty()) {
     add("--counting", job.counting.string());

@@ -72,6 +72,7 @@ TEST_F(CompileChildTest, GivesBackTheReport) {
 TEST_F(CompileChildTest, TellsTheChildEverythingThatTheJobSays) {
   job_.module = "/m.wasm";
   job_.config = "/c.json";
+  job_.rule_tests = "/t.json";
   job_.output = "/o.cwasm";
   job_.max_module_bytes = 1000;
   job_.limits = {std::chrono::milliseconds(7), std::chrono::milliseconds(8), std::size_t{9} << 20U};
@@ -79,8 +80,9 @@ TEST_F(CompileChildTest, TellsTheChildEverythingThatTheJobSays) {
   ASSERT_TRUE(run("echo \"$@\" > arguments; cat report.json"));
   EXPECT_EQ(read_file(folder_ / "arguments", 4096).value(),
             "--child --for-release " SECBEAT_VERSION
-            " --module /m.wasm --config /c.json --output /o.cwasm --max-module-bytes 1000 "
-            "--deadline-ms 7 --configure-deadline-ms 8 --memory-limit-mib 9 --data-limit-mib 2048 --file-limit-mib "
+            " --module /m.wasm --config /c.json --rule-tests /t.json --output /o.cwasm "
+            "--max-module-bytes 1000 --deadline-ms 7 --configure-deadline-ms 8 --memory-limit-mib 9 --data-limit-mib "
+            "2048 --file-limit-mib "
             "256 --no-rehearsal\n");
   job_ = engine::CompileJob{};
   job_.artifact = "/a.cwasm";

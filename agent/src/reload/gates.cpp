@@ -5,6 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
+#include "secbeat/base/files.hpp"
+
 namespace secbeat::agent {
 namespace {
 
@@ -90,6 +92,29 @@ std::optional<Error> judge_inventory(const GateLimits& limits, const std::option
       fmt::format("{} rules would be left of the {} of {}, {:.1f} % fewer; the limit is {:g} % "
                   "(max_rules_lost_percent): look whether rules are missing, or force the reload",
                   change->rules, change->rules_before, change->compared_with, lost, limits.max_rules_lost_percent)};
+}
+
+std::optional<Error> judge_rule_tests(const std::filesystem::path& file,
+                                      const std::optional<engine::RuleTestReport>& tests) {
+  if (file.empty()) return std::nullopt;
+  if (tests && tests->failed == 0) return std::nullopt;
+  if (tests) {
+    return Error{
+        ErrorCode::kRuleTestsFailed,
+        fmt::format("{}; correct the rules, or the tests in {}, or force the reload", summary(*tests), file.string())};
+  }
+  const auto readable = check_rule_tests(file);
+  return Error{ErrorCode::kRuleTestsFailed,
+               fmt::format("The rule tests {} cannot be run: {}; mend the file, or force the reload", file.string(),
+                           readable ? "they were not there when the rehearsal began" : readable.error().message)};
+}
+
+Result<void> check_rule_tests(const std::filesystem::path& file) {
+  const auto text = read_file(file, engine::kMaxRuleTestsBytes);
+  if (!text) return std::unexpected(text.error());
+  const auto tests = engine::read_rule_tests(*text);
+  if (!tests) return std::unexpected(tests.error());
+  return {};
 }
 
 std::string to_text(const std::optional<InventoryChange>& change) {

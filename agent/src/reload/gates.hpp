@@ -4,6 +4,7 @@
 // Thread safety: free functions without state.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/reloader.hpp"
 #include "secbeat/engine/inventory.hpp"
+#include "secbeat/engine/rule_tests.hpp"
 
 namespace secbeat::agent {
 
@@ -38,6 +40,13 @@ std::optional<Error> judge_inventory(const GateLimits& limits, const std::option
 
 // Of so few, every one may go: a percentage of them says nothing.
 inline constexpr std::uint64_t kFewRules = 10;
+
+// kRuleTestsFailed where one that the file has is decided otherwise, or where they could not be run; names them.
+std::optional<Error> judge_rule_tests(const std::filesystem::path& file,
+                                      const std::optional<engine::RuleTestReport>& tests);
+
+// What the file of tests holds, or why it cannot be used.
+Result<void> check_rule_tests(const std::filesystem::path& file);
 
 // The ledger's text of a change, and back; empty and nothing for nothing. A text that does not parse is nothing.
 std::string to_text(const std::optional<InventoryChange>& change);

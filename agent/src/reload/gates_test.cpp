@@ -124,6 +124,23 @@ TEST(CostGate, RefusesAVersionThatCostsManyTimesWhatItReplaces) {
   EXPECT_EQ(word(judge_cost(limits, Cost{900'000, "blanks", false}, before)), "passes");
 }
 
+TEST(JudgeRuleTests, PassesWhatPassesThemAllAndTellsWhatDoesNot) {
+  const std::filesystem::path none = "/nonexistent/tests.json";
+  engine::RuleTestReport report{.run = 2, .failed = 0, .failures = {}};
+  EXPECT_EQ(word(judge_rule_tests({}, std::nullopt)), "passes") << "none are asked for";
+  EXPECT_EQ(word(judge_rule_tests(none, report)), "passes");
+  report.failed = 1;
+  report.failures = {{"secrets stay", "Block no-env", "Allow"}};
+  const auto refused = judge_rule_tests(none, report);
+  EXPECT_EQ(word(refused), "rule_tests_failed");
+  EXPECT_THAT(
+      refused->message,
+      HasSubstr("1 of 2 rule tests fail: \"secrets stay\" expected Block no-env, got Allow; correct the rules"));
+  const auto not_run = judge_rule_tests(none, std::nullopt);
+  EXPECT_EQ(word(not_run), "rule_tests_failed") << "what was not run has not passed";
+  EXPECT_THAT(not_run->message, HasSubstr("/nonexistent/tests.json cannot be run"));
+}
+
 TEST(InventoryChange, SurvivesTheLedger) {
   const auto change = compare(rules(30, 20), with(rules(30)));
   EXPECT_EQ(change_from_text(to_text(change)), change);

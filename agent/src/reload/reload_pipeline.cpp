@@ -42,12 +42,13 @@ Candidate make_candidate(std::string name, std::string bytes, std::string config
 }
 
 Result<Checked> ReloadPipeline::check(const Candidate& candidate, const control::InForce& in_force,
-                                      const CancelToken& cancel, engine::Costing costing) {
+                                      const CancelToken& cancel, engine::Costing costing,
+                                      const std::filesystem::path& rule_tests) {
   if (candidate.problem) return std::unexpected(*candidate.problem);
   const std::string known = artifact_in_use(in_force, candidate.sha256, store_);
-  auto checked = run(candidate, known, cancel, costing);
+  auto checked = run(candidate, known, cancel, costing, rule_tests);
   if (!checked && checked.error().code == ErrorCode::kArtifactRejected && !known.empty()) {
-    return run(candidate, {}, cancel, costing);  // it was made by another build of the engine
+    return run(candidate, {}, cancel, costing, rule_tests);  // it was made by another build of the engine
   }
   return checked;
 }
@@ -92,9 +93,11 @@ void ReloadPipeline::keep_counting(const Candidate& candidate, const engine::Com
 }
 
 Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::string& known_artifact,
-                                    const CancelToken& cancel, engine::Costing costing) {
+                                    const CancelToken& cancel, engine::Costing costing,
+                                    const std::filesystem::path& rule_tests) {
   const SteadyTime start = clock_.steady();
-  const engine::CompileJob job = job_for(candidate, known_artifact, costing);
+  engine::CompileJob job = job_for(candidate, known_artifact, costing);
+  if (job.rehearsal == engine::Rehearsal::kRun) job.rule_tests = rule_tests;
   for (const auto& [file, bytes] :
        {std::pair(&job.module, &candidate.bytes), std::pair(&job.config, &candidate.config)}) {
     if (file->empty()) continue;

@@ -44,13 +44,13 @@ class ReloadPipeline {
   // Validates, compiles (not where `in_force` has an artifact of the same bytes) and rehearses.
   // `costing` is what the rehearsal may do; the configuration may say less.
   Result<Checked> check(const Candidate& candidate, const control::InForce& in_force, const CancelToken& cancel,
-                        engine::Costing costing = engine::Costing::kRun);
+                        engine::Costing costing = engine::Costing::kRun, const std::filesystem::path& rule_tests = {});
   // Puts the files where workers find them; the size of the artifact.
   Result<std::uint64_t> keep(const Candidate& candidate, const Checked& checked);
 
  private:
   Result<Checked> run(const Candidate& candidate, const std::string& known_artifact, const CancelToken& cancel,
-                      engine::Costing costing);
+                      engine::Costing costing, const std::filesystem::path& rule_tests);
   engine::CompileJob job_for(const Candidate& candidate, const std::string& known_artifact, engine::Costing costing);
   void keep_counting(const Candidate& candidate, const engine::CompileJob& job, const engine::CompileReport& report);
 

@@ -29,6 +29,7 @@ std::optional<Failure> ReloaderImpl::judged_by_rehearsal(Attempt& attempt, Check
   // Who edits a file sees what is in it; an upload may come from a pipeline that has lost half of its input.
   const bool counts_rules = attempt.kind != "file_change" && attempt.upload != UploadKind::kRuleEdit;
   if (!refused && counts_rules) refused = judge_inventory(config_.gates, attempt.measured.inventory);
+  if (!refused) refused = judge_rule_tests(rule_tests_of(attempt.name, config_, config_names_), report.rule_tests);
   if (!refused) return std::nullopt;
   if (attempt.gates == Gates::kForced) {
     report.warnings.push_back("forced: " + refused->message);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gates.hpp"
 #include "module_names.hpp"
 #include "reloader_impl.hpp"
 
@@ -95,7 +96,10 @@ Result<Checked> ReloaderImpl::check(const Candidate& candidate, Attempt& attempt
     return std::unexpected(configure_for_each_request(candidate.name));
   }
   const SteadyTime start = clock_.steady();
-  auto checked = pipeline_.check(candidate, before, cancel);
+  // A file of tests that cannot be used is for the gates to tell.
+  auto rule_tests = rule_tests_of(candidate.name, config_, config_names_);
+  if (!rule_tests.empty() && !check_rule_tests(rule_tests)) rule_tests.clear();
+  auto checked = pipeline_.check(candidate, before, cancel, engine::Costing::kRun, rule_tests);
   if (!checked) {
     attempt.stages.validate_ms = since_ms(start);
     if (checked.error().code == ErrorCode::kCancelled) return std::unexpected(cancelled());

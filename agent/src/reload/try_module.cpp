@@ -42,13 +42,15 @@ Result<EscapeReport> try_escapes() {
   }
 }
 
-Result<engine::CompileReport> try_module(const std::filesystem::path& module, const std::filesystem::path& config) {
+Result<engine::CompileReport> try_module(const std::filesystem::path& module, const std::filesystem::path& config,
+                                         const std::filesystem::path& rule_tests) {
   const Config defaults;
   auto child = default_child(defaults);
   if (!child) return std::unexpected(child.error());
   engine::CompileJob job;
   job.module = module;
   job.config = config;
+  job.rule_tests = rule_tests;
   job.max_module_bytes = defaults.max_module_bytes;
   job.limits = defaults.limits;
   auto report = (*child)->run(job, CancelToken());

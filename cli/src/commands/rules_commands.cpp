@@ -140,7 +140,7 @@ void add_rules_remove(CLI::App& rules, Run& run) {
 
 void add_rules_command(CLI::App& app, Run& run) {
   CLI::App* rules =
-      app.add_subcommand("rules", "The rules of universal-waf: list, stats, show, add, remove, edit, diff, lint");
+      app.add_subcommand("rules", "The rules of universal-waf: list, stats, show, add, remove, edit, diff, lint, test");
   rules->require_subcommand(1);
   add_rules_list(*rules, run);
   add_rules_stats(*rules, run);
@@ -150,6 +150,7 @@ void add_rules_command(CLI::App& app, Run& run) {
   add_rules_edit(*rules, run);
   add_rules_diff(*rules, run);
   add_rules_lint(*rules, run);
+  add_rules_test(*rules, run);
 }
 
 }  // namespace secbeat::cli

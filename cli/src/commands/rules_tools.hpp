@@ -1,4 +1,4 @@
-// secbeat rules lint, diff, edit: what needs no more than the engine, and an edit that is checked by it first.
+// secbeat rules lint, diff, edit, test: what needs no more than the engine, and an edit that is checked by it first.
 #pragma once
 
 #include <memory>
@@ -14,6 +14,7 @@ namespace secbeat::cli {
 void add_rules_lint(CLI::App& rules, Run& run);  // rules_lint_command.cpp
 void add_rules_diff(CLI::App& rules, Run& run);  // rules_lint_command.cpp
 void add_rules_edit(CLI::App& rules, Run& run);  // rules_edit_command.cpp
+void add_rules_test(CLI::App& rules, Run& run);  // rules_test_command.cpp
 
 // Runs the module (empty: the universal-waf of this installation) on a file of rules. An Error only where that could
 // not be done.

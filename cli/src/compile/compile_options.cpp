@@ -9,6 +9,7 @@ engine::CompileJob CompileOptions::finished_job() const {
   out.module = module;
   out.artifact = artifact;
   out.config = config;
+  out.rule_tests = rule_tests;
   out.output = output;
   out.counting = counting;
   out.counting_output = counting_output;
@@ -43,6 +44,8 @@ void add_compile_options(CLI::App& command, CompileOptions& options) {
       ->type_name("FILE");
   command.add_option("--artifact-sha256", options.job.artifact_sha256, "Its SHA-256");
   command.add_option("--config", options.config, "The module's configuration")->type_name("FILE");
+  command.add_option("--rule-tests", options.rule_tests, "Tests of rules that are run as part of the rehearsal")
+      ->type_name("FILE");
   command.add_option("--output", options.output, "Where the artifact goes")->type_name("FILE");
   command.add_option("--counting", options.counting, "An artifact of the module that counts fuel")->type_name("FILE");
   command.add_option("--counting-sha256", options.job.counting_sha256, "Its SHA-256");

@@ -23,10 +23,11 @@ enum class FileWatch : std::uint8_t { kAuto, kPoll };  // auto: inotify as well
 enum class Rehearse : std::uint8_t { kYes, kNo };      // validate_before_reload
 
 struct ModuleConfig {
-  std::string name;                 // empty: the embedded name, else the file's stem
-  std::filesystem::path module;     // absolute after loading
-  std::filesystem::path config;     // absolute; empty: none
-  bool config_is_explicit = false;  // a missing explicit file is an error, a missing default one is not
+  std::string name;                       // empty: the embedded name, else the file's stem
+  std::filesystem::path module;           // absolute after loading
+  std::filesystem::path config;           // absolute; empty: none
+  std::filesystem::path rule_tests = {};  // absolute; empty: none
+  bool config_is_explicit = false;        // a missing explicit file is an error, a missing default one is not
   control::OnError on_error = control::OnError::kPrevious;
   engine::Isolation isolation = engine::Isolation::kInstance;
 };

@@ -16,7 +16,9 @@ namespace secbeat::agent {
 // Validates, compiles and rehearses in the compile child, within the limits that a node has by default. `config` may be
 // empty. The module's own error is in the report, and so is the end of a child that was killed for it: its time or its
 // memory ran out. Errors of the result: the child could not be started or watched, a file could not be read.
-Result<engine::CompileReport> try_module(const std::filesystem::path& module, const std::filesystem::path& config);
+// `rule_tests` are run where they are given.
+Result<engine::CompileReport> try_module(const std::filesystem::path& module, const std::filesystem::path& config,
+                                         const std::filesystem::path& rule_tests = {});
 
 // How the compile child is confined on this machine.
 struct EscapeReport {

@@ -51,6 +51,7 @@ namespace secbeat {
   X(kMemoryLimit, "memory_limit", 422)                    \
   X(kCostLimit, "cost_limit", 422)                        \
   X(kInventoryShrank, "inventory_shrank", 422)            \
+  X(kRuleTestsFailed, "rule_tests_failed", 422)           \
   X(kCompileTimeout, "compile_timeout", 422)              \
   X(kCompileFailed, "compile_failed", 422)                \
   X(kRateLimited, "rate_limited", 429)                    \

@@ -16,6 +16,7 @@
 #include "secbeat/engine/engine.hpp"
 #include "secbeat/engine/inventory.hpp"
 #include "secbeat/engine/limits.hpp"
+#include "secbeat/engine/rule_tests.hpp"
 
 namespace secbeat::engine {
 
@@ -31,6 +32,7 @@ struct CompileJob {
   std::string counting_sha256;            // of `counting`
   std::filesystem::path counting_output;  // where one that is made goes, as `output`
   std::filesystem::path config;           // empty: none
+  std::filesystem::path rule_tests;       // empty: none; part of the rehearsal
   std::filesystem::path output;  // where the artifact goes: whole or not at all, and not synced; empty: nowhere
   std::size_t max_module_bytes = std::size_t{4} << 20U;
   Limits limits;
@@ -45,6 +47,7 @@ struct CompileReport {
   std::string counting_sha256;         // of `counting_output`, where that was written
   std::optional<Cost> cost;            // nothing: it was not counted
   std::optional<Inventory> inventory;  // nothing: the module lists no rules, or a warning says why they do not count
+  std::optional<RuleTestReport> rule_tests;  // nothing: none were asked for, or the module did not get so far
   int abi = 1;
   bool exports_configure = false;
   bool needs_body = true;
@@ -64,6 +67,7 @@ struct JobFiles {
   UniqueFd module;
   UniqueFd artifact;
   UniqueFd config;
+  UniqueFd rule_tests;
   UniqueFd counting;
   UniqueFd output;           // empty at first; what a job that fails leaves in it is for nobody
   UniqueFd counting_output;  // the same
