@@ -282,7 +282,7 @@ Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, s
   auto rehearsed =
       rehearse_samples(**engine, *loaded, job_.limits, config, [this, config] { begin_to_count(config); }, report_);
   if (rehearsed && !job_.rule_tests.empty()) {
-    auto tested = run_rule_tests(**engine, *loaded, job_.limits, config, tests_);
+    auto tested = run_rule_tests(**engine, *loaded, job_.limits, config, tests_, job_.rule_tests_time);
     if (!tested) return std::unexpected(tested.error());
     report_.rule_tests = *std::move(tested);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <future>
 #include <memory>
@@ -22,10 +23,10 @@ RequestView given_to(const Instance& instance, const Sample& sample);
 Result<void> rehearse_samples(Engine& engine, const std::shared_ptr<const Artifact>& artifact, const Limits& limits,
                               std::string_view config, const std::function<void()>& configured, CompileReport& report);
 
-// Lets the artifact decide the requests of tests. An Error: there was no instance.
+// Lets the artifact decide the requests of tests, and begins none after `time`. An Error: there was no instance.
 Result<RuleTestReport> run_rule_tests(Engine& engine, const std::shared_ptr<const Artifact>& artifact,
-                                      const Limits& limits, std::string_view config,
-                                      const std::vector<RuleTest>& tests);
+                                      const Limits& limits, std::string_view config, const std::vector<RuleTest>& tests,
+                                      std::chrono::milliseconds time);
 
 // The artifact of a checked module that counts fuel, made in a thread of its own beside the real one. Cheaply: such
 // code runs a few dozen times.

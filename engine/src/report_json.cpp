@@ -70,7 +70,10 @@ Inventory inventory_of(const Json& rules) {
 }
 
 RuleTestReport rule_tests_of(const Json& json) {
-  RuleTestReport tests{.run = number_of(json, "run"), .failed = number_of(json, "failed"), .failures = {}};
+  RuleTestReport tests{.run = number_of(json, "run"),
+                       .not_run = number_of(json, "not_run"),
+                       .failed = number_of(json, "failed"),
+                       .failures = {}};
   const Json& list = json.at("failures");
   if (!list.is_array() || list.size() > kMostFailuresTold) {
     throw Fault{fmt::format("\"failures\" is no list of at most {} tests", kMostFailuresTold)};
@@ -110,7 +113,7 @@ Json json_of(const RuleTestReport& tests) {
   for (const FailedRuleTest& one : tests.failures) {
     failures.push_back({{"name", cut(one.name)}, {"expected", cut(one.expected)}, {"got", cut(one.got)}});
   }
-  return {{"run", tests.run}, {"failed", tests.failed}, {"failures", std::move(failures)}};
+  return {{"run", tests.run}, {"not_run", tests.not_run}, {"failed", tests.failed}, {"failures", std::move(failures)}};
 }
 
 }  // namespace

@@ -141,6 +141,9 @@ Result<std::vector<RuleTest>> read_rule_tests(std::string_view text) {
 }
 
 std::string summary(const RuleTestReport& report) {
+  const std::string not_run =
+      fmt::format("the time for rule tests was over after {} of {}", report.run, report.run + report.not_run);
+  if (report.failed == 0) return not_run;
   std::string out = fmt::format("{} of {} rule tests fail: ", report.failed, report.run);
   std::size_t told = 0;
   for (const FailedRuleTest& failure : report.failures) {
@@ -149,6 +152,7 @@ std::string summary(const RuleTestReport& report) {
                        failure.got);
   }
   if (report.failed > told) out += fmt::format("; and {} more", report.failed - told);
+  if (report.not_run > 0) out += "; " + not_run;
   return out;
 }
 

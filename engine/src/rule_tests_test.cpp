@@ -98,6 +98,21 @@ TEST(RuleTests, AreHeldAgainstTheModuleAndTellWhatDiffers) {
   EXPECT_EQ(again->rule_tests->failures[1].expected, "Block r");
 }
 
+TEST(RuleTests, HaveATimeForAllOfThem) {
+  const TemporaryFolder folder;
+  CompileJob job;
+  job.module = folder.with("module.wasm", testing::guest("(i32.const 0)", ""));
+  job.rule_tests = folder.with("tests.json", R"({"tests":[{"verdict":"Allow"},{"verdict":"Allow"}]})");
+  job.rule_tests_time = std::chrono::milliseconds(0);
+  const auto report = run_compile_job(job);
+  ASSERT_TRUE(report) << report.error().message;
+  ASSERT_TRUE(report->rule_tests);
+  EXPECT_FALSE(passed(*report->rule_tests));
+  EXPECT_EQ(report->rule_tests->not_run, 2U);
+  EXPECT_EQ(summary(*report->rule_tests), "the time for rule tests was over after 0 of 2");
+  EXPECT_EQ(compile_report_from_json(to_json(*report))->rule_tests->not_run, 2U);
+}
+
 TEST(RuleTests, ThatCannotBeReadAreNoFaultOfTheModule) {
   const TemporaryFolder folder;
   CompileJob job;

@@ -52,12 +52,14 @@ std::optional<std::string> difference(Instance& instance, const RuleTest& test) 
 }  // namespace
 
 Result<RuleTestReport> run_rule_tests(Engine& engine, const std::shared_ptr<const Artifact>& artifact,
-                                      const Limits& limits, std::string_view config,
-                                      const std::vector<RuleTest>& tests) {
+                                      const Limits& limits, std::string_view config, const std::vector<RuleTest>& tests,
+                                      std::chrono::milliseconds time) {
   const Ticker ticker(engine);
+  const auto end = std::chrono::steady_clock::now() + time;
   RuleTestReport report;
   std::unique_ptr<Instance> instance;
   for (const RuleTest& test : tests) {
+    if (std::chrono::steady_clock::now() >= end) break;
     if (!instance || !instance->usable()) {
       auto made = Instance::create(engine, artifact, limits, config);
       if (!made) return std::unexpected(made.error());
@@ -70,6 +72,7 @@ Result<RuleTestReport> run_rule_tests(Engine& engine, const std::shared_ptr<cons
     if (report.failures.size() < kMostFailuresTold)
       report.failures.push_back({test.name, expected_of(test), *std::move(got)});
   }
+  report.not_run = tests.size() - report.run;
   return report;
 }
 

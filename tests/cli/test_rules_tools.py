@@ -72,7 +72,7 @@ def test_tests_of_rules_are_decided_without_a_node(run, folder):
     done = run("rules", "test", "--rules", rules, tests)
     assert done.returncode == 1 and "wrong rule\n  expected  Block b\n  got       Block a\n" in done.stdout, done
     told = json.loads(run("rules", "test", "--json", "--rules", rules, tests, tests).stdout)
-    assert (told["success"], told["run"], told["failed"]) == (False, 10, 4)
+    assert (told["success"], told["run"], told["not_run"], told["failed"]) == (False, 10, 0, 4)
     assert told["failures"][1] == {"file": str(tests), "name": "none may", "expected": "Allow", "got": "Block a"}
 
 

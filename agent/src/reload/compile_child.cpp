@@ -42,7 +42,11 @@ std::vector<std::string> arguments(const engine::CompileJob& job, const CompileC
     add("--artifact-sha256", job.artifact_sha256);
   }
   if (!job.config.empty()) add("--config", job.config.string());
-  if (!job.rule_tests.empty()) add("--rule-tests", job.rule_tests.string());
+  if (!job.rule_tests.empty()) {
+    add("--rule-tests", job.rule_tests.string());
+    // The other half is for compiling: who has too many tests is told so, and not that it took too long.
+    add("--rule-tests-time-ms", std::to_string(options.timeout.count() / 2));
+  }
   if (!job.output.empty()) add("--output", job.output.string());
   if (!job.counting.empty()) {
     add("--counting", job.counting.string());

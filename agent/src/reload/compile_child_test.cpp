@@ -80,7 +80,7 @@ TEST_F(CompileChildTest, TellsTheChildEverythingThatTheJobSays) {
   ASSERT_TRUE(run("echo \"$@\" > arguments; cat report.json"));
   EXPECT_EQ(read_file(folder_ / "arguments", 4096).value(),
             "--child --for-release " SECBEAT_VERSION
-            " --module /m.wasm --config /c.json --rule-tests /t.json --output /o.cwasm "
+            " --module /m.wasm --config /c.json --rule-tests /t.json --rule-tests-time-ms 30000 --output /o.cwasm "
             "--max-module-bytes 1000 --deadline-ms 7 --configure-deadline-ms 8 --memory-limit-mib 9 --data-limit-mib "
             "2048 --file-limit-mib "
             "256 --no-rehearsal\n");

@@ -97,7 +97,14 @@ std::optional<Error> judge_inventory(const GateLimits& limits, const std::option
 std::optional<Error> judge_rule_tests(const std::filesystem::path& file,
                                       const std::optional<engine::RuleTestReport>& tests) {
   if (file.empty()) return std::nullopt;
-  if (tests && tests->failed == 0) return std::nullopt;
+  if (tests && passed(*tests)) return std::nullopt;
+  if (tests && tests->failed == 0) {
+    return Error{
+        ErrorCode::kRuleTestsFailed,
+        fmt::format("{}, which is half of compile_timeout_seconds; make {} smaller, raise that limit, or force "
+                    "the reload",
+                    summary(*tests), file.string())};
+  }
   if (tests) {
     return Error{
         ErrorCode::kRuleTestsFailed,

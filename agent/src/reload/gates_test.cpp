@@ -126,7 +126,7 @@ TEST(CostGate, RefusesAVersionThatCostsManyTimesWhatItReplaces) {
 
 TEST(JudgeRuleTests, PassesWhatPassesThemAllAndTellsWhatDoesNot) {
   const std::filesystem::path none = "/nonexistent/tests.json";
-  engine::RuleTestReport report{.run = 2, .failed = 0, .failures = {}};
+  engine::RuleTestReport report{.run = 2, .not_run = 0, .failed = 0, .failures = {}};
   EXPECT_EQ(word(judge_rule_tests({}, std::nullopt)), "passes") << "none are asked for";
   EXPECT_EQ(word(judge_rule_tests(none, report)), "passes");
   report.failed = 1;
@@ -136,6 +136,10 @@ TEST(JudgeRuleTests, PassesWhatPassesThemAllAndTellsWhatDoesNot) {
   EXPECT_THAT(
       refused->message,
       HasSubstr("1 of 2 rule tests fail: \"secrets stay\" expected Block no-env, got Allow; correct the rules"));
+  const auto too_many =
+      judge_rule_tests(none, engine::RuleTestReport{.run = 7, .not_run = 1, .failed = 0, .failures = {}});
+  EXPECT_EQ(word(too_many), "rule_tests_failed");
+  EXPECT_THAT(too_many->message, HasSubstr("over after 7 of 8, which is half of compile_timeout_seconds; make"));
   const auto not_run = judge_rule_tests(none, std::nullopt);
   EXPECT_EQ(word(not_run), "rule_tests_failed") << "what was not run has not passed";
   EXPECT_THAT(not_run->message, HasSubstr("/nonexistent/tests.json cannot be run"));

@@ -21,12 +21,16 @@ struct TestOptions {
 
 struct Totals {
   std::uint64_t run = 0;
+  std::uint64_t not_run = 0;
   std::uint64_t failed = 0;
   Json failures = Json::array();
 };
 
+bool passed(const Totals& totals) { return totals.failed == 0 && totals.not_run == 0; }
+
 void add(Totals& totals, const std::string& file, const engine::RuleTestReport& report) {
   totals.run += report.run;
+  totals.not_run += report.not_run;
   totals.failed += report.failed;
   for (const engine::FailedRuleTest& one : report.failures) {
     totals.failures.push_back({{"file", file}, {"name", one.name}, {"expected", one.expected}, {"got", one.got}});
@@ -39,8 +43,10 @@ void tell(const Totals& totals) {
                clean(text_of(one, "name")), clean(text_of(one, "expected")), clean(text_of(one, "got")));
   }
   if (totals.failed > totals.failures.size()) fmt::print("… and {} more\n", totals.failed - totals.failures.size());
-  const std::string line = fmt::format("{} tests, {} failed", totals.run, totals.failed);
-  fmt::print("{}\n", paint(totals.failed == 0 ? Tone::kGood : Tone::kBad, line));
+  std::string line = fmt::format("{} tests, {} failed", totals.run, totals.failed);
+  if (totals.not_run > 0)
+    line += fmt::format("; {} were not run, their time was over: make several files of them", totals.not_run);
+  fmt::print("{}\n", paint(passed(totals) ? Tone::kGood : Tone::kBad, line));
 }
 
 // Said in the command's own words before a process is started for it.
@@ -67,14 +73,15 @@ int run_tests(const TestOptions& options) {
     add(totals, file, *report->rule_tests);
   }
   if (options.json) {
-    fmt::print("{}\n", json_text({{"success", totals.failed == 0},
+    fmt::print("{}\n", json_text({{"success", passed(totals)},
                                   {"run", totals.run},
+                                  {"not_run", totals.not_run},
                                   {"failed", totals.failed},
                                   {"failures", totals.failures}}));
   } else {
     tell(totals);
   }
-  return totals.failed == 0 ? kOk : kRefused;
+  return passed(totals) ? kOk : kRefused;
 }
 
 }  // namespace

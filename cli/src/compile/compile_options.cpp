@@ -10,6 +10,7 @@ engine::CompileJob CompileOptions::finished_job() const {
   out.artifact = artifact;
   out.config = config;
   out.rule_tests = rule_tests;
+  out.rule_tests_time = std::chrono::milliseconds(rule_tests_time_ms);
   out.output = output;
   out.counting = counting;
   out.counting_output = counting_output;
@@ -46,6 +47,9 @@ void add_compile_options(CLI::App& command, CompileOptions& options) {
   command.add_option("--config", options.config, "The module's configuration")->type_name("FILE");
   command.add_option("--rule-tests", options.rule_tests, "Tests of rules that are run as part of the rehearsal")
       ->type_name("FILE");
+  command.add_option("--rule-tests-time-ms", options.rule_tests_time_ms, "Time for all of these tests")
+      ->check(CLI::Range(0, 600000))
+      ->capture_default_str();
   command.add_option("--output", options.output, "Where the artifact goes")->type_name("FILE");
   command.add_option("--counting", options.counting, "An artifact of the module that counts fuel")->type_name("FILE");
   command.add_option("--counting-sha256", options.job.counting_sha256, "Its SHA-256");

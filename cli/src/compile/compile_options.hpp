@@ -13,6 +13,7 @@ namespace secbeat::cli {
 struct CompileOptions {
   engine::CompileJob job;
   std::string module, artifact, config, rule_tests, output, counting, counting_output;
+  std::int64_t rule_tests_time_ms = 15'000;
   std::int64_t deadline_ms = 5;
   std::int64_t configure_deadline_ms = 2000;
   std::size_t memory_limit_mib = 16;

@@ -29,10 +29,11 @@ struct CompileJob {
   std::string artifact_sha256;     // of `artifact`
   // Another artifact of the same module, which counts fuel: instead of making one for the costing.
   std::filesystem::path counting;
-  std::string counting_sha256;            // of `counting`
-  std::filesystem::path counting_output;  // where one that is made goes, as `output`
-  std::filesystem::path config;           // empty: none
-  std::filesystem::path rule_tests;       // empty: none; part of the rehearsal
+  std::string counting_sha256;                        // of `counting`
+  std::filesystem::path counting_output;              // where one that is made goes, as `output`
+  std::filesystem::path config;                       // empty: none
+  std::filesystem::path rule_tests;                   // empty: none; part of the rehearsal
+  std::chrono::milliseconds rule_tests_time{15'000};  // for all of them; what comes after it is not run
   std::filesystem::path output;  // where the artifact goes: whole or not at all, and not synced; empty: nowhere
   std::size_t max_module_bytes = std::size_t{4} << 20U;
   Limits limits;

@@ -45,11 +45,15 @@ struct FailedRuleTest {
 
 struct RuleTestReport {
   std::uint64_t run = 0;
+  std::uint64_t not_run = 0;  // their time was over
   std::uint64_t failed = 0;
   std::vector<FailedRuleTest> failures;  // the first of them
 };
 
-// "2 of 12 rule tests fail: "a name": expected Block x, got Allow; …"
+// Whether all were run, and none failed.
+inline bool passed(const RuleTestReport& report) { return report.failed == 0 && report.not_run == 0; }
+
+// "2 of 12 rule tests fail: "a name": expected Block x, got Allow; …". REQUIRES: they have not passed.
 std::string summary(const RuleTestReport& report);
 
 }  // namespace secbeat::engine
