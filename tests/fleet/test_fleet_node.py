@@ -91,7 +91,7 @@ def test_a_node_reports_and_follows_what_the_fleet_wants(make_node, nats, build)
     # A change on the node itself stays, until the fleet wants something anew.
     assert node.upload("bad-bot-blocker", name="bad-bot-blocker").status == 200
     own = serving(node)["version"]
-    wait_for("the node to tell", lambda: fleet.module()["drift"] == "changed on the node itself", log=node.log)
+    wait_for("the node to tell", lambda: "changed on the node itself: reload by local" in fleet.module()["drift"], log=node.log)
     fleet.want(2, wanted)  # older
     fleet.client.publish("secbeat.wasm.reload", b"{}")
     fleet.want(3, wanted)
@@ -166,3 +166,81 @@ def test_an_order_is_staged_without_a_swap_and_then_committed(make_node, nats, b
     fleet.want(1, wanted)
     wait_for("the node to report", lambda: fleet.module()["reached"] == 1)
     assert fleet.module()["drift"] == ""
+
+
+def committed_by(node, rollout):
+    return [row for row in node.history() if row["request_id"] == rollout and row["success"]]
+
+
+def test_a_commit_is_taken_back_and_not_followed_again(make_node, nats, build):
+    fleet = Fleet(nats, build)
+    node = make_node(tables=in_fleet(nats))
+    wait_for("the node to report", lambda: fleet.status())
+    before = serving(node)
+    wanted = fleet.version("allow_all", "v2")
+    first = order(wanted, rollout="r1")
+    untouched = fleet.call("revert", order(wanted, rollout="r0"))
+    assert (untouched["progress"], untouched["unchanged"]) == ("done", True)
+    assert fleet.call("commit", first)["progress"] == "done" and serving(node)["version"] == "v2"
+
+    # An agent that dies in between knows what it has done, and what served before.
+    node.kill_agent()
+    node.start()
+    again = fleet.call("commit", first)
+    assert (again["progress"], again["unchanged"]) == ("done", False) and len(committed_by(node, "r1")) == 1
+    reverted = fleet.call("revert", first)
+    assert (reverted["progress"], reverted["unchanged"], reverted["downtime_ms"]) == ("done", False, 0)
+    assert (serving(node)["version"], serving(node)["sha256"]) == (before["version"], before["sha256"])
+    row = committed_by(node, "r1")[0]
+    assert (row["kind"], row["by"], row["from_version"]) == ("rollback", "test", "v2") and "r1 is reverted: test" in row["reason"]
+    wait_for("the node to report", lambda: fleet.module()["reached"] == 1 and fleet.module()["version"] == before["version"])
+    assert fleet.module()["drift"] == ""
+
+    node.kill_agent()
+    node.start()
+    assert fleet.call("revert", first) == reverted | {"downtime_ms": 0} and len(committed_by(node, "r1")) == 2
+    late = fleet.call("commit", first)
+    assert (late["progress"], late["code"]) == ("failed", "version_conflict")
+    fleet.want(1, wanted)
+    fleet.client.publish("secbeat.wasm.reload", b"{}")
+    wait_for("the node to see what is wanted", lambda: "rollback by test" in fleet.module()["drift"], log=node.log)
+    assert serving(node)["version"] == before["version"]
+
+    # What somebody has changed since then stays.
+    assert fleet.call("commit", order(wanted, 2, "r2"))["progress"] == "done"
+    older = fleet.call("commit", order(wanted, 1, "r3"))
+    assert (older["progress"], older["code"]) == ("failed", "version_conflict") and "newer" in older["error"]
+    assert node.upload("log_all", name="bad-bot-blocker").status == 200
+    own = serving(node)["version"]
+    left = fleet.call("revert", order(wanted, 2, "r2"))
+    assert (left["progress"], left["unchanged"]) == ("done", True) and serving(node)["version"] == own
+
+    # What was new here goes.
+    assert fleet.call("commit", order(wanted, 3, "r4") | {"module": "second"})["progress"] == "done"
+    assert list(node.modules()) == ["bad-bot-blocker", "second"]
+    assert fleet.call("revert", order(wanted, 3, "r4") | {"module": "second"})["progress"] == "done"
+    assert list(node.modules()) == ["bad-bot-blocker"]
+
+
+def test_a_node_tells_what_its_version_does_and_when_it_has_taken_it_back(make_node, nats, build):
+    fleet = Fleet(nats, build)
+    node = make_node(tables=in_fleet(nats))
+    first = serving(node)["version"]
+    for agent in ["curl"] * 6 + ["SQLMap"] * 3:
+        assert http_request(node.site_port, "GET", "/", {"User-Agent": agent}).status == (200 if agent == "curl" else 403)
+    counts = wait_for("the node to count", lambda: fleet.module().get("counts", {}).get("inspected") == 9 and
+                      fleet.module()["counts"])
+    assert (counts["blocked"], counts["rate_limited"], counts["errors"]) == (3, 0, 0) and counts["p99_ns"] >= 0
+
+    assert fleet.call("commit", order(fleet.version("traps_on_request", "v2")))["progress"] == "done"
+    wait_for("the node to report", lambda: fleet.module()["version"] == "v2" and fleet.module()["drift"] == "")
+
+    def taken_back():
+        assert http_request(node.site_port, "GET", "/", {"x-trap": "1"}).status == 200
+        return "v2 was taken back: errors" in fleet.module()["drift"]
+    wait_for("the node to tell", taken_back, log=node.log)
+    assert fleet.module()["version"] == first and fleet.module()["reached"] == 1
+    quarantined = fleet.call("commit", order(fleet.version("traps_on_request", "v3"), 2, "r2"))
+    assert quarantined["code"] == "quarantined"
+    assert fleet.call("revert", order(fleet.version("traps_on_request", "v2")))["unchanged"]
+    wait_for("the node to have forgotten", lambda: fleet.module()["drift"] == "", log=node.log)

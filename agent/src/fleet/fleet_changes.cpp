@@ -1,6 +1,9 @@
 #include "fleet_changes.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 
 #include "secbeat/base/files.hpp"
 #include "secbeat/fleet/names.hpp"
@@ -9,6 +12,7 @@ namespace secbeat::agent {
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20U;
+constexpr std::uint32_t kRowsLookedAt = 1000;  // of a module's history, for those of a rollout
 
 struct Wanted {
   std::string_view what;
@@ -27,10 +31,24 @@ Result<std::string> object(fleet::Connection& connection, const Wanted& wanted) 
   return bytes;
 }
 
+bool took_back(const HistoryRow& row) { return row.kind == "rollback" || row.kind == "remove"; }
+
+ReachedRevision ahead_by(const fleet::Order& order) {
+  return {.revision = order.revision,
+          .ahead = true,
+          .sha256 = order.version.sha256,
+          .config_sha256 = order.version.config_sha256,
+          .rollout = order.rollout};
+}
+
 }  // namespace
 
-Result<FleetBytes> FleetChanges::fetch(const fleet::VersionRef& version) const {
-  FleetBytes bytes;
+Result<FleetChanges::Bytes> FleetChanges::fetch(const fleet::VersionRef& version) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (staged_ && staged_->version == version) return staged_->bytes;
+  }
+  Bytes bytes;
   auto module = object(connection_, {"module", version.sha256, version.size_bytes, config_.max_module_bytes});
   if (!module) return std::unexpected(module.error());
   bytes.module = *std::move(module);
@@ -42,7 +60,7 @@ Result<FleetBytes> FleetChanges::fetch(const fleet::VersionRef& version) const {
   return bytes;
 }
 
-Outcome<ReloadResult> FleetChanges::apply(const fleet::Order& order, FleetBytes bytes, Mode mode) const {
+Result<ReloadResult> FleetChanges::apply(const fleet::Order& order, Bytes bytes, Mode mode) const {
   Upload upload;
   upload.kind = UploadKind::kFleet;
   upload.mode = mode;
@@ -54,7 +72,123 @@ Outcome<ReloadResult> FleetChanges::apply(const fleet::Order& order, FleetBytes 
   upload.reason = order.reason;
   upload.origin = {.by = order.by, .request_id = order.rollout};
   upload.label = order.version.label;
-  return reloader_.reload(upload);
+  auto result = reloader_.reload(upload);
+  if (!result) return std::unexpected(result.error().error);
+  return *std::move(result);
+}
+
+std::optional<HistoryRow> FleetChanges::last_of(const fleet::Order& order) const {
+  const auto rows = reloader_.history(order.module, Page{.limit = kRowsLookedAt, .before = {}});
+  if (!rows) return std::nullopt;  // there never was such a module
+  const auto found = std::ranges::find_if(
+      *rows, [&](const HistoryRow& row) { return row.success && row.request_id == order.rollout; });
+  return found == rows->end() ? std::nullopt : std::optional(*found);
+}
+
+std::string FleetChanges::serving(const std::string& module) const {
+  const auto view = reloader_.version(module);
+  return view ? view->version : std::string();
+}
+
+Result<FleetChange> FleetChanges::bring(const fleet::Order& order, Bytes bytes, ReachedRevision reached) const {
+  const auto result = apply(order, std::move(bytes), Mode::kApply);
+  if (!result) return std::unexpected(result.error());
+  if (auto kept = reached_.set(order.module, std::move(reached)); !kept) return std::unexpected(kept.error());
+  return FleetChange{.downtime_ms = result->downtime_ms, .unchanged = result->unchanged};
+}
+
+Result<FleetChange> FleetChanges::stage(const fleet::Order& order) {
+  auto bytes = fetch(order.version);
+  if (!bytes) return std::unexpected(bytes.error());
+  const auto result = apply(order, *bytes, Mode::kDryRun);
+  if (!result) return std::unexpected(result.error());
+  const std::scoped_lock lock(mutex_);
+  staged_ = {.version = order.version, .bytes = *std::move(bytes)};
+  return FleetChange{.unchanged = result->unchanged};
+}
+
+Result<FleetChange> FleetChanges::commit(const fleet::Order& order) {
+  const std::scoped_lock lock(turn_);
+  if (const auto done = last_of(order)) {
+    const std::string now = serving(order.module);
+    if (!took_back(*done) && now == done->version) {
+      auto kept = reached_.set(order.module, ahead_by(order));
+      return kept ? Result<FleetChange>(FleetChange{}) : std::unexpected(kept.error());
+    }
+    return fail(ErrorCode::kVersionConflict, fmt::format("rollout {} has changed {} here already, and {} serves since",
+                                                         order.rollout, order.module, now.empty() ? "nothing" : now));
+  }
+  const ReachedRevision before = reached_.of(order.module);
+  if (before.ahead && order.revision < before.revision) {
+    return fail(ErrorCode::kVersionConflict, fmt::format("{} has reached revision {} here, which is newer than {}",
+                                                         order.module, before.revision, order.revision));
+  }
+  auto bytes = fetch(order.version);
+  if (!bytes) return std::unexpected(bytes.error());
+  return bring(order, *std::move(bytes), ahead_by(order));
+}
+
+Result<FleetChange> FleetChanges::bring_back(const fleet::Order& order, const HistoryRow& commit) const {
+  const std::string reason = fmt::format("Rollout {} is reverted: {}", order.rollout, order.reason);
+  const Origin origin{.by = order.by, .request_id = order.rollout};
+  if (commit.from_version.empty()) {  // nothing served before
+    const auto removed = reloader_.remove(
+        {.name = order.module, .expected_version = commit.version, .reason = reason, .origin = origin});
+    if (!removed) return std::unexpected(removed.error().error);
+    return FleetChange{.downtime_ms = removed->downtime_ms};
+  }
+  Rollback rollback;
+  rollback.name = order.module;
+  rollback.to_version = commit.from_version;
+  rollback.reason = reason;
+  rollback.origin = origin;
+  rollback.still_wanted = [&] { return serving(order.module) == commit.version; };
+  const auto done = reloader_.rollback(rollback);
+  if (!done) return std::unexpected(done.error().error);
+  return FleetChange{.downtime_ms = done->downtime_ms};
+}
+
+Result<FleetChange> FleetChanges::revert(const fleet::Order& order) {
+  const std::scoped_lock lock(turn_);
+  const auto last = last_of(order);
+  const bool serves = last && !last->version.empty() && serving(order.module) == last->version;
+  FleetChange change{.unchanged = true};
+  if (serves && !took_back(*last)) {
+    auto done = bring_back(order, *last);
+    if (!done) return done;
+    change = *done;
+  } else if (last && took_back(*last)) {
+    change.unchanged = false;  // it was asked before
+  }
+  // The version of this revision is wanted no more, and must not come back by it.
+  const ReachedRevision before = reached_.of(order.module);
+  if (!change.unchanged || before.rollout == order.rollout) {
+    auto kept = reached_.set(order.module, {.revision = std::max(before.revision, order.revision)});
+    if (!kept) return std::unexpected(kept.error());
+  }
+  return change;
+}
+
+Result<FleetChange> FleetChanges::follow(const fleet::DesiredModule& wanted) {
+  const auto reached = [&] { return wanted.revision <= reached_.of(wanted.name).revision; };
+  if (reached()) return FleetChange{.unchanged = true};
+  auto bytes = fetch(wanted.version);
+  if (!bytes) return std::unexpected(bytes.error());
+  const std::scoped_lock lock(turn_);
+  if (reached()) return FleetChange{.unchanged = true};  // by an order meanwhile
+  const fleet::Order order{.rollout = fmt::format("desired-{}", wanted.revision),
+                           .module = wanted.name,
+                           .version = wanted.version,
+                           .revision = wanted.revision,
+                           .reason = fmt::format("Desired revision {} of the fleet", wanted.revision),
+                           .by = "fleet"};
+  auto change = bring(
+      order, *std::move(bytes),
+      {.revision = wanted.revision, .sha256 = wanted.version.sha256, .config_sha256 = wanted.version.config_sha256});
+  if (change) {
+    spdlog::info("fleet: {} follows desired revision {}: {}", wanted.name, wanted.revision, wanted.version.label);
+  }
+  return change;
 }
 
 }  // namespace secbeat::agent

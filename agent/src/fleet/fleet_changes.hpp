@@ -1,11 +1,17 @@
-// Brings versions of the fleet into force on this node: fetches the bytes, checks them, hands them to the reload
-// pipeline.
+// Brings versions of the fleet into force on this node, and takes them back: fetches the bytes, checks them, hands them
+// to the reload pipeline, and remembers how far the node is.
 //
-// Thread safety: every method may be called from any thread; apply() blocks its caller.
+// What the fleet has changed stands in the history under the name of the rollout, so that a change that is asked for
+// again, also after a restart, is not done again.
+//
+// Thread safety: every method may be called from any thread and blocks its caller; one at a time changes what serves.
 #pragma once
 
+#include <mutex>
+#include <optional>
 #include <string>
 
+#include "reached.hpp"
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/reloader.hpp"
 #include "secbeat/fleet/connection.hpp"
@@ -13,25 +19,52 @@
 
 namespace secbeat::agent {
 
-struct FleetBytes {
-  std::string module;
-  std::string config;  // empty: none
+struct FleetChange {
+  std::uint64_t downtime_ms = 0;
+  bool unchanged = false;  // it served already; of a revert: something else serves, which stays
 };
 
 class FleetChanges {
  public:
   // All outlive it.
-  FleetChanges(const Config& config, fleet::Connection& connection, Reloader& reloader)
-      : config_(config), connection_(connection), reloader_(reloader) {}
+  FleetChanges(const Config& config, fleet::Connection& connection, Reloader& reloader, Reached& reached)
+      : config_(config), connection_(connection), reloader_(reloader), reached_(reached) {}
 
-  // Whole, and with the size and SHA-256 that the version has.
-  [[nodiscard]] Result<FleetBytes> fetch(const fleet::VersionRef& version) const;
-  Outcome<ReloadResult> apply(const fleet::Order& order, FleetBytes bytes, Mode mode) const;
+  // Everything but the swap. Keeps the bytes for the commit.
+  Result<FleetChange> stage(const fleet::Order& order);
+  Result<FleetChange> commit(const fleet::Order& order);
+  // Brings back what served before the rollout's commit.
+  Result<FleetChange> revert(const fleet::Order& order);
+  // Does nothing where the module's desired revision has been reached.
+  Result<FleetChange> follow(const fleet::DesiredModule& wanted);
 
  private:
+  struct Bytes {
+    std::string module;
+    std::string config;  // empty: none
+  };
+  struct Staged {
+    fleet::VersionRef version;
+    Bytes bytes;
+  };
+
+  // Whole, and with the size and SHA-256 that the version has.
+  [[nodiscard]] Result<Bytes> fetch(const fleet::VersionRef& version);
+  [[nodiscard]] Result<ReloadResult> apply(const fleet::Order& order, Bytes bytes, Mode mode) const;
+  [[nodiscard]] Result<FleetChange> bring(const fleet::Order& order, Bytes bytes, ReachedRevision reached) const;
+  [[nodiscard]] Result<FleetChange> bring_back(const fleet::Order& order, const HistoryRow& commit) const;
+  // What the rollout did here last.
+  [[nodiscard]] std::optional<HistoryRow> last_of(const fleet::Order& order) const;
+  [[nodiscard]] std::string serving(const std::string& module) const;  // label; empty: nothing
+
   const Config& config_;
   fleet::Connection& connection_;
   Reloader& reloader_;
+  Reached& reached_;
+
+  std::mutex turn_;  // held by who changes what serves, from his last look at what has been reached on
+  std::mutex mutex_;
+  std::optional<Staged> staged_;  // guarded by mutex_; the last one
 };
 
 }  // namespace secbeat::agent

@@ -10,12 +10,26 @@ namespace {
 // A caller that continues an old rollout begins it anew, which a node that serves the version already does not notice.
 constexpr std::size_t kKept = 64;
 
+fleet::OrderAnswer answer_of(const fleet::Order& order, fleet::OrderAnswer answer, const Result<FleetChange>& done) {
+  if (done) {
+    answer.progress = fleet::Progress::kDone;
+    answer.downtime_ms = done->downtime_ms;
+    answer.unchanged = done->unchanged;
+    return answer;
+  }
+  spdlog::warn("fleet: rollout {} of {} {} fails here: {}", order.rollout, order.module, order.version.label,
+               done.error().message);
+  answer.progress = fleet::Progress::kFailed;
+  answer.error = done.error().message;
+  answer.code = word_of(done.error().code);
+  return answer;
+}
+
 }  // namespace
 
-FleetOrders::FleetOrders(std::string node, const FleetChanges& changes, Reached& reached, std::function<void()> changed)
+FleetOrders::FleetOrders(std::string node, FleetChanges& changes, std::function<void()> changed)
     : node_(std::move(node)),
       changes_(changes),
-      reached_(reached),
       changed_(std::move(changed)),
       thread_([this](const std::stop_token& ending) { run(ending); }) {}
 
@@ -49,7 +63,8 @@ void FleetOrders::run(const std::stop_token& ending) {
     next->begun = true;
     const Job job = *next;
     lock.unlock();
-    fleet::OrderAnswer answer = work(job.step, job.order, job.answer);
+    fleet::OrderAnswer answer = answer_of(job.order, job.answer, work(job.step, job.order));
+    if (job.step != OrderStep::kStage) changed_();
     lock.lock();
     // Jobs before it may have left meanwhile.
     const auto done = std::ranges::find_if(
@@ -58,31 +73,19 @@ void FleetOrders::run(const std::stop_token& ending) {
   }
 }
 
-fleet::OrderAnswer FleetOrders::work(OrderStep step, const fleet::Order& order, fleet::OrderAnswer answer) {
-  const auto failed = [&](const Error& error) {
-    spdlog::warn("fleet: rollout {} of {} {} fails here: {}", order.rollout, order.module, order.version.label,
-                 error.message);
-    answer.progress = fleet::Progress::kFailed;
-    answer.error = error.message;
-    answer.code = word_of(error.code);
-    return answer;
-  };
+Result<FleetChange> FleetOrders::work(OrderStep step, const fleet::Order& order) {
   try {
-    auto bytes = changes_.fetch(order.version);
-    if (!bytes) return failed(bytes.error());
-    const bool commits = step == OrderStep::kCommit;
-    const auto result = changes_.apply(order, *std::move(bytes), commits ? Mode::kApply : Mode::kDryRun);
-    if (!result) return failed(result.error().error);
-    if (commits) {
-      if (auto kept = reached_.set(order.module, order.revision); !kept) return failed(kept.error());
-      changed_();
+    switch (step) {
+      case OrderStep::kStage:
+        return changes_.stage(order);
+      case OrderStep::kCommit:
+        return changes_.commit(order);
+      case OrderStep::kRevert:
+        return changes_.revert(order);
     }
-    answer.progress = fleet::Progress::kDone;
-    answer.downtime_ms = result->downtime_ms;
-    answer.unchanged = result->unchanged;
-    return answer;
+    return fail(ErrorCode::kInternal, "no such step");
   } catch (const std::exception& error) {
-    return failed({ErrorCode::kInternal, error.what()});
+    return fail(ErrorCode::kInternal, error.what());
   }
 }
 

@@ -11,16 +11,15 @@
 #include <thread>
 
 #include "fleet_changes.hpp"
-#include "reached.hpp"
 
 namespace secbeat::agent {
 
-enum class OrderStep : std::uint8_t { kStage, kCommit };
+enum class OrderStep : std::uint8_t { kStage, kCommit, kRevert };
 
 class FleetOrders {
  public:
-  // `changed` is called after a commit. All outlive it.
-  FleetOrders(std::string node, const FleetChanges& changes, Reached& reached, std::function<void()> changed);
+  // `changed` is called after a commit or a revert. All outlive it.
+  FleetOrders(std::string node, FleetChanges& changes, std::function<void()> changed);
   ~FleetOrders() = default;
   FleetOrders(const FleetOrders&) = delete;
   FleetOrders& operator=(const FleetOrders&) = delete;
@@ -37,11 +36,10 @@ class FleetOrders {
   };
 
   void run(const std::stop_token& ending);
-  fleet::OrderAnswer work(OrderStep step, const fleet::Order& order, fleet::OrderAnswer answer);
+  Result<FleetChange> work(OrderStep step, const fleet::Order& order);
 
   const std::string node_;
-  const FleetChanges& changes_;
-  Reached& reached_;
+  FleetChanges& changes_;
   const std::function<void()> changed_;
 
   std::mutex mutex_;

@@ -2,7 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "secbeat/base/files.hpp"
 
@@ -12,35 +14,56 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr std::size_t kMaxFileBytes = 65536;
 
+Json json_of(const ReachedRevision& reached) {
+  return {{"revision", reached.revision},
+          {"ahead", reached.ahead},
+          {"sha256", reached.sha256},
+          {"config_sha256", reached.config_sha256},
+          {"rollout", reached.rollout}};
+}
+
+// Throws where it is none.
+ReachedRevision read_reached(const Json& json) {
+  if (!json.at("revision").is_number_unsigned()) throw std::runtime_error("a revision is no number");
+  return {.revision = json.at("revision").get<std::uint64_t>(),
+          .ahead = json.value("ahead", false),
+          .sha256 = json.value("sha256", std::string()),
+          .config_sha256 = json.value("config_sha256", std::string()),
+          .rollout = json.value("rollout", std::string())};
+}
+
 }  // namespace
 
 Reached::Reached(std::filesystem::path file) : file_(std::move(file)) {
   std::error_code ignored;
   if (!std::filesystem::exists(file_, ignored)) return;
-  const auto text = read_file(file_, kMaxFileBytes);
-  const Json json = text ? Json::parse(*text, nullptr, /*allow_exceptions=*/false) : Json();
-  const auto found = json.is_object() ? json.find("reached") : json.end();
-  if (!json.is_object() || found == json.end() || !found->is_object()) {
-    spdlog::warn("fleet: {} cannot be read; the node follows the newest desired state", file_.string());
-    return;
-  }
-  for (const auto& [name, revision] : found->items()) {
-    if (revision.is_number_unsigned()) revisions_.emplace(name, revision.get<std::uint64_t>());
+  try {
+    const auto text = read_file(file_, kMaxFileBytes);
+    if (!text) throw std::runtime_error(text.error().message);
+    const Json json = Json::parse(*text);
+    for (const auto& [name, reached] : json.at("reached").items()) modules_.emplace(name, read_reached(reached));
+  } catch (const std::exception& error) {
+    modules_.clear();
+    spdlog::warn("fleet: {} cannot be read, the node follows the newest desired state: {}", file_.string(),
+                 error.what());
   }
 }
 
-std::uint64_t Reached::of(std::string_view module) const {
+ReachedRevision Reached::of(std::string_view module) const {
   const std::scoped_lock lock(mutex_);
-  const auto found = revisions_.find(module);
-  return found == revisions_.end() ? 0 : found->second;
+  const auto found = modules_.find(module);
+  return found == modules_.end() ? ReachedRevision{} : found->second;
 }
 
-Result<void> Reached::set(std::string_view module, std::uint64_t revision) {
+Result<void> Reached::set(std::string_view module, ReachedRevision reached) {
   const std::scoped_lock lock(mutex_);
-  std::uint64_t& reached = revisions_[std::string(module)];
-  if (reached >= revision) return {};
-  reached = revision;
-  const Json json{{"format", 1}, {"reached", Json(revisions_)}};
+  ReachedRevision& kept = modules_[std::string(module)];
+  reached.revision = std::max(reached.revision, kept.revision);
+  if (kept == reached) return {};
+  kept = std::move(reached);
+  Json modules = Json::object();
+  for (const auto& [name, one] : modules_) modules[name] = json_of(one);
+  const Json json{{"format", 1}, {"reached", std::move(modules)}};
   return write_file_atomically(file_, json.dump() + "\n", 0600);
 }
 

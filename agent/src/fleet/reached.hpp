@@ -1,4 +1,4 @@
-// Which desired revision of each module the node has followed, on the disk. A node never follows the same or an older
+// Which desired revision of each module the node has reached, on the disk. A node never follows the same or an older
 // one again; where the file is lost it follows the newest, as a new node does.
 //
 // Thread safety: every method may be called from any thread.
@@ -15,17 +15,29 @@
 
 namespace secbeat::agent {
 
+struct ReachedRevision {
+  std::uint64_t revision = 0;
+  // By an order that the node committed: it serves this, whatever an older desired state says.
+  bool ahead = false;
+  std::string sha256 = {};  // of what came into force with it
+  std::string config_sha256 = {};
+  std::string rollout = {};  // whose order it was; empty: the desired state's
+
+  bool operator==(const ReachedRevision&) const = default;
+};
+
 class Reached {
  public:
   explicit Reached(std::filesystem::path file);  // reads it, where it can be read
 
-  [[nodiscard]] std::uint64_t of(std::string_view module) const;
-  Result<void> set(std::string_view module, std::uint64_t revision);  // an older one than it has changes nothing
+  [[nodiscard]] ReachedRevision of(std::string_view module) const;
+  // Never goes back to an older revision: that of `reached` counts if it is newer than what the module has.
+  Result<void> set(std::string_view module, ReachedRevision reached);
 
  private:
   const std::filesystem::path file_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::uint64_t, std::less<>> revisions_;  // guarded by mutex_
+  std::map<std::string, ReachedRevision, std::less<>> modules_;  // guarded by mutex_
 };
 
 }  // namespace secbeat::agent

@@ -1,0 +1,55 @@
+#include "reached.hpp"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <string>
+
+#include "secbeat/base/files.hpp"
+
+namespace secbeat::agent {
+namespace {
+
+class ReachedTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = ::testing::TempDir() + "reached-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    file_ = folder_ / "fleet.json";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path folder_;
+  std::filesystem::path file_;
+};
+
+TEST_F(ReachedTest, WhatIsSetIsThereForTheNextAgent) {
+  const ReachedRevision committed{.revision = 4, .ahead = true, .sha256 = "ab", .rollout = "r1"};
+  ASSERT_TRUE(Reached(file_).set("m", committed));
+  EXPECT_EQ(Reached(file_).of("m"), committed);
+  EXPECT_EQ(Reached(file_).of("another"), ReachedRevision{});
+}
+
+TEST_F(ReachedTest, NeverGoesBackToAnOlderRevision) {
+  Reached reached(file_);
+  ASSERT_TRUE(reached.set("m", {.revision = 4, .ahead = true}));
+  ASSERT_TRUE(reached.set("m", {.revision = 3}));
+  EXPECT_EQ(reached.of("m"), ReachedRevision{.revision = 4});
+  EXPECT_EQ(Reached(file_).of("m").revision, 4U);
+}
+
+TEST_F(ReachedTest, AFileThatCannotBeReadIsAsNone) {
+  for (const std::string_view text :
+       {"", "{", "[]", R"({"reached":5})", R"({"reached":{"m":4}})", R"({"reached":{"m":{"revision":"4"}}})",
+        R"({"reached":{"a":{"revision":1},"m":{"revision":-1,"ahead":4}}})"}) {
+    ASSERT_TRUE(write_file_atomically(file_, text, 0600));
+    Reached reached(file_);
+    EXPECT_EQ(reached.of("m"), ReachedRevision{}) << text;
+    EXPECT_TRUE(reached.set("m", {.revision = 1}));
+    EXPECT_EQ(Reached(file_).of("m").revision, 1U);
+  }
+}
+
+}  // namespace
+}  // namespace secbeat::agent
