@@ -18,13 +18,15 @@ constexpr std::uint64_t kFirstKey = 2;
 constexpr std::size_t kReach = 64;
 static_assert((kRuleEntries & (kRuleEntries - 1)) == 0);
 
+constexpr std::size_t kMostModuleBytes = kRuleTextBytes / 2 - 1;
+
 struct RuleText {
   std::array<char, kRuleTextBytes> bytes{};
   std::size_t size = 0;
 
   RuleText(std::string_view module, std::string_view rule) noexcept {
     // One byte is always the zero at the end.
-    size = module.copy(bytes.data(), bytes.size() / 2 - 1) + 1;
+    size = module.copy(bytes.data(), kMostModuleBytes) + 1;
     size += rule.copy(bytes.data() + size, bytes.size() - size - 1);
   }
   [[nodiscard]] std::string_view view() const noexcept { return {bytes.data(), size}; }
@@ -80,7 +82,7 @@ std::optional<RuleCount> read_entry(const RuleEntry& entry, std::size_t index) {
   }
   const std::string_view text(bytes.data(), bytes.size());
   const std::size_t middle = text.find('\0');
-  if (middle == std::string_view::npos) return std::nullopt;
+  if (middle == std::string_view::npos || middle > kMostModuleBytes) return std::nullopt;
   const std::size_t end = text.find('\0', middle + 1);
   if (end == std::string_view::npos) return std::nullopt;
   const std::string_view module = text.substr(0, middle);

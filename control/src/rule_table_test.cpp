@@ -123,6 +123,9 @@ TEST_F(RuleTableTest, WhatNobodyCanHaveWrittenIsLeftOut) {
   full.has_text.store(1);
   for (Counter& word : full.text) word.store(0x4141414141414141);
   EXPECT_THAT(read_rules(*table_), IsEmpty());
+  full.text[kRuleTextBytes / sizeof(Counter) - 2].store(0x4141414141414100);  // a module's name of over half the text
+  full.text[kRuleTextBytes / sizeof(Counter) - 1].store(0x41);
+  EXPECT_THAT(read_rules(*table_), IsEmpty());
 }
 
 TEST_F(RuleTableTest, ATableIsAddedToAnotherOneWithAnotherSeed) {

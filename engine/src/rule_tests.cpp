@@ -44,7 +44,8 @@ std::string text_of(const Json& object, const char* key, std::string fallback) {
 
 // What a header of HTTP cannot hold would be decided by no node.
 std::string header_value(const std::string& name, const Json& value) {
-  if (!value.is_string()) refuse("headers", fmt::format("the value of {} is a text", name));
+  if (!value.is_string())
+    refuse("headers", fmt::format("the value of {} is a text", name.substr(0, kMaxTestNameBytes)));
   auto text = value.get<std::string>();
   if (text.find_first_of(std::string_view("\0\r\n", 3)) != std::string::npos)
     refuse("headers", "a value has no line end and no byte 0");
@@ -83,7 +84,7 @@ void read_request(const Json& request, RuleTest& test) {
   if (test.uri.empty()) refuse("uri", "is empty");
   if (!request.contains("time")) return;
   const auto time = parse_rfc3339(text_of(request, "time", {}));
-  if (!time) refuse("time", "expected a time such as 2026-11-27T04:00:00Z");
+  if (!time || *time < SystemTime()) refuse("time", "expected a time such as 2026-11-27T04:00:00Z");
   test.unix_ms = unix_ms_of(*time);
 }
 
@@ -148,8 +149,9 @@ std::string summary(const RuleTestReport& report) {
   std::size_t told = 0;
   for (const FailedRuleTest& failure : report.failures) {
     if (told == kMostSummed) break;
-    out += fmt::format("{}\"{}\" expected {}, got {}", told++ > 0 ? "; " : "", failure.name, failure.expected,
-                       failure.got);
+    const auto short_of = [](const std::string& text) { return repaired_utf8(text, kMaxTestNameBytes); };
+    out += fmt::format("{}\"{}\" expected {}, got {}", told++ > 0 ? "; " : "", short_of(failure.name),
+                       short_of(failure.expected), short_of(failure.got));
   }
   if (report.failed > told) out += fmt::format("; and {} more", report.failed - told);
   if (report.not_run > 0) out += "; " + not_run;

@@ -46,6 +46,11 @@ TEST(RuleTests, RefuseWhatWouldTestSomethingElse) {
   EXPECT_THAT(refusal_of(R"({"verdict":"Block","request":{"headers":{"a":"x\r\ny: z"}}})"), HasSubstr("line end"));
   EXPECT_THAT(refusal_of(R"({"verdict":"Block","request":{"headers":{"a":[1]}}})"), HasSubstr("text"));
   EXPECT_THAT(refusal_of(R"({"verdict":"Block","request":{"time":"tomorrow"}})"), HasSubstr("expected a time"));
+  EXPECT_THAT(refusal_of(R"({"verdict":"Block","request":{"time":"1970-01-01T00:00:00+01:00"}})"),
+              HasSubstr("expected a time"));
+  EXPECT_LT(
+      refusal_of(R"({"verdict":"Block","request":{"headers":{")" + std::string(100'000, 'a') + R"(":1}}})").size(),
+      400U);
   EXPECT_THAT(refusal_of(R"({"verdict":"Block","name":""})"), HasSubstr("200 bytes"));
 }
 
@@ -96,6 +101,15 @@ TEST(RuleTests, AreHeldAgainstTheModuleAndTellWhatDiffers) {
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->rule_tests->failed, 3U);
   EXPECT_EQ(again->rule_tests->failures[1].expected, "Block r");
+}
+
+TEST(RuleTests, AreToldShortly) {
+  RuleTestReport report{.run = 50, .not_run = 0, .failed = 50, .failures = {}};
+  for (int i = 0; i < 50; ++i) {
+    report.failures.push_back({std::string(5000, 'n'), std::string(5000, 'e'), std::string(5000, 'g')});
+  }
+  EXPECT_LT(summary(report).size(), 7000U);
+  EXPECT_THAT(summary(report), HasSubstr("; and 40 more"));
 }
 
 TEST(RuleTests, HaveATimeForAllOfThem) {
