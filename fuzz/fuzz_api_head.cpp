@@ -3,15 +3,13 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "api_access.hpp"
-#include "api_form.hpp"
 #include "api_routes.hpp"
 #include "fuzz_support.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace {
 
-using namespace secbeat::agent;
+using namespace secbeat::http;
 using secbeat::parse_rfc3339;
 using secbeat::rfc3339;
 using secbeat::SteadyTime;
@@ -31,7 +29,7 @@ void require_refusal(const HttpResponse& response) {
 }
 
 void check_key(const Route* route, std::string_view authorization) {
-  Access access({ApiKey{.name = "admin", .role = Role::kAdmin, .sha256 = {secbeat::sha256_hex(kKey)}}});
+  Access access("node", {ApiKey{.name = "admin", .role = Role::kAdmin, .sha256 = {secbeat::sha256_hex(kKey)}}});
   const Admission admission = access.admit(route, authorization, "192.0.2.1", SteadyTime{});
   if (admission.refusal) require_refusal(*admission.refusal);
   if (admission.caller.role == Role::kNone) return;
@@ -40,12 +38,12 @@ void check_key(const Route* route, std::string_view authorization) {
 
 // Without keys, who comes by a name is refused.
 void check_name(const HttpRequest& request) {
-  Access open({});
+  Access open("node", {});
   if (const auto refusal = open.refuse_name(request.header("host"))) require_refusal(*refusal);
 }
 
 void check_parameters(const HttpRequest& request) {
-  if (const auto page = read_page(request); page) {
+  if (const auto page = secbeat::agent::read_page(request); page) {
     require(page->limit >= 1 && page->limit <= 1000 && (!page->before || *page->before >= 1));
   } else {
     require_refusal(page.error());
@@ -80,12 +78,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view name = pieces.next();
     request.query.emplace_back(name, pieces.next());
   }
-  const auto route = find_route(request.method, request.path);
+  const auto route = find_route(secbeat::agent::all_routes(), request.method, request.path);
   check_key(route ? *route : nullptr, authorization);
   check_name(request);
   if (!route) {
     require_refusal(route.error());
-  } else if (const auto head = check_head(**route, request, Config{}); !head) {
+  } else if (const auto head = check_head(**route, request, BodyLimits{}); !head) {
     require_refusal(head.error());
   }
   check_parameters(request);

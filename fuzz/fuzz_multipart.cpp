@@ -5,11 +5,11 @@
 #include <string>
 #include <string_view>
 
-#include "multipart.hpp"
+#include "secbeat/http/multipart.hpp"
 
 namespace {
 
-using namespace secbeat::agent;
+using namespace secbeat::http;
 
 void require(bool condition) {
   if (!condition) std::abort();

@@ -1,5 +1,5 @@
 // Who may call what: keys, roles, and callers without either.
-#include "api_access.hpp"
+#include "api_http.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -56,10 +56,6 @@ TEST_F(ApiAccess, EachRouteTakesItsRole) {
 }
 
 TEST_F(ApiAccess, RolesAreThoseOfTheContract) {
-  for (const char* path : {"/api/v1/freeze", "/api/v1/unfreeze", "/api/v1/bypass", "/api/v1/drill"}) {
-    EXPECT_EQ(usual_role("POST", path), Role::kAdmin) << path;
-    EXPECT_EQ(usual_role("GET", path), Role::kViewer) << path;
-  }
   for (const Route& route : all_routes()) {
     const bool is_open = route.path == "/healthz" || route.path == "/readyz";
     const bool is_emergency = route.path.ends_with("/freeze") || route.path.ends_with("/unfreeze") ||
@@ -148,7 +144,7 @@ TEST_F(ApiAccess, KeysAreExchangedWithoutARestart) {
 TEST_F(ApiAccess, WrongKeysAreLimitedAndRightOnesPassAllTheSame) {
   start();
   Answer answer;
-  for (std::uint32_t i = 0; i <= WrongKeys::kBurst; ++i)
+  for (std::uint32_t i = 0; i <= http::WrongKeys::kBurst; ++i)
     answer = get("/api/v1/wasm/version", {bearer(kAdminKey + "x")});
   EXPECT_EQ(answer.status, 429);
   EXPECT_EQ(answer.json()["code"], "rate_limited");
@@ -156,45 +152,8 @@ TEST_F(ApiAccess, WrongKeysAreLimitedAndRightOnesPassAllTheSame) {
   EXPECT_EQ(get("/api/v1/wasm/version", {bearer(kAdminKey)}).status, 200);
   const Answer metrics = get("/metrics", {bearer(kViewerKey)});
   EXPECT_THAT(metrics.body,
-              HasSubstr(fmt::format("secbeat_api_refused_total{{code=\"unauthorized\"}} {}\n", WrongKeys::kBurst)));
+              HasSubstr(fmt::format("secbeat_api_refused_total{{code=\"unauthorized\"}} {}\n", http::WrongKeys::kBurst)));
   EXPECT_THAT(metrics.body, HasSubstr("secbeat_api_refused_total{code=\"rate_limited\"} 1\n"));
-}
-
-TEST(WrongKeys, GiveOneMoreEachInterval) {
-  WrongKeys wrong;
-  const SteadyTime start{1000s};
-  for (std::uint32_t i = 0; i < WrongKeys::kBurst; ++i) EXPECT_TRUE(wrong.count("192.0.2.1", start).allowed);
-  const auto refused = wrong.count("192.0.2.1", start);
-  EXPECT_FALSE(refused.allowed);
-  EXPECT_TRUE(refused.first_refused);
-  EXPECT_EQ(refused.retry_after_seconds, WrongKeys::kInterval.count());
-  EXPECT_FALSE(wrong.count("192.0.2.1", start).first_refused);
-  EXPECT_TRUE(wrong.count("192.0.2.2", start).allowed);
-  EXPECT_TRUE(wrong.count("192.0.2.1", start + WrongKeys::kInterval).allowed);
-  EXPECT_TRUE(wrong.count("192.0.2.1", start + WrongKeys::kInterval).first_refused);
-}
-
-TEST(WrongKeys, OfOneNetworkOfIPv6AreOfOneCaller) {
-  WrongKeys wrong;
-  const SteadyTime start{1000s};
-  for (std::uint32_t i = 0; i < WrongKeys::kBurst; ++i) {
-    EXPECT_TRUE(wrong.count(fmt::format("2001:db8:0:1::{:x}", i + 1), start).allowed);
-  }
-  EXPECT_FALSE(wrong.count("2001:db8:0:1:ffff::1", start).allowed);
-  EXPECT_TRUE(wrong.count("2001:db8:0:2::1", start).allowed);
-}
-
-TEST(WrongKeys, OfTenThousandAddressesTakeNoMoreRoomAndLimitTheNextAllTheSame) {
-  WrongKeys wrong;
-  const SteadyTime start{1000s};
-  for (int i = 0; i < 10'000; ++i) {
-    EXPECT_TRUE(wrong.count(fmt::format("10.0.{}.{}", i / 256, i % 256), start).allowed);
-  }
-  for (std::uint32_t i = 0; i < WrongKeys::kBurst; ++i) EXPECT_TRUE(wrong.count("192.0.2.1", start).allowed);
-  EXPECT_FALSE(wrong.count("192.0.2.1", start).allowed);
-  // The places of an address that is limited are not taken by those that came once.
-  for (int i = 0; i < 10'000; ++i) wrong.count(fmt::format("10.1.{}.{}", i / 256, i % 256), start);
-  EXPECT_FALSE(wrong.count("192.0.2.1", start).allowed);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "api_documents.hpp"
-#include "api_form.hpp"
+#include "api_http.hpp"
 #include "api_routes.hpp"
 
 namespace secbeat::agent {
@@ -23,7 +23,7 @@ OrRefusal<GlassDemand> read_demand(HttpRequest& request, std::string_view standa
   if (!form) return std::unexpected(form.error());
   auto reason = take_text(*form, "reason", kMaxGlassReasonBytes);
   if (!reason) return std::unexpected(reason.error());
-  GlassDemand demand{.reason = reason->value_or(std::string(standard)), .origin = request.origin()};
+  GlassDemand demand{.reason = reason->value_or(std::string(standard)), .origin = origin_of(request)};
   const auto text = take(*form, "ttl_seconds");
   if (!text) return demand;
   const auto number = whole_number<std::int64_t>(*text);

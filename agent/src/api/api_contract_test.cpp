@@ -7,6 +7,7 @@
 #include <set>
 
 #include "api_routes.hpp"
+#include "secbeat/http/openapi.hpp"
 #include "api_test_support.hpp"
 
 namespace secbeat::agent {
@@ -155,7 +156,7 @@ TEST_F(ApiContract, EveryErrorThatARouteNamesComes) {
   // ApiAccess has keys.
   const std::set<ErrorCode> elsewhere = {ErrorCode::kShuttingDown, ErrorCode::kBusy, ErrorCode::kUnauthorized};
   for (const Route& route : all_routes()) {
-    for (const ErrorCode code : codes_of(route)) {
+    for (const ErrorCode code : http::codes_of(route)) {
       if (elsewhere.contains(code) || (code == ErrorCode::kRateLimited && !limits_itself(route))) continue;
       const Answer answer = provoke(route, code);
       EXPECT_EQ(answer.status, http_status_of(code)) << route.operation << " " << word_of(code) << answer.body;
@@ -180,13 +181,13 @@ TEST_F(ApiContract, AnErrorOfTheNodeItselfThatARouteDoesNotNameIsInternal) {
 TEST_F(ApiContract, AParameterThatTheRouteDoesNotNameCannotBeRead) {
   HttpRequest request;
   request.path = "/api/v1/wasm/version";
-  request.route = *find_route("GET", request.path);
+  request.route = *find_route(all_routes(), "GET", request.path);
   EXPECT_NO_THROW(static_cast<void>(request.parameter("name")));
   EXPECT_THROW(static_cast<void>(request.parameter("nmae")), std::logic_error);
 }
 
 TEST(OpenApi, HasEveryRouteWithItsInputsAnswersAndErrors) {
-  const Json document = openapi_document();
+  const Json document = http::openapi_document(node_service());
   EXPECT_EQ(document["openapi"], "3.1.0");
   std::set<std::string> operations;
   for (const Route& route : all_routes()) {
@@ -194,12 +195,12 @@ TEST(OpenApi, HasEveryRouteWithItsInputsAnswersAndErrors) {
     for (char& c : method) c = static_cast<char>(std::tolower(c));
     const Json& operation = document["paths"][std::string(route.path)][method];
     EXPECT_TRUE(operations.insert(operation.value("operationId", "")).second) << route.operation;
-    const std::vector<ErrorCode> codes = codes_of(route);
+    const std::vector<ErrorCode> codes = http::codes_of(route);
     const bool takes_if_match = std::ranges::find(codes, ErrorCode::kPreconditionFailed) != codes.end();
     EXPECT_EQ(operation.value("parameters", Json::array()).size(),
               route.query.size() + route.in_path.size() + (takes_if_match ? 1U : 0U));
     std::set<std::string> statuses{"200"};
-    for (const ErrorCode code : codes_of(route)) statuses.insert(std::to_string(http_status_of(code)));
+    for (const ErrorCode code : http::codes_of(route)) statuses.insert(std::to_string(http_status_of(code)));
     std::set<std::string> written;
     for (const auto& [status, response] : operation["responses"].items()) written.insert(status);
     EXPECT_EQ(written, statuses) << route.operation;
@@ -208,7 +209,7 @@ TEST(OpenApi, HasEveryRouteWithItsInputsAnswersAndErrors) {
 }
 
 TEST(OpenApi, RefersOnlyToWhatItHas) {
-  const Json document = openapi_document();
+  const Json document = http::openapi_document(node_service());
   const auto references = [](const auto& self, const Json& json, std::vector<std::string>& found) -> void {
     if (json.is_object() && json.contains("$ref")) found.push_back(json["$ref"]);
     for (const Json& item : json) {
@@ -228,7 +229,7 @@ TEST_F(ApiContract, TheDocumentIsServed) {
   const Answer answer = get("/openapi.json");
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.headers.at("content-type"), "application/json");
-  EXPECT_EQ(answer.json(), openapi_document());
+  EXPECT_EQ(answer.json(), http::openapi_document(node_service()));
   const Answer head = request("HEAD", "/openapi.json");
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.headers.at("content-length"), std::to_string(answer.body.size()));

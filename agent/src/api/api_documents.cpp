@@ -2,9 +2,10 @@
 // API promises to the letter come first.
 #include "api_documents.hpp"
 
-#include "api_value.hpp"
+#include "secbeat/http/value.hpp"
 
 namespace secbeat::agent {
+using namespace http;  // the words of documents
 
 // Documents within documents. Not in the unnamed namespace: templates of api_value.hpp look for them here.
 static Json value_of(const Stages& stages);

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "api_message.hpp"
-#include "api_schema.hpp"
+#include "api_http.hpp"
 #include "secbeat/agent/break_glass.hpp"
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/reloader.hpp"
+#include "secbeat/http/value.hpp"
 
 namespace secbeat::agent {
 
@@ -112,11 +112,14 @@ Json to_document(const ActiveRules& rules);
 Json to_document(const RuleStats& stats);
 Json to_document(const Health& health);
 
+using http::value_of;
+
 // The watch as a part of other documents.
 Json value_of(const WatchView& watch);
 
 // What the rehearsal found out, as parts of other documents.
 Json value_of(const engine::Cost& cost);
+Json value_of(const std::optional<engine::Cost>& cost);
 Json value_of(const InventoryChange& change);
 
 // Status, body, Retry-After of an operation that failed.

@@ -3,15 +3,10 @@
 // Thread safety: free functions; the context's members may be used from any thread.
 #pragma once
 
-#include <cstddef>
-
-#include "api_message.hpp"
+#include "api_http.hpp"
 #include "secbeat/agent/api_server.hpp"
 
 namespace secbeat::agent {
-
-// A configuration of hundreds of rules has some 100 KiB.
-inline constexpr std::size_t kMaxConfigBytes = std::size_t{1} << 20U;
 
 // api_reload.cpp
 HttpResponse handle_reload(const ApiContext& context, HttpRequest& request);

@@ -1,8 +1,9 @@
 // What the API's documents hold of what the rehearsal found out: the cost, and the rules that came and went.
 #include "api_documents.hpp"
-#include "api_value.hpp"
+#include "secbeat/http/value.hpp"
 
 namespace secbeat::agent {
+using namespace http;  // the words of documents
 namespace {
 
 using engine::Cost;
@@ -41,6 +42,7 @@ constexpr Member kInventoryMembers[] = {
 }  // namespace
 
 Json value_of(const Cost& cost) { return write(documents::kCost, &cost); }
+Json value_of(const std::optional<Cost>& cost) { return cost ? value_of(*cost) : Json(); }
 Json value_of(const InventoryChange& change) { return write(documents::kInventory, &change); }
 
 namespace documents {

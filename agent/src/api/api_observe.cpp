@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "api_documents.hpp"
-#include "api_form.hpp"
+#include "api_http.hpp"
 #include "api_routes.hpp"
 #include "metrics.hpp"
 

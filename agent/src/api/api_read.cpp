@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "api_documents.hpp"
-#include "api_form.hpp"
+#include "api_http.hpp"
 #include "api_routes.hpp"
 #include "secbeat/base/content_file.hpp"
 

@@ -1,9 +1,8 @@
 // POST /api/v1/wasm/{reload,load,validate,rollback}, DELETE /api/v1/wasm/modules/{name}
 #include <fmt/format.h>
 
-#include "api_access.hpp"
+#include "api_http.hpp"
 #include "api_documents.hpp"
-#include "api_form.hpp"
 #include "api_routes.hpp"
 #include "secbeat/engine/module_info.hpp"
 
@@ -54,7 +53,7 @@ OrRefusal<void> check_parts(const Config& config, const Upload& upload) {
   if (auto size = check_size("The module", upload.file, config.max_module_bytes); !size) {
     return size;
   }
-  if (auto size = check_size("The configuration", upload.config, kMaxConfigBytes); !size) {
+  if (auto size = check_size("The configuration", upload.config, BodyLimits{}.document_bytes); !size) {
     return size;
   }
   if (upload.signature && !upload.file) {
@@ -99,7 +98,7 @@ OrRefusal<Upload> read_upload(const Config& config, HttpRequest& request) {
   upload.expected_version = std::move(texts->version);
   upload.reason = texts->reason.value_or("");
   request.reason = upload.reason;
-  upload.origin = request.origin();
+  upload.origin = origin_of(request);
   upload.received = request.received;
   if (auto checked = check_parts(config, upload); !checked) return std::unexpected(checked.error());
   return upload;
@@ -145,7 +144,7 @@ HttpResponse handle_rollback(const ApiContext& context, HttpRequest& request) {
   rollback.to_version = std::move(texts->version);
   if (texts->reason) rollback.reason = std::move(*texts->reason);
   request.reason = rollback.reason;
-  rollback.origin = request.origin();
+  rollback.origin = origin_of(request);
   const auto result = context.reloader.rollback(rollback);
   if (!result) return failure_response(result.error());
   return json_response(to_document(*result));
@@ -163,7 +162,7 @@ HttpResponse handle_remove(const ApiContext& context, HttpRequest& request) {
   removal.expected_version = std::move(texts->version);
   removal.reason = texts->reason.value_or("");
   request.reason = removal.reason;
-  removal.origin = request.origin();
+  removal.origin = origin_of(request);
   const auto result = context.reloader.remove(removal);
   if (!result) return failure_response(result.error());
   return json_response(to_document(*result));

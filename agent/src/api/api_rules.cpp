@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "api_documents.hpp"
-#include "api_form.hpp"
+#include "api_http.hpp"
 #include "api_routes.hpp"
 #include "rules/rule_book.hpp"
 
@@ -41,7 +41,7 @@ OrRefusal<RuleEdit> read_edit(HttpRequest& request, RuleEdit::Kind kind) {
   edit.kind = kind;
   edit.reason = reason->value_or("");
   request.reason = edit.reason;
-  edit.origin = request.origin();
+  edit.origin = origin_of(request);
   edit.received = request.received;
   if (const auto if_match = request.header("if-match")) edit.if_match = *if_match;
   return edit;

@@ -1,9 +1,10 @@
 // What the API answers about rules.
 #include "api_documents.hpp"
-#include "api_value.hpp"
+#include "secbeat/http/value.hpp"
 #include "rules/rule_book.hpp"
 
 namespace secbeat::agent {
+using namespace http;  // the words of documents
 
 static Json value_of(const ActiveRule& rule);
 

@@ -4,7 +4,6 @@
 
 #include <future>
 
-#include "api_listen.hpp"
 #include "api_test_support.hpp"
 
 namespace secbeat::agent {
@@ -264,7 +263,7 @@ TEST_F(ApiTest, ATakenPortIsToldWithItsOwner) {
 
 TEST_F(ApiTest, AnAddressOfAnotherMachineIsAnError) {
   config_.api.host = "192.0.2.1";
-  const auto listening = listen_on(config_.api);
+  const auto listening = ApiServer::start({config_, reloader_, hub_, *scoreboard_, events_, nullptr, clock_});
   ASSERT_FALSE(listening);
   EXPECT_EQ(listening.error().code, ErrorCode::kConfig);
 }

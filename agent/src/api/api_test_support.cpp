@@ -72,24 +72,6 @@ std::string url_of(const ApiServer& server, const std::string& path) {
 
 }  // namespace
 
-void Gate::pass() {
-  std::unique_lock lock(mutex_);
-  ++waiting_;
-  changed_.notify_all();
-  changed_.wait(lock, [this] { return open_; });
-}
-
-void Gate::open() {
-  const std::scoped_lock lock(mutex_);
-  open_ = true;
-  changed_.notify_all();
-}
-
-bool Gate::await_waiting(std::size_t count) {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, kTestTimeout, [&] { return waiting_ >= count; });
-}
-
 std::optional<Upload> FakeReloader::last_upload() const {
   const std::scoped_lock lock(mutex_);
   return last_upload_;

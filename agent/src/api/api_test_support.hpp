@@ -6,7 +6,6 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -15,28 +14,15 @@
 #include <string>
 #include <vector>
 
-#include "api_message.hpp"
+#include "api_http.hpp"
 #include "secbeat/agent/api_server.hpp"
 #include "secbeat/base/unique_fd.hpp"
+#include "secbeat/http_testing/gate.hpp"
 
 namespace secbeat::agent {
 
-// A gate that a test opens; who comes to it waits. Counts who waits.
-class Gate {
- public:
-  void pass();
-  void open();
-  // False where `count` are not there within the common timeout.
-  bool await_waiting(std::size_t count);
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::size_t waiting_ = 0;
-  bool open_ = false;
-};
-
-inline constexpr std::chrono::seconds kTestTimeout{60};
+using http::Gate;
+using http::kTestTimeout;
 
 class FakeReloader final : public Reloader {
  public:

@@ -1,8 +1,9 @@
 // What the API's documents hold of the watch over a new version.
 #include "api_documents.hpp"
-#include "api_value.hpp"
+#include "secbeat/http/value.hpp"
 
 namespace secbeat::agent {
+using namespace http;  // the words of documents
 
 static Json value_of(const WatchFigures& figures);
 

@@ -10,8 +10,8 @@
 #include <numeric>
 #include <sstream>
 
-#include "api_access.hpp"
-#include "api_tls.hpp"
+#include "api_http.hpp"
+#include "secbeat/http/tls.hpp"
 #include "metrics_process.hpp"
 #include "metrics_series.hpp"
 

@@ -50,48 +50,13 @@ SocketAddress socket_address(const Listen& listen) {
 
 std::string reason_of(int error, const Listen& listen) {
   if (error == EADDRINUSE) {
-    const auto owners = port_owners(listen.port);
-    return fmt::format("the port is in use by {}: end that program, or set another port in [proxy] listen",
-                       owners.empty() ? "a process of another user" : describe_process(owners.front()));
+    return port_in_use(listen.port) + ": end that program, or set another port in [proxy] listen";
   }
   if (error == EACCES) {
     return "no right to use this port: run as root, set net.ipv4.ip_unprivileged_port_start, or take a port from 1024";
   }
   if (error == EADDRNOTAVAIL) return "this machine does not have the address";
   return std::generic_category().message(error);
-}
-
-// Inodes of the sockets that listen on the port.
-std::set<std::string> listening_inodes(std::uint16_t port) {
-  constexpr std::string_view kListening = "0A";  // TCP_LISTEN
-  std::set<std::string> inodes;
-  for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    std::ifstream file(table);
-    std::string line;
-    std::getline(file, line);  // the heading
-    while (std::getline(file, line)) {
-      std::istringstream words(line);
-      std::string index, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
-      words >> index >> local >> remote >> state >> queues >> timer >> retransmits >> uid >> timeout >> inode;
-      if (state == kListening && local.ends_with(fmt::format(":{:04X}", port))) inodes.insert(inode);
-    }
-  }
-  return inodes;
-}
-
-// Calls `take(fd, inode)` for each socket of the process until it returns true.
-template <class Take>
-bool any_socket(const std::filesystem::path& process, Take take) {
-  constexpr std::string_view kBegin = "socket:[";
-  for (const auto& entry : entries_of(process / "fd")) {
-    std::error_code unreadable;
-    const std::string target = std::filesystem::read_symlink(entry, unreadable).string();
-    if (!target.starts_with(kBegin)) continue;
-    if (take(entry.filename().string(), target.substr(kBegin.size(), target.size() - kBegin.size() - 1))) {
-      return true;
-    }
-  }
-  return false;
 }
 
 bool listens(const UniqueFd& socket) {
@@ -155,19 +120,6 @@ UniqueFd take_listener(pid_t pid, const Listen& listen) {
     return true;
   });
   return result;
-}
-
-std::vector<pid_t> port_owners(std::uint16_t port) {
-  std::vector<pid_t> owners;
-  const auto inodes = listening_inodes(port);
-  for (const auto& entry : entries_of("/proc")) {
-    const std::string name = entry.filename().string();
-    if (inodes.empty() || name.find_first_not_of("0123456789") != std::string::npos) continue;
-    if (any_socket(entry, [&](const std::string&, const std::string& inode) { return inodes.contains(inode); })) {
-      owners.push_back(static_cast<pid_t>(std::stol(name)));
-    }
-  }
-  return owners;
 }
 
 }  // namespace secbeat::agent

@@ -28,7 +28,4 @@ Listen address_of(const UniqueFd& socket);
 // it has none, or the kernel does not let us.
 UniqueFd take_listener(pid_t pid, const Listen& listen);
 
-// The processes that listen on this TCP port, as far as this user may see them.
-std::vector<pid_t> port_owners(std::uint16_t port);
-
 }  // namespace secbeat::agent

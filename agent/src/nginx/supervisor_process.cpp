@@ -56,12 +56,6 @@ pid_t parent_of(pid_t pid) {
 
 }  // namespace
 
-std::string first_line(const std::filesystem::path& file) {
-  std::string line;
-  std::getline(std::ifstream(file), line);
-  return line;
-}
-
 bool is_nginx_master(pid_t pid) {
   return first_line(fmt::format("/proc/{}/cmdline", pid)).starts_with("nginx: master process");
 }
@@ -122,15 +116,6 @@ std::string reap(const UniqueFd& pidfd) {
   if (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return {};
   if (info.si_code == CLD_EXITED) return fmt::format("exited with status {}", info.si_status);
   return fmt::format("killed by signal {} ({})", info.si_status, ::sigdescr_np(info.si_status));
-}
-
-std::string describe_process(pid_t pid) {
-  const std::filesystem::path process = fmt::format("/proc/{}", pid);
-  std::string command = first_line(process / "cmdline");
-  std::ranges::replace(command, '\0', ' ');
-  while (!command.empty() && command.back() == ' ') command.pop_back();
-  if (command.empty()) command = first_line(process / "comm");
-  return fmt::format("process {} ({})", pid, printable(command));
 }
 
 std::string advice_on_hanging(pid_t worker) {

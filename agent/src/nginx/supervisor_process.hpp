@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "secbeat/base/listen.hpp"
 #include "secbeat/base/unique_fd.hpp"
 
 namespace secbeat::agent {
@@ -45,12 +46,7 @@ bool wait_for_end(const UniqueFd& pidfd, std::chrono::milliseconds timeout);
 // Reaps it where it is our child. "killed by signal 9 (Killed)", "exited with status 1"; empty: not our child.
 std::string reap(const UniqueFd& pidfd);
 
-// "nginx (pid 4711)"; the command line where the name alone would not tell.
-std::string describe_process(pid_t pid);
 // What to do about a worker that does not answer. Its pid comes from the scoreboard, where a process of the workers'
 // user can write any: nobody is told to end what is no worker of nginx.
 std::string advice_on_hanging(pid_t worker);
-// One line of a file of /proc, empty where it cannot be read.
-std::string first_line(const std::filesystem::path& file);
-
 }  // namespace secbeat::agent

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "api/api_text.hpp"
+#include "secbeat/http/text.hpp"
 
 namespace secbeat::agent {
 namespace {

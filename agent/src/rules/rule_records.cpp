@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "api/api_text.hpp"
+#include "secbeat/http/text.hpp"
 #include "rules/rule_book.hpp"
 #include "rules/rule_document.hpp"
 #include "rules/rule_tallies.hpp"

@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "api/api_text.hpp"
+#include "secbeat/http/text.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -35,7 +35,7 @@ class RuleWatch {
     if (is_too_deep_) {
       return fail(ErrorCode::kBadJson, fmt::format("The JSON nests deeper than {}; no rule does", kDeepest));
     }
-    if (twice_) return fail(ErrorCode::kBadJson, fmt::format("The JSON key \"{}\" is given twice", shown(*twice_)));
+    if (twice_) return fail(ErrorCode::kBadJson, fmt::format("The JSON key \"{}\" is given twice", http::shown(*twice_)));
     return {};
   }
 
@@ -78,7 +78,7 @@ Result<RuleJson> parse_rule_text(std::string_view text) {
     });
   } catch (const RuleJson::parse_error& error) {
     return fail(ErrorCode::kBadJson, fmt::format("Malformed JSON at byte {}: {}", error.byte > 0 ? error.byte - 1 : 0,
-                                                 shown(reason_of(error), kLongestParserReason)));
+                                                 http::shown(reason_of(error), kLongestParserReason)));
   } catch (const RuleJson::exception&) {
     return fail(ErrorCode::kBadJson, "Malformed JSON: a number is out of range");
   }

@@ -1,4 +1,4 @@
-// The node's HTTP API (docs/api.md) and metrics, on libmicrohttpd.
+// The node's HTTP API (docs/api.md) and metrics, on http/.
 //
 // Thread safety: start and destruction from one thread; requests are served by its own threads. A call that
 // takes long (reload, rollback) is suspended and runs on an executor, so that it holds no one up.
@@ -18,11 +18,11 @@
 #include "secbeat/agent/version_watch.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/control/scoreboard.hpp"
+#include "secbeat/http/access.hpp"
+#include "secbeat/http/tls.hpp"
 
 namespace secbeat::agent {
 
-class Access;
-class CurrentCertificate;
 class RuleBook;
 
 // What the API shows; all outlive the server. `supervisor` is null with an external nginx.
@@ -38,8 +38,8 @@ struct ApiContext {
   VersionWatch* watch = nullptr;     // null: nothing is watched
   BreakGlass* glass = nullptr;       // null only in tests
   RuleRecords* records = nullptr;    // null only in tests
-  const Access* access = nullptr;    // the server's own, which it fills in, as the next
-  const CurrentCertificate* certificate = nullptr;
+  const http::Access* access = nullptr;    // the server's own, which it fills in, as the next
+  const http::CurrentCertificate* certificate = nullptr;
   RuleBook* rules = nullptr;
 };
 

@@ -12,11 +12,17 @@
 #include <vector>
 
 #include "secbeat/base/error.hpp"
+#include "secbeat/base/listen.hpp"
 #include "secbeat/control/in_force.hpp"
 #include "secbeat/engine/cost.hpp"
 #include "secbeat/engine/limits.hpp"
+#include "secbeat/http/settings.hpp"
 
 namespace secbeat::agent {
+
+using http::ApiKey;
+using http::Role;
+using http::word_of;
 
 enum class Nginx : std::uint8_t { kManaged, kExternal };
 enum class FileWatch : std::uint8_t { kAuto, kPoll };  // auto: inotify as well
@@ -57,29 +63,6 @@ struct GateLimits {
   double max_rules_lost_percent = 50;     // how far the number of rules may fall; 0: no limit
 
   bool operator==(const GateLimits&) const = default;
-};
-
-struct Listen {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-// What a caller of the API may do; each may what those before it may. kNone: what needs no key.
-enum class Role : std::uint8_t { kNone, kViewer, kOperator, kAdmin };
-constexpr std::string_view word_of(Role role) noexcept {
-  return role == Role::kAdmin      ? "admin"
-         : role == Role::kOperator ? "operator"
-         : role == Role::kViewer   ? "viewer"
-                                   : "none";
-}
-
-// [[api.keys]]. A key itself stands nowhere on a node.
-struct ApiKey {
-  std::string name;
-  Role role = Role::kViewer;
-  std::vector<std::string> sha256;  // of the key, or of several while they are exchanged; lower case
-
-  bool operator==(const ApiKey&) const = default;
 };
 
 struct Config {
