@@ -43,9 +43,7 @@ bool is_address(int family, std::string_view host) {
   return ::inet_pton(family, std::string(host).c_str(), &address) == 1;
 }
 
-bool is_letter_or_digit(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+bool is_letter_or_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 bool is_dns_name(std::string_view host) {
   constexpr std::size_t kLongestName = 253;  // RFC 1035, section 2.3.4, as text

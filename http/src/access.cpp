@@ -9,10 +9,10 @@
 #include <algorithm>
 #include <functional>
 
-#include "secbeat/http/route.hpp"
-#include "secbeat/http/text.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/base/text.hpp"
+#include "secbeat/http/route.hpp"
+#include "secbeat/http/text.hpp"
 
 namespace secbeat::http {
 namespace {

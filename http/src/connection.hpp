@@ -5,8 +5,8 @@
 
 #include <microhttpd.h>
 
-#include "secbeat/http/message.hpp"
 #include "secbeat/base/unique_fd.hpp"
+#include "secbeat/http/message.hpp"
 
 namespace secbeat::http {
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <set>
 
+#include "secbeat/http/multipart.hpp"
 #include "secbeat/http/route.hpp"
 #include "secbeat/http/text.hpp"
-#include "secbeat/http/multipart.hpp"
 
 namespace secbeat::http {
 namespace {

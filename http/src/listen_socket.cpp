@@ -9,7 +9,6 @@
 #include <memory>
 #include <system_error>
 
-
 namespace secbeat::http {
 namespace {
 
@@ -37,8 +36,8 @@ Result<UniqueFd> listen_on(const Listen& listen) {
   }
   if (::bind(socket.get(), address->ai_addr, address->ai_addrlen) != 0 || ::listen(socket.get(), kBacklog) != 0) {
     if (errno == EADDRINUSE) {
-      return cannot_listen(
-          listen, port_in_use(listen.port) + ": end that program, or set another port in [api] listen");
+      return cannot_listen(listen,
+                           port_in_use(listen.port) + ": end that program, or set another port in [api] listen");
     }
     return cannot_listen(listen, std::generic_category().message(errno));
   }

@@ -113,7 +113,8 @@ Json operation(const Service& service, const Route& route) {
   if (route.role == Role::kNone) {
     json["security"] = Json::array();
   } else {
-    json["description"] = fmt::format("Takes a key of the role {}, where the {} has keys.", word_of(route.role), service.name);
+    json["description"] =
+        fmt::format("Takes a key of the role {}, where the {} has keys.", word_of(route.role), service.name);
     json["security"] = {{{"key", Json::array()}}};
   }
   if (Json list = parameters(route); !list.empty()) json["parameters"] = std::move(list);
@@ -146,15 +147,16 @@ Json components(const Service& service) {
     for (const DocumentType* type : route.answers) add_schema(schemas, *type);
   }
   schemas[std::string(service.error->name)]["properties"]["success"]["const"] = false;
-  return {{"schemas", std::move(schemas)},
-          {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}, {"description", security_of(service)}}}}},
-          {"headers",
-           {{"WWW-Authenticate", {{"description", "Bearer"}, {"required", true}, {"schema", {{"type", "string"}}}}},
-            {"X-Request-Id",
-             {{"description", "The client's own, or a new one; the log and the history have the same"},
-              {"required", true},
-              {"schema", {{"type", "string"}}}}},
-            {"Retry-After", {{"description", "Seconds"}, {"schema", {{"type", "integer"}, {"minimum", 0}}}}}}}};
+  return {
+      {"schemas", std::move(schemas)},
+      {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}, {"description", security_of(service)}}}}},
+      {"headers",
+       {{"WWW-Authenticate", {{"description", "Bearer"}, {"required", true}, {"schema", {{"type", "string"}}}}},
+        {"X-Request-Id",
+         {{"description", "The client's own, or a new one; the log and the history have the same"},
+          {"required", true},
+          {"schema", {{"type", "string"}}}}},
+        {"Retry-After", {{"description", "Seconds"}, {"schema", {{"type", "integer"}, {"minimum", 0}}}}}}}};
 }
 
 }  // namespace

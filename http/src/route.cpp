@@ -167,10 +167,9 @@ OrRefusal<void> check_head(const Route& route, const HttpRequest& request, const
 HttpResponse too_large(std::optional<std::uint64_t> size, const Route& route, const BodyLimits& limits) {
   const std::size_t limit = body_limit(route, limits);
   const std::string has = size ? fmt::format("has {} bytes", *size) : fmt::format("is longer");
-  const std::string why =
-      route.body == BodyKind::kUpload
-          ? fmt::format("; a module may have {} of them (max_module_bytes)", limits.module_bytes)
-          : std::string();
+  const std::string why = route.body == BodyKind::kUpload
+                              ? fmt::format("; a module may have {} of them (max_module_bytes)", limits.module_bytes)
+                              : std::string();
   return error_response({ErrorCode::kTooLarge, fmt::format("The body {}; the limit is {} bytes{}", has, limit, why)},
                         {{"size_bytes", size ? Json(*size) : Json()}, {"limit_bytes", limit}});
 }

@@ -18,11 +18,11 @@
 #include <cstdarg>
 #include <mutex>
 
-#include "secbeat/http/access.hpp"
 #include "connection.hpp"
 #include "executor.hpp"
 #include "linger.hpp"
 #include "listen_socket.hpp"
+#include "secbeat/http/access.hpp"
 #include "secbeat/http/route.hpp"
 #include "secbeat/http/tls.hpp"
 

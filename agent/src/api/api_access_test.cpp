@@ -151,8 +151,8 @@ TEST_F(ApiAccess, WrongKeysAreLimitedAndRightOnesPassAllTheSame) {
   EXPECT_GE(std::stoi(answer.headers.at("retry-after")), 1);
   EXPECT_EQ(get("/api/v1/wasm/version", {bearer(kAdminKey)}).status, 200);
   const Answer metrics = get("/metrics", {bearer(kViewerKey)});
-  EXPECT_THAT(metrics.body,
-              HasSubstr(fmt::format("secbeat_api_refused_total{{code=\"unauthorized\"}} {}\n", http::WrongKeys::kBurst)));
+  EXPECT_THAT(metrics.body, HasSubstr(fmt::format("secbeat_api_refused_total{{code=\"unauthorized\"}} {}\n",
+                                                  http::WrongKeys::kBurst)));
   EXPECT_THAT(metrics.body, HasSubstr("secbeat_api_refused_total{code=\"rate_limited\"} 1\n"));
 }
 

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "api_routes.hpp"
-#include "secbeat/http/openapi.hpp"
 #include "api_test_support.hpp"
+#include "secbeat/http/openapi.hpp"
 
 namespace secbeat::agent {
 namespace {

@@ -1,8 +1,8 @@
 // POST /api/v1/wasm/{reload,load,validate,rollback}, DELETE /api/v1/wasm/modules/{name}
 #include <fmt/format.h>
 
-#include "api_http.hpp"
 #include "api_documents.hpp"
+#include "api_http.hpp"
 #include "api_routes.hpp"
 #include "secbeat/engine/module_info.hpp"
 

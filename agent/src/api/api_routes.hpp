@@ -5,7 +5,8 @@
 //   2. one entry of the table: path, handler, summary, inputs, answers, errors (what every route of its kind can
 //   answer, such
 //      as 413, is added by itself: codes_of())
-//   3. a line for each new error in api_contract_test.cpp, which provokes every code that a route names, and the call in
+//   3. a line for each new error in api_contract_test.cpp, which provokes every code that a route names, and the call
+//   in
 //      docs/api.md
 //
 // Thread safety: free functions; the table is constant.

@@ -1,7 +1,7 @@
 // What the API answers about rules.
 #include "api_documents.hpp"
-#include "secbeat/http/value.hpp"
 #include "rules/rule_book.hpp"
+#include "secbeat/http/value.hpp"
 
 namespace secbeat::agent {
 using namespace http;  // the words of documents

@@ -11,9 +11,9 @@
 #include <sstream>
 
 #include "api_http.hpp"
-#include "secbeat/http/tls.hpp"
 #include "metrics_process.hpp"
 #include "metrics_series.hpp"
+#include "secbeat/http/tls.hpp"
 
 namespace secbeat::agent {
 namespace {

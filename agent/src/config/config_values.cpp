@@ -1,6 +1,5 @@
 #include "config_values.hpp"
 
-
 #include <algorithm>
 
 namespace secbeat::agent {

@@ -295,7 +295,7 @@ bool Node::wait_for_workers(const Signals& signals) {
 
 void Node::say_ready() const {
   const std::string api = fmt::format("{}://{}", config_.tls_certificate.empty() ? "http" : "https",
-                                      to_text({config_.api.host, api_->port()}));
+                                      to_text(Listen{config_.api.host, api_->port()}));
   if (supervisor_) {
     spdlog::info("ready: http://{} protects {}; API {}/api/v1, metrics {}/metrics",
                  to_text(supervisor_->status().listen), config_.upstream, api, api);

@@ -11,10 +11,10 @@
 #include <string>
 #include <thread>
 
-#include "secbeat/http/text.hpp"
 #include "rules/rule_book.hpp"
 #include "rules/rule_document.hpp"
 #include "rules/rule_tallies.hpp"
+#include "secbeat/http/text.hpp"
 
 namespace secbeat::agent {
 namespace {

@@ -35,7 +35,8 @@ class RuleWatch {
     if (is_too_deep_) {
       return fail(ErrorCode::kBadJson, fmt::format("The JSON nests deeper than {}; no rule does", kDeepest));
     }
-    if (twice_) return fail(ErrorCode::kBadJson, fmt::format("The JSON key \"{}\" is given twice", http::shown(*twice_)));
+    if (twice_)
+      return fail(ErrorCode::kBadJson, fmt::format("The JSON key \"{}\" is given twice", http::shown(*twice_)));
     return {};
   }
 

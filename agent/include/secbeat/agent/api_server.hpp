@@ -34,11 +34,11 @@ struct ApiContext {
   EventLog& events;
   const Supervisor* supervisor;
   const Clock& clock;
-  const Archive* archive = nullptr;  // null: there is none
-  VersionWatch* watch = nullptr;     // null: nothing is watched
-  BreakGlass* glass = nullptr;       // null only in tests
-  RuleRecords* records = nullptr;    // null only in tests
-  const http::Access* access = nullptr;    // the server's own, which it fills in, as the next
+  const Archive* archive = nullptr;      // null: there is none
+  VersionWatch* watch = nullptr;         // null: nothing is watched
+  BreakGlass* glass = nullptr;           // null only in tests
+  RuleRecords* records = nullptr;        // null only in tests
+  const http::Access* access = nullptr;  // the server's own, which it fills in, as the next
   const http::CurrentCertificate* certificate = nullptr;
   RuleBook* rules = nullptr;
 };

@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "secbeat/http/message.hpp"
 #include "secbeat/base/clock.hpp"
+#include "secbeat/http/message.hpp"
 
 namespace secbeat::http {
 

@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "secbeat/http/text.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/base/error.hpp"
 #include "secbeat/http/settings.hpp"
+#include "secbeat/http/text.hpp"
 
 namespace secbeat::http {
 

@@ -66,8 +66,8 @@ struct Route {
 
 // A program's API.
 struct Service {
-  std::string_view name;         // what messages call the program: "node"
-  std::string_view title;        // in /openapi.json, as the next
+  std::string_view name;   // what messages call the program: "node"
+  std::string_view title;  // in /openapi.json, as the next
   std::string_view description;
   std::span<const Route> routes;
   const DocumentType* error = nullptr;  // of every answer with a status of 4xx or 5xx

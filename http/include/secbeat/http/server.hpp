@@ -1,7 +1,7 @@
 // An HTTP API on libmicrohttpd: keys and roles, TLS, limits, graceful stop; what it answers is the service's table.
 //
-// Thread safety: creation, listen() and destruction from one thread; requests are served by its own threads. A call that
-// takes long is suspended and runs on an executor, so that it holds no one up.
+// Thread safety: creation, listen() and destruction from one thread; requests are served by its own threads. A call
+// that takes long is suspended and runs on an executor, so that it holds no one up.
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "secbeat/http/schema.hpp"
 #include "secbeat/base/clock.hpp"
+#include "secbeat/http/schema.hpp"
 
 namespace secbeat::http {
 
