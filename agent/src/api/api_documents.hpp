@@ -1,5 +1,5 @@
 // The documents that the API answers with, in the order of docs/api.md; those of /openapi.json are the same
-// descriptions (api_schema.hpp).
+// descriptions (secbeat/http/schema.hpp).
 //
 // A new document: describe its type in api_documents.cpp, name it here, and let the route's handler answer with
 // json_response(to_document(…)).

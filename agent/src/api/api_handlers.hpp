@@ -50,7 +50,7 @@ HttpResponse handle_metrics(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_healthz(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_readyz(const ApiContext& context, HttpRequest& request);
 
-// api_openapi.cpp
+// api_table.cpp
 HttpResponse handle_openapi(const ApiContext& context, HttpRequest& request);
 
 }  // namespace secbeat::agent
