@@ -13,6 +13,7 @@ from pathlib import Path
 
 from support.processes import free_port, wait_for
 
+NAME_IN_USE = 10058  # of a stream that is there already, with other settings
 SERVER = shutil.which("nats-server") or "/usr/sbin/nats-server"
 
 
@@ -102,7 +103,7 @@ class NatsClient:
         answer = self.api(f"STREAM.CREATE.KV_{name}", name=f"KV_{name}", subjects=[f"$KV.{name}.>"], max_msgs_per_subject=1,
                           storage="file", retention="limits", discard="new", num_replicas=1, allow_rollup_hdrs=True,
                           deny_delete=True, allow_direct=True)
-        assert "error" not in answer, answer
+        assert "error" not in answer or answer["error"]["err_code"] == NAME_IN_USE, answer
 
     def put(self, bucket, key, value):
         answer = self.request(f"$KV.{bucket}.{key}", json.dumps(value).encode() if not isinstance(value, bytes) else value)
@@ -123,15 +124,23 @@ class NatsClient:
                           allow_direct=True)
         assert "error" not in answer, answer
 
-    def put_object(self, bucket, data, chunks=None):
-        """Under its SHA-256, which it gives. `chunks`: only so many of them are there."""
-        name, nuid = hashlib.sha256(data).hexdigest(), uuid.uuid4().hex[:22]
-        parts = [data[i:i + 131072] for i in range(0, len(data), 131072)]
-        for part in parts[:chunks]:
+    def put_object(self, bucket, data, chunks=None, name=None, chunk_bytes=131072, nuid=None):
+        """Under its SHA-256, or another name; the id of its chunks, with which the rest can be put later. `chunks`: which of
+        them are put, as a slice; without one, all."""
+        name, nuid = name or hashlib.sha256(data).hexdigest(), nuid or uuid.uuid4().hex[:22]
+        parts = [data[i:i + chunk_bytes] for i in range(0, len(data), chunk_bytes)]
+        for part in parts[chunks or slice(None)]:
             assert "error" not in self.request(f"$O.{bucket}.C.{nuid}", part)
         digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode()
         info = {"name": name, "bucket": bucket, "nuid": nuid, "size": len(data), "chunks": len(parts), "mtime": "2025-11-24T01:00:03Z",
-                "options": {"max_chunk_size": 131072}, "digest": f"SHA-256={digest}"}
+                "options": {"max_chunk_size": chunk_bytes}, "digest": f"SHA-256={digest}"}
+        self.put_metadata(bucket, name, json.dumps(info).encode())
+        return nuid
+
+    def put_metadata(self, bucket, name, data):
         subject = f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
-        assert "error" not in self.request(subject, json.dumps(info).encode(), {"Nats-Rollup": "sub"})
-        return name
+        assert "error" not in self.request(subject, data, {"Nats-Rollup": "sub"})
+
+    def readers(self, stream):
+        """How many consumers of the stream there are at this moment."""
+        return self.api(f"CONSUMER.NAMES.{stream}")["total"]

@@ -93,7 +93,7 @@ class Node:
         self.data, self.state = self.folder / "data", self.folder / "state"
         self.log = self.folder / "node.log"
         self.process, self.contract = None, None
-        self.working_folder = None
+        self.working_folder, self.environment = None, {}  # the latter beside this process' own
         self.key, self.tls = None, None  # what calls of the API are made with
         self.tables = {
             "waf.wasm": {"module": str(module)} if module else {},
@@ -124,7 +124,8 @@ class Node:
         self.write_config()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.secbeat, "node", "--config", str(self.config)], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True, cwd=self.working_folder)
+                                            stdout=log, stderr=log, start_new_session=True, cwd=self.working_folder,
+                                            env={**os.environ, **self.environment})
         return self.wait_until_ready() if wait else self
 
     def wait_until_ready(self):

@@ -123,9 +123,13 @@ bool FleetNodeImpl::is_due(SteadyTime next) {
 void FleetNodeImpl::run(const std::stop_token& ending) {
   std::minstd_rand random{std::random_device{}()};
   SteadyTime next = clock_.steady();
+  bool was_connected = false;
   while (!ending.stop_requested()) {
     try {
-      if (connection_->connected() && is_due(next)) {
+      const bool connected = connection_->connected();
+      if (connected && !was_connected) follower_.wake();
+      was_connected = connected;
+      if (connected && is_due(next)) {
         report();
         const std::chrono::milliseconds jitter(random() % kReportJitterMs);
         const SteadyTime now = clock_.steady();
