@@ -4,12 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "secbeat/fleet/names.hpp"
+#include "subscription.hpp"
 
 namespace secbeat::fleet {
 namespace {
@@ -108,52 +107,6 @@ natsStatus set_all(natsOptions* options, const ConnectionOptions& wanted) {
   }
   return NATS_OK;
 }
-
-class NatsSubscription final : public Subscription {
- public:
-  explicit NatsSubscription(Connection::Handler handler) : handler_(std::move(handler)) {}
-  // The library may be in the handler: it says when that was the last time.
-  ~NatsSubscription() override {
-    if (!subscription_) return;
-    natsSubscription_Unsubscribe(subscription_.get());
-    std::unique_lock lock(mutex_);
-    gone_.wait_for(lock, 5s, [this] { return completed_; });
-  }
-
-  natsStatus begin(natsConnection* connection, const std::string& subject) {
-    natsSubscription* made = nullptr;
-    const natsStatus status = natsConnection_Subscribe(&made, connection, subject.c_str(), &on_message, this);
-    subscription_.reset(made);
-    if (status == NATS_OK) natsSubscription_SetOnCompleteCB(made, &on_complete, this);
-    return status;
-  }
-
- private:
-  static void on_message(natsConnection* connection, natsSubscription* /*subscription*/, natsMsg* raw, void* self) {
-    const MessageHandle message(raw);
-    try {
-      const std::string answer = static_cast<NatsSubscription*>(self)->handler_(
-          {natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw))});
-      const char* reply = natsMsg_GetReply(raw);
-      if (reply == nullptr || answer.empty()) return;
-      natsConnection_Publish(connection, reply, answer.data(), static_cast<int>(answer.size()));
-    } catch (const std::exception& error) {
-      spdlog::error("fleet: a message could not be handled: {}", error.what());
-    }
-  }
-  static void on_complete(void* self) {
-    auto& subscription = *static_cast<NatsSubscription*>(self);
-    const std::scoped_lock lock(subscription.mutex_);
-    subscription.completed_ = true;
-    subscription.gone_.notify_all();
-  }
-
-  const Connection::Handler handler_;
-  SubscriptionHandle subscription_;
-  std::mutex mutex_;
-  std::condition_variable gone_;
-  bool completed_ = false;  // guarded by mutex_
-};
 
 }  // namespace
 
@@ -254,7 +207,14 @@ Result<std::string> NatsConnection::request(std::string_view subject, std::strin
 }
 
 Result<std::unique_ptr<Subscription>> NatsConnection::subscribe(std::string_view subject, Handler handler) {
-  auto subscription = std::make_unique<NatsSubscription>(std::move(handler));
+  auto answers = [handler = std::move(handler)](natsConnection* connection, natsMsg* message) {
+    const std::string answer =
+        handler({natsMsg_GetData(message), static_cast<std::size_t>(natsMsg_GetDataLength(message))});
+    const char* reply = natsMsg_GetReply(message);
+    if (reply == nullptr || answer.empty()) return;
+    natsConnection_Publish(connection, reply, answer.data(), static_cast<int>(answer.size()));
+  };
+  auto subscription = std::make_unique<NatsSubscription>(std::move(answers));
   const natsStatus status = subscription->begin(connection_.get(), std::string(subject));
   if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("listen to {}", subject), status));
   return subscription;

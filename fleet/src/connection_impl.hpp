@@ -1,6 +1,7 @@
 // The connection behind the contract of connection.hpp.
 //
-//   connection.cpp  connecting, calls, subscriptions
+//   connection.cpp  connecting, single calls, subscriptions
+//   calls.cpp       many calls at once
 //   buckets.cpp     keys and values
 //   objects.cpp     objects
 #pragma once
@@ -21,6 +22,7 @@ class NatsConnection final : public Connection {
   Result<void> publish(std::string_view subject, std::string_view data) override;
   Result<std::string> request(std::string_view subject, std::string_view data,
                               std::chrono::milliseconds timeout) override;
+  Result<std::unique_ptr<Calls>> calls() override;
   Result<std::unique_ptr<Subscription>> subscribe(std::string_view subject, Handler handler) override;
   Result<void> make_bucket(const BucketOptions& options) override;
   Result<std::optional<Entry>> get(std::string_view bucket, std::string_view key) override;

@@ -52,6 +52,22 @@ class Subscription {
   virtual ~Subscription() = default;
 };
 
+// Of one of Calls; kNotFound: nobody listens there.
+struct CallAnswer {
+  std::uint64_t tag = 0;
+  Result<std::string> data;
+};
+
+// Calls of which many are under way at once, and none waits for another.
+class Calls {
+ public:
+  virtual ~Calls() = default;
+  // The answer comes with the same tag. Who is silent is never told of: the caller knows how long it waits.
+  virtual Result<void> send(std::string_view subject, std::string_view data, std::uint64_t tag) = 0;
+  // The answers that have come, the oldest first; waits for one where there is none.
+  virtual std::vector<CallAnswer> take(std::chrono::milliseconds wait) = 0;
+};
+
 class Connection {
  public:
   // Answers a call; an empty text: no answer. On a thread of the library, which others wait for.
@@ -67,6 +83,7 @@ class Connection {
   // kNotFound: nobody listens there. kNotReady: no answer in time.
   virtual Result<std::string> request(std::string_view subject, std::string_view data,
                                       std::chrono::milliseconds timeout) = 0;
+  virtual Result<std::unique_ptr<Calls>> calls() = 0;
   virtual Result<std::unique_ptr<Subscription>> subscribe(std::string_view subject, Handler handler) = 0;
 
   // Makes the bucket where it is not there; one that is there stays as it is.
