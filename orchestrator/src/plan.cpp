@@ -9,11 +9,38 @@
 namespace secbeat::orchestrator {
 namespace {
 
+constexpr std::size_t kWhole = 100;  // percent
+
 std::uint64_t number_of(std::string_view label) {
   std::uint64_t number = 0;
   if (!label.starts_with('v')) return 0;
   const auto [end, error] = std::from_chars(label.data() + 1, label.data() + label.size(), number);
   return error == std::errc{} && end == label.data() + label.size() ? number : 0;
+}
+
+// "3" or "25%" of so many, rounded up.
+std::optional<std::size_t> part_of(std::string_view text, std::size_t nodes) {
+  const bool is_percent = text.ends_with('%');
+  if (is_percent) text.remove_suffix(1);
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || number == 0) return std::nullopt;
+  if (!is_percent) return std::min(number, nodes);
+  if (number > kWhole) return std::nullopt;
+  return (nodes * number + kWhole - 1) / kWhole;
+}
+
+std::vector<std::string_view> parts_of(std::string_view text) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    std::string_view part = text.substr(0, text.find(','));
+    const std::size_t taken = part.size();
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    while (part.ends_with(' ')) part.remove_suffix(1);
+    parts.push_back(part);
+    if (taken == text.size()) return parts;
+    text.remove_prefix(taken + 1);
+  }
 }
 
 }  // namespace
@@ -48,7 +75,7 @@ std::string next_label(const fleet::Desired& desired, const std::vector<fleet::N
 }
 
 fleet::Desired with(fleet::Desired desired, const fleet::Order& order) {
-  desired.revision = order.revision;
+  desired.revision = std::max(desired.revision, order.revision);
   const auto found = std::ranges::find(desired.modules, order.module, &fleet::DesiredModule::name);
   if (found == desired.modules.end()) {
     desired.modules.push_back({.name = order.module, .version = order.version, .revision = order.revision});
@@ -59,6 +86,70 @@ fleet::Desired with(fleet::Desired desired, const fleet::Order& order) {
   found->version = order.version;
   found->revision = order.revision;
   return desired;
+}
+
+fleet::Desired back_to(fleet::Desired desired, const fleet::Order& order) {
+  const auto module = std::ranges::find(desired.modules, order.module, &fleet::DesiredModule::name);
+  if (module == desired.modules.end()) return with(std::move(desired), order);
+  auto& before = module->before;
+  if (const auto found = std::ranges::find(before, order.version); found != before.end()) {
+    before.erase(before.begin(), found + 1);
+  }
+  module->version = order.version;
+  module->revision = order.revision;
+  desired.revision = std::max(desired.revision, order.revision);
+  return desired;
+}
+
+fleet::Desired anew(fleet::Desired desired, std::string_view module, std::uint64_t revision) {
+  const auto found = std::ranges::find(desired.modules, module, &fleet::DesiredModule::name);
+  if (found == desired.modules.end()) return desired;
+  found->revision = revision;
+  desired.revision = std::max(desired.revision, revision);
+  return desired;
+}
+
+Result<std::vector<fleet::NodeStatus>> targeted(std::vector<fleet::NodeStatus> nodes, std::string_view target) {
+  if (nodes.empty()) return fail(ErrorCode::kNoNodes, "No node is known: is there one with [nats] url?");
+  if (target.empty() || target == kAll) return nodes;
+  if (const std::size_t equals = target.find('='); equals != target.npos) {
+    const std::string label(target.substr(0, equals));
+    std::erase_if(nodes, [&](const fleet::NodeStatus& node) {
+      const auto found = node.labels.find(label);
+      return found == node.labels.end() || found->second != target.substr(equals + 1);
+    });
+    if (nodes.empty()) return fail(ErrorCode::kNoNodes, fmt::format("No node has the label {}", target));
+    return nodes;
+  }
+  const std::vector<std::string_view> names = parts_of(target);
+  for (const std::string_view name : names) {
+    if (std::ranges::find(nodes, name, &fleet::NodeStatus::node) != nodes.end()) continue;
+    return fail(ErrorCode::kNoNodes, fmt::format("No node {} is known", name));
+  }
+  std::erase_if(nodes,
+                [&](const fleet::NodeStatus& node) { return std::ranges::find(names, node.node) == names.end(); });
+  return nodes;
+}
+
+Result<std::vector<std::size_t>> waves_of(const fleet::RolloutOptions& options, std::size_t nodes) {
+  if (!options.canary.empty() && !options.waves.empty()) {
+    return fail(ErrorCode::kBadRequest, "canary and waves: give one of them, \"waves\" says all that \"canary\" does");
+  }
+  std::vector<std::size_t> waves;
+  const bool is_canary = !options.canary.empty();
+  const std::string& text = is_canary ? options.canary : options.waves;
+  for (const std::string_view part : text.empty() ? std::vector<std::string_view>() : parts_of(text)) {
+    const auto reached = part_of(part, nodes);
+    if (!reached || (is_canary && part.size() != text.size())) {
+      return fail(ErrorCode::kBadRequest, fmt::format("{}: \"{}\" is no number of nodes, such as 1, and no part of "
+                                                      "them, such as 25%",
+                                                      is_canary ? "canary" : "waves", part));
+    }
+    // A part of few nodes may be no more than the wave before it.
+    if (*reached > (waves.empty() ? 0 : waves.back())) waves.push_back(*reached);
+  }
+  if (waves.empty() || waves.back() < nodes) waves.push_back(nodes);
+  return waves;
 }
 
 }  // namespace secbeat::orchestrator

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "secbeat/base/error.hpp"
 #include "secbeat/fleet/documents.hpp"
+#include "secbeat/fleet/rollout.hpp"
 
 namespace secbeat::orchestrator {
 
@@ -24,5 +26,18 @@ std::string next_label(const fleet::Desired& desired, const std::vector<fleet::N
 // The desired state with this version; what was desired before is kept for a rollback, kKeptBefore of them.
 inline constexpr std::size_t kKeptBefore = 8;
 fleet::Desired with(fleet::Desired desired, const fleet::Order& order);
+// The desired state with a version that was desired before; what was desired since then is forgotten.
+fleet::Desired back_to(fleet::Desired desired, const fleet::Order& order);
+// The desired state that wants the module's version anew, so that who went on to `revision` - 1 comes back to it.
+fleet::Desired anew(fleet::Desired desired, std::string_view module, std::uint64_t revision);
+
+inline constexpr std::string_view kAll = "all";
+// Whom the target means: "all", "label=value", or names with commas between them. kNoNodes: nobody, or a name that
+// nobody has.
+Result<std::vector<fleet::NodeStatus>> targeted(std::vector<fleet::NodeStatus> nodes, std::string_view target);
+
+// How many of so many nodes have been reached after each wave; the last number is `nodes`. kBadRequest names the part
+// that cannot be read.
+Result<std::vector<std::size_t>> waves_of(const fleet::RolloutOptions& options, std::size_t nodes);
 
 }  // namespace secbeat::orchestrator

@@ -1,0 +1,92 @@
+// The rollouts on which this orchestrator works, each on a thread of its own, and the look for those that others left.
+//
+// Thread safety: as Rollouts.
+#pragma once
+
+#include <condition_variable>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "fleet_state.hpp"
+#include "secbeat/orchestrator/rollouts.hpp"
+
+namespace secbeat::orchestrator {
+
+// What a rollout is planned on.
+struct Ground {
+  fleet::Desired desired;
+  std::vector<fleet::NodeStatus> nodes;
+};
+
+inline std::unexpected<FleetFailure> fail_with(const Error& error) {
+  return std::unexpected(FleetFailure{.error = error});
+}
+
+class Rollouts::Impl {
+ public:
+  using Write = std::function<std::expected<fleet::Rollout, FleetFailure>(const Ground& ground)>;
+
+  Impl(fleet::Connection& connection, Settings settings);
+  ~Impl();
+
+  fleet::Connection& connection() const { return connection_; }
+  const Timeouts& timeouts() const { return settings_.timeouts; }
+
+  // Writes the rollout and makes it the only one of its module, or says which one is. `write` may be called again.
+  std::expected<std::string, FleetFailure> begin(std::string_view module, const Write& write);
+  [[nodiscard]] Result<std::optional<fleet::Rollout>> wait(std::string_view id, std::chrono::milliseconds limit);
+  // Once it has ended; what cannot be read is tried again for a while.
+  [[nodiscard]] std::expected<FleetResult, FleetFailure> outcome(std::string_view id);
+  Result<fleet::Rollout> ask(std::string_view id, fleet::Asked what);
+  void take_over();
+  // Of the module, before a rollback; what came of it where that is all that was wanted.
+  std::expected<std::optional<FleetResult>, FleetFailure> end_running(const FleetRollback& wanted);
+
+  static std::vector<fleet::Wave> one_wave(const std::vector<fleet::NodeStatus>& nodes);
+  static FleetFailure busy(const fleet::Rollout& other);
+
+ private:
+  struct Work {
+    std::jthread thread;
+    bool is_over = false;                 // guarded by mutex_
+    std::optional<fleet::Rollout> ended;  // the same; nothing: it was left to others
+  };
+  struct Other {
+    std::uint64_t revision = 0;
+    std::chrono::steady_clock::time_point since;
+  };
+
+  void fill(fleet::Rollout& rollout, const Ground& ground, const fleet::Running& running) const;
+  bool is_claimed(std::string_view module, const fleet::Running& claim) const;
+  void run(Known<fleet::Rollout> rollout);
+  void work(const std::stop_token& ending, Known<fleet::Rollout> rollout);
+  void look_for_others();
+  void look_at(const std::string& id);
+  void forget_old() const;
+  std::optional<fleet::Rollout> wait_here(std::string_view id, std::chrono::steady_clock::time_point deadline);
+
+  // constant after construction
+  fleet::Connection& connection_;
+  const Settings settings_;
+  const std::string holder_;
+
+  std::mutex mutex_;
+  std::condition_variable over_;
+  std::map<std::string, std::unique_ptr<Work>, std::less<>> work_;  // guarded by mutex_
+  bool is_ending_ = false;                                          // guarded by mutex_
+
+  // owned by looking_
+  std::map<std::string, Other, std::less<>> others_;
+  std::set<std::string, std::less<>> ended_;
+
+  std::jthread looking_;
+};
+
+}  // namespace secbeat::orchestrator
