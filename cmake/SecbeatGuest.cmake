@@ -4,11 +4,18 @@
 #     [FAST file.cpp …])
 #
 # Sources after FAST are compiled for speed instead of size. It is built with secbeat_guests, which every build makes, or with GROUP only.
+# This file is also part of the SDK that is installed (guests/sdk), whose configuration sets what differs there.
 # The only place that knows the flags. -Oz -flto -msimd128 makes the smallest modules, which stage fastest in
 # the node; docs/abi.md has the figures, also of what it costs a call. --stack-first: a stack that overflows
 # leaves the memory and traps, instead of writing over the data. Globals with constructors are errors: they
 # would run before every call.
-find_program(SECBEAT_GUEST_CXX clang++-${PIN_GUEST_CLANG_MAJOR})
+if(NOT SECBEAT_GUEST_CXX_NAMES)
+  set(SECBEAT_GUEST_CXX_NAMES clang++-${PIN_GUEST_CLANG_MAJOR})
+endif()
+if(NOT SECBEAT_GUEST_INCLUDES)
+  set(SECBEAT_GUEST_INCLUDES ${CMAKE_SOURCE_DIR}/abi/include ${CMAKE_SOURCE_DIR}/guests/sdk/include)
+endif()
+find_program(SECBEAT_GUEST_CXX NAMES ${SECBEAT_GUEST_CXX_NAMES} NAMES_PER_DIR)
 set(SECBEAT_GUEST_COMPILE_FLAGS
   --target=wasm32 -std=c++23 -Oz -flto -msimd128 -mbulk-memory
   -Wall -Wextra -Wshadow -Wconversion -Wglobal-constructors -Wexit-time-destructors -Werror
@@ -31,9 +38,11 @@ function(secbeat_add_guest name)
     return()
   endif()
   if(NOT SECBEAT_GUEST_CXX)
-    message(FATAL_ERROR "clang++-${PIN_GUEST_CLANG_MAJOR} is needed for guests: run scripts/bootstrap.sh")
+    message(FATAL_ERROR "clang++-${PIN_GUEST_CLANG_MAJOR} and lld-${PIN_GUEST_CLANG_MAJOR} are needed for guests: install "
+      "the packages clang-${PIN_GUEST_CLANG_MAJOR} and lld-${PIN_GUEST_CLANG_MAJOR}")
   endif()
   list(TRANSFORM ARG_DEFINES PREPEND -D)
+  list(TRANSFORM SECBEAT_GUEST_INCLUDES PREPEND -I OUTPUT_VARIABLE includes)
   set(objects)
   foreach(source IN LISTS ARG_SOURCES ARG_FAST)
     set(optimize)
@@ -46,8 +55,7 @@ function(secbeat_add_guest name)
     add_custom_command(
       OUTPUT ${object}
       COMMAND ${SECBEAT_GUEST_CXX} ${SECBEAT_GUEST_COMPILE_FLAGS} ${optimize} ${ARG_DEFINES}
-              -I${CMAKE_SOURCE_DIR}/abi/include -I${CMAKE_SOURCE_DIR}/guests/sdk/include
-              -MD -MF ${object}.d -MT ${object} -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
+              ${includes} -MD -MF ${object}.d -MT ${object} -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
       DEPENDS ${source} DEPFILE ${object}.d COMMENT "Guest object ${name}/${source}" VERBATIM)
     list(APPEND objects ${object})
   endforeach()

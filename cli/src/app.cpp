@@ -49,6 +49,7 @@ void build_app(CLI::App& app, Run& run) {
   add_drill_command(app, run);
   add_inspect_command(app, run);
   add_validate_command(app, run);
+  add_new_rule_command(app, run);
   add_sign_command(app, run);
   add_verify_command(app, run);
   add_archive_command(app, run);

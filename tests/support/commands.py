@@ -2,4 +2,4 @@
 
 COMMANDS = ["node", "doctor", "status", "version", "modules", "history", "errors", "requests", "reload", "rollback", "remove", "rules", "watch",
             "freeze", "unfreeze", "bypass", "drill",
-            "inspect", "validate", "sign", "verify", "archive", "key", "compile", "completion", "man"]
+            "inspect", "validate", "new-rule", "sign", "verify", "archive", "key", "compile", "completion", "man"]

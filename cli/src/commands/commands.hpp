@@ -16,6 +16,7 @@ void add_archive_command(CLI::App& app, Run& run);     // archive_commands.cpp
 void add_key_command(CLI::App& app, Run& run);         // key_command.cpp
 void add_compile_command(CLI::App& app, Run& run);     // compile_command.cpp
 void add_validate_command(CLI::App& app, Run& run);    // compile_command.cpp
+void add_new_rule_command(CLI::App& app, Run& run);    // new_rule_command.cpp
 void add_sign_command(CLI::App& app, Run& run);        // sign_command.cpp
 void add_verify_command(CLI::App& app, Run& run);      // sign_command.cpp
 void add_doctor_command(CLI::App& app, Run& run);      // doctor_command.cpp
