@@ -7,6 +7,10 @@ from support.node import http_request
 from support.processes import wait_for
 
 
+def committed_by(node, rollout):
+    return [row for row in node.history() if row["request_id"] == rollout and row["success"]]
+
+
 def test_a_node_reports_and_follows_what_the_fleet_wants(make_node, nats, build):
     fleet = Fleet(nats, build)
     node = make_node(tables=in_fleet(nats))
@@ -67,15 +71,12 @@ def test_an_order_is_staged_without_a_swap_and_then_committed(make_node, nats, b
     committed = fleet.call("commit", order(wanted, expected=first))
     assert committed["progress"] == "done" and committed["downtime_ms"] == 0
     assert serving(node)["version"] == "v2" and serving(node)["sha256"] == wanted["sha256"]
+    assert committed_by(node, "r1")[0]["stages"]["compile_ms"] == 0, "it was compiled when it was staged"
     assert fleet.call("commit", order(wanted, expected=first)) == committed  # asked again: not done again
     assert len([row for row in node.get("/api/v1/wasm/history").json["reloads"] if row["success"]]) == 2
     fleet.want(1, wanted)
     wait_for("the node to report", lambda: fleet.module()["reached"] == 1)
     assert fleet.module()["drift"] == ""
-
-
-def committed_by(node, rollout):
-    return [row for row in node.history() if row["request_id"] == rollout and row["success"]]
 
 
 def test_a_commit_is_taken_back_and_not_followed_again(make_node, nats, build):

@@ -60,16 +60,14 @@ void FleetOrders::run(const std::stop_token& ending) {
       come_.wait(lock, ending, [this] { return std::ranges::find(jobs_, false, &Job::begun) != jobs_.end(); });
       continue;
     }
-    next->begun = true;
-    const Job job = *next;
+    // Others come and go meanwhile; one that is being worked on stays where it is.
+    Job& job = *next;
+    job.begun = true;
     lock.unlock();
     fleet::OrderAnswer answer = answer_of(job.order, job.answer, work(job.step, job.order));
     if (job.step != OrderStep::kStage) changed_();
     lock.lock();
-    // Jobs before it may have left meanwhile.
-    const auto done = std::ranges::find_if(
-        jobs_, [&](const Job& other) { return other.step == job.step && other.order == job.order; });
-    if (done != jobs_.end()) done->answer = std::move(answer);
+    job.answer = std::move(answer);
   }
 }
 

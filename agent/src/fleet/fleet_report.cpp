@@ -20,9 +20,8 @@ std::uint64_t number_of(std::string_view label) {
   std::uint64_t number = 0;
   if (!label.starts_with('v')) return 0;
   const std::string_view digits = label.substr(1);
-  const char* const end = digits.data() + digits.size();
-  const auto read = std::from_chars(digits.data(), end, number);
-  return read.ec == std::errc{} && read.ptr == end ? number : 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  return error == std::errc{} && end == digits.data() + digits.size() ? number : 0;
 }
 
 }  // namespace

@@ -123,6 +123,11 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
   return checked;
 }
 
+Result<void> ReloadPipeline::keep_artifact(const Checked& checked) {
+  auto adopted = store_.adopt_artifact(store_.work_path(kWorkArtifact), checked.artifact_sha256);
+  return adopted ? Result<void>() : std::unexpected(adopted.error());
+}
+
 Result<std::uint64_t> ReloadPipeline::keep(const Candidate& candidate, const Checked& checked) {
   if (auto put = store_.put_module(candidate.sha256, candidate.bytes); !put) return std::unexpected(put.error());
   fault_point("reload.module_kept");

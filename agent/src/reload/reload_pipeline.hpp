@@ -45,6 +45,8 @@ class ReloadPipeline {
   // `costing` is what the rehearsal may do; the configuration may say less.
   Result<Checked> check(const Candidate& candidate, const control::InForce& in_force, const CancelToken& cancel,
                         engine::Costing costing = engine::Costing::kRun, const std::filesystem::path& rule_tests = {});
+  // Puts an artifact that was compiled where check() and keep() find it later.
+  Result<void> keep_artifact(const Checked& checked);
   // Puts the files where workers find them; the size of the artifact.
   Result<std::uint64_t> keep(const Candidate& candidate, const Checked& checked);
 

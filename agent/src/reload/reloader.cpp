@@ -202,6 +202,7 @@ Outcome<ReloadResult> ReloaderImpl::try_out(const Candidate& candidate, Attempt&
   if (auto refused = judged_by_rehearsal(attempt, *checked, before)) return std::unexpected(*std::move(refused));
   auto label = label_for(candidate);
   if (!label) return std::unexpected(about(attempt.name, label.error()));
+  if (attempt.upload == UploadKind::kFleet) keep_rehearsed(candidate, *checked);
   const control::Slot* slot = before.find(attempt.name);
   const control::Version* current = slot == nullptr ? nullptr : slot->find(attempt.replaces);
   const bool same = current != nullptr && current->sha256 == candidate.sha256 &&
@@ -214,6 +215,19 @@ Outcome<ReloadResult> ReloaderImpl::try_out(const Candidate& candidate, Attempt&
   std::ranges::copy(checked->report.warnings, std::back_inserter(result.warnings));
   if (!same && !label->warning.empty()) result.warnings.push_back(label->warning);
   return result;
+}
+
+void ReloaderImpl::keep_rehearsed(const Candidate& candidate, const Checked& checked) {
+  if (!checked.compiled) return;
+  if (auto kept = pipeline_.keep_artifact(checked); !kept) {  // it will be compiled again
+    spdlog::warn("{}: what was rehearsed of {} is not kept: {}", config_.node_name, candidate.name,
+                 kept.error().message);
+    return;
+  }
+  control::Version version;
+  version.sha256 = candidate.sha256;
+  version.artifact_sha256 = checked.artifact_sha256;
+  rehearsed_.versions = {std::move(version)};
 }
 
 Outcome<ReloadResult> ReloaderImpl::apply(const Candidate& candidate, Attempt& attempt, const control::InForce& before,

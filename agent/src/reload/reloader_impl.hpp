@@ -137,6 +137,8 @@ class ReloaderImpl final : public Reloader {
   [[nodiscard]] std::optional<Failure> held_in_quarantine(const Upload& upload, const Attempt& attempt) const;
   Outcome<ReloadResult> try_out(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
                                 const CancelToken& cancel);
+  // What a fleet has rehearsed comes into force without another compile.
+  void keep_rehearsed(const Candidate& candidate, const Checked& checked);
   Outcome<ReloadResult> apply(const Candidate& candidate, Attempt& attempt, const control::InForce& before,
                               const CancelToken& cancel);
   ReloadResult result_of(const Candidate& candidate, const Attempt& attempt, const control::InForce& document,
@@ -263,6 +265,7 @@ class ReloaderImpl final : public Reloader {
   ReloadPipeline pipeline_;
   Committer committer_;
   std::map<std::string, SteadyTime, std::less<>> last_reload_;
+  control::Slot rehearsed_;  // of nobody: its one version is what was rehearsed for a fleet last; empty: nothing was
   VersionKeeper* keeper_ = nullptr;  // constant once operations come
   std::string fallbacks_met_;        // mend()'s own: the complaints for which workers have loaded everything anew
 

@@ -99,7 +99,9 @@ Result<Checked> ReloaderImpl::check(const Candidate& candidate, Attempt& attempt
   // A file of tests that cannot be used is for the gates to tell.
   auto rule_tests = rule_tests_of(candidate.name, config_, config_names_);
   if (!rule_tests.empty() && !check_rule_tests(rule_tests)) rule_tests.clear();
-  auto checked = pipeline_.check(candidate, before, cancel, engine::Costing::kRun, rule_tests);
+  control::InForce made = before;
+  made.slots.push_back(rehearsed_);
+  auto checked = pipeline_.check(candidate, made, cancel, engine::Costing::kRun, rule_tests);
   if (!checked) {
     attempt.stages.validate_ms = since_ms(start);
     if (checked.error().code == ErrorCode::kCancelled) return std::unexpected(cancelled());
@@ -354,6 +356,7 @@ void ReloaderImpl::tell_keeper(const control::InForce& next, const Intent& inten
 
 void ReloaderImpl::collect_garbage() {
   std::vector<control::InForce> documents{in_force()};
+  documents.front().slots.push_back(rehearsed_);
   if (keeper_ != nullptr) {
     control::Slot& wanted = documents.emplace_back().slots.emplace_back();
     wanted.versions = keeper_->wanted();
