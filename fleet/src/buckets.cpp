@@ -4,21 +4,6 @@
 #include "connection_impl.hpp"
 
 namespace secbeat::fleet {
-namespace {
-
-constexpr std::int64_t kWaitMs = 3000;
-
-Entry entry_of(kvEntry* entry) {
-  const char* value = static_cast<const char*>(kvEntry_Value(entry));
-  const int length = kvEntry_ValueLen(entry);
-  return {
-      .key = kvEntry_Key(entry),
-      .value = value == nullptr || length <= 0 ? std::string() : std::string(value, static_cast<std::size_t>(length)),
-      .revision = kvEntry_Revision(entry)};
-}
-
-}  // namespace
-
 Result<void> NatsConnection::make_bucket(const BucketOptions& options) {
   if (auto is_ready = ready(); !is_ready) return is_ready;
   auto found = open(options.name);
@@ -53,39 +38,24 @@ Result<BucketHandle> NatsConnection::open(std::string_view bucket) {
   return BucketHandle(raw);
 }
 
+// From the stream's leader: what another server of a cluster has may be some writes behind, and kvStore_Get asks any.
 Result<std::optional<Entry>> NatsConnection::get(std::string_view bucket, std::string_view key) {
-  auto store = open(bucket);
-  if (!store) return std::unexpected(store.error());
-  if (!*store) return std::nullopt;
-  const std::string name(key);
-  kvEntry* raw = nullptr;
-  const natsStatus status = through_stall("a key", [&] { return kvStore_Get(&raw, store->get(), name.c_str()); });
-  const EntryHandle entry(raw);
-  if (status == NATS_NOT_FOUND) return std::nullopt;
-  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("read {} of {}", name, bucket), status));
-  return entry_of(raw);
-}
-
-Result<std::vector<Entry>> NatsConnection::list(std::string_view bucket) {
-  std::vector<Entry> entries;
-  auto store = open(bucket);
-  if (!store) return std::unexpected(store.error());
-  if (!*store) return entries;
-  kvWatchOptions options;
-  kvWatchOptions_Init(&options);
-  options.IgnoreDeletes = true;
-  kvWatcher* raw = nullptr;
-  natsStatus status = through_stall("a bucket's keys", [&] { return kvStore_WatchAll(&raw, store->get(), &options); });
-  const WatcherHandle watcher(raw);
-  // What is there first; then comes an entry that is null.
-  while (status == NATS_OK) {
-    kvEntry* found = nullptr;
-    status = kvWatcher_Next(&found, raw, kWaitMs);
-    const EntryHandle entry(found);
-    if (status == NATS_OK && found == nullptr) return entries;
-    if (status == NATS_OK) entries.push_back(entry_of(found));
-  }
-  return std::unexpected(nats_error(fmt::format("list the keys of {}", bucket), status));
+  if (auto is_ready = ready(); !is_ready) return std::unexpected(is_ready.error());
+  const std::string stream = fmt::format("KV_{}", bucket);
+  const std::string subject = fmt::format("$KV.{}.{}", bucket, key);
+  natsMsg* raw = nullptr;
+  jsErrCode error{};
+  const natsStatus status = through_stall("a key", [&] {
+    return js_GetLastMsg(&raw, jet_stream_.get(), stream.c_str(), subject.c_str(), nullptr, &error);
+  });
+  const MessageHandle message(raw);
+  if (status == NATS_NOT_FOUND || (status != NATS_OK && error == JSStreamNotFoundErr)) return std::nullopt;
+  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("read {} of {}", key, bucket), status));
+  const char* operation = nullptr;  // of a key that was removed
+  if (natsMsgHeader_Get(raw, "KV-Operation", &operation) == NATS_OK) return std::nullopt;
+  return Entry{.key = std::string(key),
+               .value = std::string(natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw))),
+               .revision = natsMsg_GetSequence(raw)};
 }
 
 Result<std::uint64_t> NatsConnection::write(std::string_view bucket, std::string_view key,

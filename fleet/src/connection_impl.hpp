@@ -3,6 +3,7 @@
 //   connection.cpp  connecting, single calls, subscriptions
 //   calls.cpp       many calls at once
 //   buckets.cpp     keys and values
+//   listing.cpp     all keys of a bucket
 //   objects.cpp     objects
 #pragma once
 
@@ -43,6 +44,8 @@ class NatsConnection final : public Connection {
   natsStatus through_stall(std::string_view what, const Call& call);
   // Null with kOk: there is no such bucket.
   Result<BucketHandle> open(std::string_view bucket);
+  // Also of keys that have been removed.
+  Result<std::vector<std::string>> keys(std::string_view bucket);
   Result<std::uint64_t> write(std::string_view bucket, std::string_view key,
                               const std::function<natsStatus(kvStore*, std::uint64_t*)>& call);
   // The text of the object's metadata; nothing: there is no such object.

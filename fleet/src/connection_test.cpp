@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <thread>
 
 #include "nats_server.hpp"
 
@@ -48,6 +49,22 @@ TEST_F(FleetConnection, ListsWhatIsThereAndNotWhatWasRemoved) {
   ASSERT_EQ(entries.size(), 1);
   EXPECT_EQ(entries[0].key, "y");
   EXPECT_EQ(entries[0].value, "");
+}
+
+TEST_F(FleetConnection, ListsEveryKeyWhileTheyAreWritten) {
+  ASSERT_TRUE(connection_->make_bucket({.name = "b"}));
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(connection_->put("b", "k" + std::to_string(i), "0"));
+  const auto other = server_.connect();
+  std::jthread writer([&](const std::stop_token& ending) {
+    for (int i = 0; !ending.stop_requested(); ++i) {
+      EXPECT_TRUE(other->put("b", "k" + std::to_string(i % 40), std::to_string(i)));
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    const auto entries = connection_->list("b");
+    ASSERT_TRUE(entries) << entries.error().message;
+    ASSERT_EQ(entries->size(), 40);
+  }
 }
 
 TEST_F(FleetConnection, FindsNothingInABucketThatIsNotThere) {

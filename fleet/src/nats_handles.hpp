@@ -22,7 +22,5 @@ using MessageHandle = std::unique_ptr<natsMsg, Destroy<natsMsg_Destroy>>;
 using JetStreamHandle = std::unique_ptr<jsCtx, Destroy<jsCtx_Destroy>>;
 using StreamInfoHandle = std::unique_ptr<jsStreamInfo, Destroy<jsStreamInfo_Destroy>>;
 using BucketHandle = std::unique_ptr<kvStore, Destroy<kvStore_Destroy>>;
-using EntryHandle = std::unique_ptr<kvEntry, Destroy<kvEntry_Destroy>>;
-using WatcherHandle = std::unique_ptr<kvWatcher, Destroy<kvWatcher_Destroy>>;
 
 }  // namespace secbeat::fleet

@@ -49,7 +49,7 @@ bool HeldRollout::save() {
       saved_ = looked_ = Steady::now();
       return true;
     }
-    if ((*entry)->revision == revision_) {
+    if ((*entry)->revision <= revision_) {
       if (!sleep(timeouts_.ask)) return false;
       continue;
     }
@@ -76,7 +76,7 @@ bool HeldRollout::keep() {
   const auto entry = connection_.get(fleet::kRolloutsBucket, id());
   if (!entry) return true;  // NATS is away; the next save says whether this is lost
   if (!*entry) return lose("its document is gone");
-  return (*entry)->revision == revision_ || adopt(**entry);
+  return (*entry)->revision <= revision_ || adopt(**entry);
 }
 
 bool HeldRollout::lose(std::string_view why) {

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "plan.hpp"
+
 namespace secbeat::orchestrator {
 namespace {
 
@@ -54,7 +56,9 @@ std::optional<std::string> Observation::gone(const fleet::RolloutNode& node, con
   const fleet::ModuleStatus* status = report.value.find(rollout_.order.module);
   const bool serves = status != nullptr && is_version(*status);
   seen.serves = seen.serves || serves;
-  if (!serves && (seen.serves || seen.later_reports >= kSurelyLater)) {
+  const bool has_committed =
+      rollout_.options.target == kAll && status != nullptr && status->reached >= rollout_.order.revision;
+  if (!serves && (seen.serves || has_committed || seen.later_reports >= kSurelyLater)) {
     const std::string label = status == nullptr ? "nothing" : status->version.label;
     const std::string drift = status == nullptr || status->drift.empty() ? std::string() : ": " + status->drift;
     return fmt::format("{} serves {} instead of {}{}", node.node, label, rollout_.order.version.label, drift);

@@ -47,5 +47,57 @@ TEST(Plan, KeepsWhatWasDesiredBefore) {
   EXPECT_EQ(desired.modules[0].before[0].label, "v19");
 }
 
+TEST(Plan, GoesBackAlongWhatWasDesired) {
+  fleet::Desired desired;
+  const auto order = [](int number, std::uint64_t revision) {
+    return fleet::Order{.rollout = "r",
+                        .module = "waf",
+                        .version = {.label = "v" + std::to_string(number)},
+                        .revision = revision,
+                        .expected_version = {}};
+  };
+  for (int i = 1; i <= 4; ++i) desired = with(desired, order(i, static_cast<std::uint64_t>(i)));
+  desired = back_to(desired, order(2, 5));
+  EXPECT_EQ(desired.revision, 5);
+  EXPECT_EQ(desired.modules[0].version.label, "v2");
+  ASSERT_EQ(desired.modules[0].before.size(), 1);
+  EXPECT_EQ(desired.modules[0].before[0].label, "v1");
+}
+
+TEST(Plan, ReachesTheNodesInWaves) {
+  using Waves = std::vector<std::size_t>;
+  EXPECT_EQ(waves_of({}, 7), (Waves{7}));
+  EXPECT_EQ(waves_of({.canary = "1"}, 7), (Waves{1, 7}));
+  EXPECT_EQ(waves_of({.canary = "5%"}, 200), (Waves{10, 200}));
+  EXPECT_EQ(waves_of({.canary = "5%"}, 3), (Waves{1, 3})) << "at least one";
+  EXPECT_EQ(waves_of({.waves = "1,25%,100%"}, 10), (Waves{1, 3, 10}));
+  EXPECT_EQ(waves_of({.waves = "1, 25%"}, 2), (Waves{1, 2})) << "the rest comes last, a wave of nobody never";
+  EXPECT_EQ(waves_of({.waves = "50"}, 10), (Waves{10}));
+  for (const char* bad : {",", "0", "101%", "x", "1,", "-1", "1.5", "%", "1;2", "99999999999999999999999"}) {
+    EXPECT_FALSE(waves_of({.waves = bad}, 10)) << bad;
+  }
+  EXPECT_FALSE(waves_of({.canary = "1,2"}, 10));
+  EXPECT_FALSE(waves_of({.canary = "1", .waves = "1"}, 10));
+}
+
+TEST(Plan, MeansNodesByNameAndLabel) {
+  const std::vector<fleet::NodeStatus> nodes{
+      {.node = "a", .labels = {{"region", "eu"}}}, {.node = "b"}, {.node = "c", .labels = {{"region", "us"}}}};
+  const auto names = [&](std::string_view target) {
+    std::string text;
+    const auto found = targeted(nodes, target);
+    if (!found) return std::string(word_of(found.error().code));
+    for (const fleet::NodeStatus& node : *found) text += node.node;
+    return text;
+  };
+  EXPECT_EQ(names("all"), "abc");
+  EXPECT_EQ(names(""), "abc");
+  EXPECT_EQ(names("c, a"), "ac");
+  EXPECT_EQ(names("a,x"), "no_nodes");
+  EXPECT_EQ(names("region=eu"), "a");
+  EXPECT_EQ(names("region=asia"), "no_nodes");
+  EXPECT_EQ(names("="), "no_nodes");
+}
+
 }  // namespace
 }  // namespace secbeat::orchestrator
