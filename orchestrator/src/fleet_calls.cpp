@@ -51,6 +51,24 @@ std::string error_of(const fleet::RolloutNode& node) {
 
 NodeFailure failure_of(const fleet::RolloutNode& node) { return {node.node, error_of(node), node.code}; }
 
+// Of a rollout that was taken back because a rollback was wanted.
+FleetResult taken_back(const fleet::Rollout& rollout) {
+  FleetResult result{
+      .rollout = rollout.order.rollout, .version = rollout.from_version, .revision = rollout.order.revision};
+  for (const fleet::Wave& wave : rollout.waves) {
+    for (const fleet::RolloutNode& node : wave.nodes) {
+      if (node.state == fleet::NodeState::kReverted) {
+        result.deployed_to.push_back(node.node);
+        result.total_downtime_ms += node.downtime_ms;
+      } else if (!node.error.empty()) {
+        result.failed.push_back(failure_of(node));
+      }
+    }
+  }
+  std::ranges::sort(result.deployed_to);
+  return result;
+}
+
 }  // namespace
 
 std::expected<FleetResult, FleetFailure> outcome_of(const fleet::Rollout& rollout) {
@@ -86,9 +104,9 @@ std::expected<FleetResult, FleetFailure> outcome_of(const fleet::Rollout& rollou
 
 std::expected<FleetResult, FleetFailure> Rollouts::rollback(const FleetRollback& wanted) {
   if (!fleet::is_key(wanted.module)) return fail_with({ErrorCode::kBadRequest, "the module's name cannot be one"});
-  const auto taken_back = impl_->end_running(wanted);
-  if (!taken_back) return std::unexpected(taken_back.error());
-  if (*taken_back) return std::move(**taken_back);
+  auto aborted = impl_->end_running(wanted);
+  if (!aborted) return std::unexpected(aborted.error());
+  if (*aborted) return std::move(**aborted);
   const auto write = [&](const Ground& ground) -> std::expected<fleet::Rollout, FleetFailure> {
     auto nodes = targeted(ground.nodes, wanted.target);
     if (!nodes) return fail_with(nodes.error());
@@ -108,8 +126,11 @@ std::expected<FleetResult, FleetFailure> Rollouts::rollback(const FleetRollback&
     return rollout;
   };
   const auto id = impl_->begin(wanted.module, write);
-  if (!id) return std::unexpected(id.error());
-  return impl_->outcome(*id);
+  if (id) return impl_->outcome(*id);
+  const bool knows_none =
+      id.error().error.code == ErrorCode::kNoPreviousVersion || id.error().error.code == ErrorCode::kUnknownVersion;
+  if (!knows_none) return std::unexpected(id.error());
+  return impl_->take_back_first(wanted, id.error().error);
 }
 
 std::expected<std::optional<FleetResult>, FleetFailure> Rollouts::Impl::end_running(const FleetRollback& wanted) {
@@ -128,15 +149,39 @@ std::expected<std::optional<FleetResult>, FleetFailure> Rollouts::Impl::end_runn
   if (!ended) return fail_with(ended.error());
   if (!*ended) return std::unexpected(busy(**other));
   if ((*ended)->state == fleet::RolloutState::kDone || !wanted.to_version.empty()) return std::nullopt;
-  FleetResult result{.rollout = id, .version = (*ended)->from_version, .revision = (*ended)->order.revision};
-  for (const fleet::Wave& wave : (*ended)->waves) {
-    for (const fleet::RolloutNode& node : wave.nodes) {
-      result.total_downtime_ms += node.downtime_ms;
-      if (node.state == fleet::NodeState::kReverted) result.deployed_to.push_back(node.node);
-      if (!node.error.empty()) result.failed.push_back(failure_of(node));
-    }
+  return taken_back(**ended);
+}
+
+// The first rollout of a module that the nodes had before they were a fleet: what they served lies on them alone.
+std::expected<FleetResult, FleetFailure> Rollouts::Impl::take_back_first(const FleetRollback& wanted,
+                                                                         const Error& otherwise) {
+  const auto running = read_running(connection_, wanted.module);
+  if (!running) return fail_with(running.error());
+  auto last = read_rollout(connection_, running->value.rollout);
+  if (!last) return fail_with(otherwise);
+  fleet::Rollout& rollout = last->value;
+  const bool is_first = rollout.state == fleet::RolloutState::kDone && rollout.kind == fleet::RolloutKind::kReload &&
+                        rollout.options.target == kAll && wanted.target == kAll && !rollout.from_version.empty() &&
+                        (wanted.to_version.empty() || wanted.to_version == rollout.from_version);
+  if (!is_first) return fail_with(otherwise);
+  const fleet::Running claim{.rollout = rollout.order.rollout, .revision = running->value.revision + 1};
+  const auto claimed =
+      connection_.put_if(fleet::kDesiredBucket, fleet::running_key(wanted.module), to_json(claim), running->revision);
+  if (!claimed) return fail_with(claimed.error());
+  rollout.state = fleet::RolloutState::kReverting;
+  rollout.code = word_of(ErrorCode::kRolloutReverted);
+  rollout.error = fmt::format("Rolled back by {}: {}", wanted.by, wanted.reason);
+  rollout.holder = holder_;
+  ++rollout.beat;
+  const std::string id = claim.rollout;
+  const auto written = connection_.put_if(fleet::kRolloutsBucket, id, to_json(rollout), last->revision);
+  if (!written) return fail_with(written.error());
+  run({std::move(rollout), *written});
+  for (;;) {
+    const auto ended = wait(id, settings_.timeouts.work);
+    if (!ended) return fail_with(ended.error());
+    if (*ended) return taken_back(**ended);
   }
-  return result;
 }
 
 std::expected<SyncResult, FleetFailure> Rollouts::sync(const FleetSync& wanted) {

@@ -109,6 +109,12 @@ fleet::Desired anew(fleet::Desired desired, std::string_view module, std::uint64
   return desired;
 }
 
+fleet::Desired without(fleet::Desired desired, const fleet::Order& order) {
+  std::erase_if(desired.modules, [&](const fleet::DesiredModule& module) { return module.name == order.module; });
+  desired.revision = std::max(desired.revision, order.revision) + 1;
+  return desired;
+}
+
 Result<std::vector<fleet::NodeStatus>> targeted(std::vector<fleet::NodeStatus> nodes, std::string_view target) {
   if (nodes.empty()) return fail(ErrorCode::kNoNodes, "No node is known: is there one with [nats] url?");
   if (target.empty() || target == kAll) return nodes;

@@ -30,6 +30,8 @@ fleet::Desired with(fleet::Desired desired, const fleet::Order& order);
 fleet::Desired back_to(fleet::Desired desired, const fleet::Order& order);
 // The desired state that wants the module's version anew, so that who went on to `revision` - 1 comes back to it.
 fleet::Desired anew(fleet::Desired desired, std::string_view module, std::uint64_t revision);
+// Nothing is desired of the order's module any more; revisions count on.
+fleet::Desired without(fleet::Desired desired, const fleet::Order& order);
 
 inline constexpr std::string_view kAll = "all";
 // Whom the target means: "all", "label=value", or names with commas between them. kNoNodes: nobody, or a name that

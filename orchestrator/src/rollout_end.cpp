@@ -74,7 +74,8 @@ void RolloutRun::note_reverted(const Heard& heard) {
   }
 }
 
-// Who was not taken back comes back by itself: what is desired becomes newer than what it was told to commit.
+// Who was not taken back comes back by itself: what is desired becomes newer than what it was told to commit. A version
+// that had become the desired one is so no more.
 bool RolloutRun::take_back_desire() {
   bool is_partly = false;
   for (const fleet::Wave& wave : rollout().waves) {
@@ -83,21 +84,23 @@ bool RolloutRun::take_back_desire() {
       return (node.state == NodeState::kCommitted && !node.unchanged) || node.state == NodeState::kUnreachable;
     });
   }
-  if (!is_partly || rollout().options.target != kAll) return true;
-  const std::uint64_t revision = rollout().order.revision + 1;
-  for (;;) {
-    auto known = read_desired(connection_);
-    if (known) {
-      const fleet::DesiredModule* module = known->value.find(rollout().order.module);
-      if (module == nullptr || module->revision >= revision) return true;
-      if (connection_.put_if(fleet::kDesiredBucket, fleet::kDesiredKey,
-                             to_json(anew(known->value, rollout().order.module, revision)), known->revision)) {
-        (void)connection_.publish(fleet::kReloadEvent, to_json(rollout().order));  // who misses it looks by itself
+  const fleet::Order& order = rollout().order;
+  while (rollout().options.target == kAll) {
+    if (auto known = read_desired(connection_)) {
+      const fleet::DesiredModule* module = known->value.find(order.module);
+      if (module == nullptr) return true;
+      const bool was_desired = module->revision == order.revision && module->version == order.version;
+      if (!was_desired && (!is_partly || module->revision > order.revision)) return true;
+      const fleet::Desired desired =
+          was_desired ? without(known->value, order) : anew(known->value, order.module, order.revision + 1);
+      if (connection_.put_if(fleet::kDesiredBucket, fleet::kDesiredKey, to_json(desired), known->revision)) {
+        (void)connection_.publish(fleet::kReloadEvent, to_json(order));  // who misses it looks by itself
         return true;
       }
     }
     if (!held_.keep() || !held_.sleep(settings_.timeouts.ask)) return false;
   }
+  return true;
 }
 
 bool RolloutRun::desire() {

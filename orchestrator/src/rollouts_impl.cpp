@@ -157,21 +157,22 @@ void Rollouts::Impl::look_for_others() {
   const auto running = read_all_running(connection_);
   if (!running) return;
   for (const auto& [module, one] : *running) {
-    if (ended_.contains(one.rollout)) continue;
+    if (const auto ended = ended_.find(one.rollout); ended != ended_.end() && ended->second == one.revision) continue;
     {
       const std::scoped_lock lock(mutex_);
       const auto found = work_.find(one.rollout);
       if (found != work_.end() && !found->second->is_over) continue;
     }
-    look_at(one.rollout);
+    look_at(one);
   }
 }
 
 // By this machine's clock alone: a rollout that did not change for so long has nobody who works on it.
-void Rollouts::Impl::look_at(const std::string& id) {
+void Rollouts::Impl::look_at(const fleet::Running& running) {
+  const std::string& id = running.rollout;
   auto rollout = read_rollout(connection_, id);
   const bool is_gone = !rollout && rollout.error().code == ErrorCode::kUnknownRollout;
-  if (is_gone || (rollout && has_ended(rollout->value.state))) ended_.insert(id);
+  if (is_gone || (rollout && has_ended(rollout->value.state))) ended_[id] = running.revision;
   if (!rollout || has_ended(rollout->value.state)) {
     others_.erase(id);
     return;

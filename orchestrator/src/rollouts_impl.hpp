@@ -10,7 +10,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 
@@ -48,6 +47,7 @@ class Rollouts::Impl {
   void take_over();
   // Of the module, before a rollback; what came of it where that is all that was wanted.
   std::expected<std::optional<FleetResult>, FleetFailure> end_running(const FleetRollback& wanted);
+  std::expected<FleetResult, FleetFailure> take_back_first(const FleetRollback& wanted, const Error& otherwise);
 
   static std::vector<fleet::Wave> one_wave(const std::vector<fleet::NodeStatus>& nodes);
   static FleetFailure busy(const fleet::Rollout& other);
@@ -68,7 +68,7 @@ class Rollouts::Impl {
   void run(Known<fleet::Rollout> rollout);
   void work(const std::stop_token& ending, Known<fleet::Rollout> rollout);
   void look_for_others();
-  void look_at(const std::string& id);
+  void look_at(const fleet::Running& running);
   void forget_old() const;
   std::optional<fleet::Rollout> wait_here(std::string_view id, std::chrono::steady_clock::time_point deadline);
 
@@ -84,7 +84,7 @@ class Rollouts::Impl {
 
   // owned by looking_
   std::map<std::string, Other, std::less<>> others_;
-  std::set<std::string, std::less<>> ended_;
+  std::map<std::string, std::uint64_t, std::less<>> ended_;  // with the revision of its claim
 
   std::jthread looking_;
 };

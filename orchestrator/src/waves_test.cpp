@@ -146,9 +146,32 @@ TEST_F(FleetWaves, RollBackToTheVersionBeforeAndFurther) {
   EXPECT_THAT(partly->deployed_to, ElementsAre("node-1"));
   EXPECT_EQ(partly->failed.size(), 1);
   EXPECT_EQ(desired(), "v2");
-  EXPECT_EQ(rollouts_.rollback({.module = FakeNode::kModule}).error().error.code, ErrorCode::kNoPreviousVersion);
+  EXPECT_EQ(rollouts_.rollback({.module = FakeNode::kModule}).error().error.code, ErrorCode::kNoPreviousVersion)
+      << "the last rollout is not the first one";
   const auto unknown = rollouts_.rollback({.module = FakeNode::kModule, .to_version = "v9"});
   EXPECT_EQ(unknown.error().error.code, ErrorCode::kUnknownVersion);
+}
+
+// v1 came from the nodes' own files: the fleet has never had its bytes.
+TEST_F(FleetWaves, RollBackTheFirstVersionToWhatTheNodesHadBefore) {
+  add_nodes(3);
+  const auto done = rollouts_.reload(wanted());
+  ASSERT_TRUE(done);
+  node(3).silent_to_reverts = true;
+  const auto back = rollouts_.rollback({.module = FakeNode::kModule, .by = "ops"});
+  ASSERT_TRUE(back) << back.error().error.message;
+  EXPECT_EQ(back->version, "v1");
+  EXPECT_THAT(back->deployed_to, ElementsAre("node-1", "node-2"));
+  ASSERT_EQ(back->failed.size(), 1);
+  EXPECT_EQ(back->failed[0].node, "node-3");
+  EXPECT_THAT(labels(), ElementsAre("v1", "v1", "v2"));
+  EXPECT_EQ(desired(), "");
+  EXPECT_EQ(rollouts_.find(done->rollout)->state, fleet::RolloutState::kReverted);
+  EXPECT_FALSE(rollouts_.rollback({.module = FakeNode::kModule}));
+  const auto next = rollouts_.reload(wanted(3));
+  ASSERT_TRUE(next) << next.error().error.message;
+  EXPECT_EQ(next->version, "v3");
+  EXPECT_GT(next->revision, done->revision);
 }
 
 TEST_F(FleetWaves, RollBackEndsARolloutThatIsUnderWay) {
