@@ -138,10 +138,12 @@ Result<void> NatsConnection::begin(const ConnectionOptions& wanted) {
   const OptionsHandle options(made);
   if (status == NATS_OK) status = set_all(options.get(), wanted);
   natsConnection* connection = nullptr;
-  if (status == NATS_OK) status = natsConnection_Connect(&connection, options.get());
+  const bool usable = status == NATS_OK;
+  if (usable) status = natsConnection_Connect(&connection, options.get());
   connection_.reset(connection);
   if (connection == nullptr) {
-    return fail(ErrorCode::kConfig, fmt::format("nats: {} cannot be used: {}", url_, natsStatus_GetText(status)));
+    return fail(usable && status != NATS_INVALID_ARG ? ErrorCode::kNotReady : ErrorCode::kConfig,
+                fmt::format("nats: {} cannot be used: {}", url_, natsStatus_GetText(status)));
   }
   if (status == NATS_OK) {
     spdlog::info("fleet: connected to NATS at {}", url_);
@@ -164,6 +166,8 @@ NatsConnection::~NatsConnection() {
 bool NatsConnection::connected() const {
   return natsConnection_Status(connection_.get()) == NATS_CONN_STATUS_CONNECTED;
 }
+
+bool NatsConnection::has_ended() const { return natsConnection_IsClosed(connection_.get()); }
 
 Result<void> NatsConnection::ready() const {
   if (connected()) return {};

@@ -20,6 +20,7 @@ class NatsConnection final : public Connection {
   ~NatsConnection() override;
 
   [[nodiscard]] bool connected() const override;
+  [[nodiscard]] bool has_ended() const override;
   Result<void> publish(std::string_view subject, std::string_view data) override;
   Result<std::string> request(std::string_view subject, std::string_view data,
                               std::chrono::milliseconds timeout) override;

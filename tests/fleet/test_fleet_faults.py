@@ -144,13 +144,12 @@ def test_an_agent_that_is_killed_while_it_downloads_has_changed_nothing(site):
     assert (rows[0]["sha256"], rows[1]["sha256"]) == (version["sha256"], before["sha256"])
 
 
-@pytest.mark.parametrize("skew", ["-10m", "+10m"])
-def test_a_node_with_another_clock_follows(site, skew):
+def test_a_node_with_another_clock_follows(site):
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     assert library, "there is no libfaketime: scripts/bootstrap.sh test"
     site.want("allow_all")
     site.node.stop()
-    site.node.environment = {"LD_PRELOAD": str(library), "FAKETIME": skew, "DONT_FAKE_MONOTONIC": "1"}
+    site.node.environment = {"LD_PRELOAD": str(library), "FAKETIME": "-10m", "DONT_FAKE_MONOTONIC": "1"}
     try:
         site.node.start()
         site.want("log_all")

@@ -11,8 +11,9 @@ DESIRED, NODES, MODULES = "secbeat_desired", "secbeat_nodes", "secbeat_modules"
 class Fleet:
     """What an orchestrator would keep in NATS."""
 
-    def __init__(self, nats, build):
-        self.nats, self.client, self.guests = nats, nats.client(), build / "guests"
+    def __init__(self, nats, build, **login):
+        self.login = login
+        self.nats, self.client, self.guests = nats, nats.client(**login), build / "guests"
         self.make()
 
     def make(self):
@@ -22,7 +23,7 @@ class Fleet:
         self.client.make_object_bucket(MODULES)
 
     def connect_again(self):
-        self.client = self.nats.client()
+        self.client = self.nats.client(**self.login)
 
     def module_bytes(self, guest):
         return (self.guests / f"{guest}.wasm").read_bytes()

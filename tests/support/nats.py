@@ -18,9 +18,12 @@ SERVER = shutil.which("nats-server") or "/usr/sbin/nats-server"
 
 
 class NatsServer:
-    def __init__(self, folder):
+    """`config`: more of its configuration, which begin_anew() replaces."""
+
+    def __init__(self, folder, config=""):
         self.folder, self.port, self.process = Path(folder), free_port(), None
-        self.log = self.folder / "nats.log"
+        self.log, self.config = self.folder / "nats.log", self.folder / "nats.conf"
+        self.config.write_text(config)
 
     @property
     def url(self):
@@ -28,7 +31,8 @@ class NatsServer:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([SERVER, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "store")],
+            self.process = subprocess.Popen([SERVER, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "store"),
+                                             "-c", str(self.config)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_for("nats-server to listen", self.answers, log=self.log)
         return self
@@ -39,23 +43,30 @@ class NatsServer:
             return True
         return False
 
+    def begin_anew(self, config):
+        self.kill()
+        self.config.write_text(config)
+        return self.start()
+
     def kill(self):
         if self.process:
             self.process.kill()
             self.process.wait()
             self.process = None
 
-    def client(self):
-        return NatsClient(self.port)
+    def client(self, **options):
+        return NatsClient(self.port, **options)
 
 
 class NatsClient:
     """One connection, used for one call after the other."""
 
-    def __init__(self, port):
+    def __init__(self, port, user=None, password=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.file = self.socket.makefile("rb")
-        self.send(b'CONNECT {"verbose":false,"headers":true,"no_responders":true,"lang":"test","version":"1"}\r\nPING\r\n')
+        login = {"user": user, "pass": password} if user else {}
+        self.send(b"CONNECT " + json.dumps({"verbose": False, "headers": True, "no_responders": True, "lang": "test",
+                                            "version": "1", **login}).encode() + b"\r\nPING\r\n")
         while self.line() != b"PONG":
             pass
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "fleet_follower.hpp"
@@ -22,9 +24,13 @@ constexpr unsigned kReportJitterMs = 500;  // on top of it: not all nodes at the
 // While a rollout runs, as far as a node can know.
 constexpr std::chrono::milliseconds kReportInRollout{900};
 constexpr std::chrono::seconds kRolloutLasts{60};  // after an order
-constexpr std::chrono::milliseconds kTick{200};    // what serves is looked at, which costs next to nothing
+// Where a server refuses the node; doubled with each attempt, up to the second.
+constexpr std::chrono::seconds kRefusedPause{1};
+constexpr std::chrono::seconds kLongestRefused{15};
+constexpr unsigned kRefusedJitterMs = 1000;
+constexpr std::chrono::milliseconds kTick{200};  // what serves is looked at, which costs next to nothing
 
-class FleetNodeImpl final : public FleetNode {
+class FleetNodeImpl {
  public:
   FleetNodeImpl(const Config& config, Reloader& reloader, const control::Scoreboard& scoreboard, const Clock& clock,
                 std::unique_ptr<fleet::Connection> connection)
@@ -36,12 +42,13 @@ class FleetNodeImpl final : public FleetNode {
         follower_(*connection_, changes_, clock, [this] { wake(0s); }),
         orders_(config.node_name, changes_, [this] { wake(kRolloutLasts); }),
         report_(config, reloader, scoreboard, clock, reached_, follower_) {}
-  ~FleetNodeImpl() override {
+  ~FleetNodeImpl() {
     subscriptions_.clear();
     thread_ = {};
   }
 
   Result<void> begin();
+  [[nodiscard]] bool has_ended() const { return connection_->has_ended(); }
 
  private:
   // The node reports now, and often for as long as `often`.
@@ -150,6 +157,79 @@ void FleetNodeImpl::report() {
   if (!put) spdlog::debug("fleet: the node cannot report: {}", put.error().message);
 }
 
+// Begins anew where a server refuses the node, which it may not do for ever.
+class FleetNodeKeeper final : public FleetNode {
+ public:
+  using Make = std::function<Result<std::unique_ptr<FleetNodeImpl>>()>;
+
+  explicit FleetNodeKeeper(Make make) : make_(std::move(make)) {}
+  ~FleetNodeKeeper() override { thread_ = {}; }
+
+  Result<void> begin();
+
+ private:
+  void run(const std::stop_token& ending);
+  void look();
+
+  const Make make_;
+  std::unique_ptr<FleetNodeImpl> node_;  // null: it is refused; owned by thread_, as what follows
+  std::chrono::seconds pause_ = kRefusedPause;
+  std::string said_;
+
+  std::mutex mutex_;
+  std::condition_variable_any woken_;
+  std::jthread thread_;
+};
+
+Result<void> FleetNodeKeeper::begin() {
+  auto made = make_();
+  if (!made && made.error().code == ErrorCode::kConfig) return std::unexpected(made.error());
+  if (made) node_ = *std::move(made);
+  thread_ = std::jthread([this](const std::stop_token& ending) { run(ending); });
+  return {};
+}
+
+void FleetNodeKeeper::run(const std::stop_token& ending) {
+  std::minstd_rand random{std::random_device{}()};
+  while (!ending.stop_requested()) {
+    if (!node_ || node_->has_ended()) look();
+    const std::chrono::milliseconds jitter(random() % kRefusedJitterMs);
+    std::unique_lock lock(mutex_);
+    woken_.wait_for(lock, ending, (node_ ? kRefusedPause : pause_) + jitter, [] { return false; });
+  }
+}
+
+void FleetNodeKeeper::look() {
+  node_.reset();
+  auto made = make_();
+  if (made) {
+    node_ = *std::move(made);
+    pause_ = kRefusedPause;
+    said_.clear();
+    return;
+  }
+  pause_ = std::min(kLongestRefused, pause_ * 2);
+  if (std::exchange(said_, made.error().message) == said_) return;
+  spdlog::warn("fleet: {}; the node serves without, and tries again at least every {} s", said_,
+               kLongestRefused.count());
+}
+
+Result<std::unique_ptr<FleetNodeImpl>> make_node(const Config& config, Reloader& reloader,
+                                                 const control::Scoreboard& scoreboard, const Clock& clock) {
+  auto connection = fleet::Connection::start({.url = config.nats_url,
+                                              .name = "secbeat node " + config.node_name,
+                                              .credentials = config.nats_credentials,
+                                              .nkey = config.nats_nkey,
+                                              .nkey_seed = config.nats_nkey_seed,
+                                              .tls_ca = config.nats_tls_ca,
+                                              .tls_certificate = config.nats_tls_certificate,
+                                              .tls_key = config.nats_tls_key});
+  if (!connection) return std::unexpected(connection.error());
+  auto node = std::make_unique<FleetNodeImpl>(config, reloader, scoreboard, clock, *std::move(connection));
+  if (auto begun = node->begin(); !begun) return std::unexpected(begun.error());
+  return node;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<FleetNode>> FleetNode::start(const Config& config, Reloader& reloader,
@@ -161,16 +241,8 @@ Result<std::unique_ptr<FleetNode>> FleetNode::start(const Config& config, Reload
                     "them",
                     config.node_name));
   }
-  auto connection = fleet::Connection::start({.url = config.nats_url,
-                                              .name = "secbeat node " + config.node_name,
-                                              .credentials = config.nats_credentials,
-                                              .nkey = config.nats_nkey,
-                                              .nkey_seed = config.nats_nkey_seed,
-                                              .tls_ca = config.nats_tls_ca,
-                                              .tls_certificate = config.nats_tls_certificate,
-                                              .tls_key = config.nats_tls_key});
-  if (!connection) return std::unexpected(connection.error());
-  auto node = std::make_unique<FleetNodeImpl>(config, reloader, scoreboard, clock, *std::move(connection));
+  auto node = std::make_unique<FleetNodeKeeper>(
+      [&config, &reloader, &scoreboard, &clock] { return make_node(config, reloader, scoreboard, clock); });
   if (auto begun = node->begin(); !begun) return std::unexpected(begun.error());
   return node;
 }

@@ -73,11 +73,13 @@ class Connection {
   // Answers a call; an empty text: no answer. On a thread of the library, which others wait for.
   using Handler = std::function<std::string(std::string_view data)>;
 
-  // kConfig: the options cannot be used, whatever the server says.
+  // kConfig: the options cannot be used, whatever the server says. kNotReady: a server refuses them at this moment.
   static Result<std::unique_ptr<Connection>> start(const ConnectionOptions& options);
   virtual ~Connection() = default;
 
   [[nodiscard]] virtual bool connected() const = 0;
+  // A server has refused it twice (a password was changed, say): only another one can come through.
+  [[nodiscard]] virtual bool has_ended() const = 0;
 
   virtual Result<void> publish(std::string_view subject, std::string_view data) = 0;
   // kNotFound: nobody listens there. kNotReady: no answer in time.
