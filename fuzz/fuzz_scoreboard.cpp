@@ -9,10 +9,8 @@
 
 #include "figures.hpp"
 #include "fuzz_support.hpp"
-#include "rules/rule_tallies.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/control/rate_limiter.hpp"
-#include "secbeat/control/rule_table.hpp"
 #include "secbeat/control/scoreboard.hpp"
 
 namespace {
@@ -25,11 +23,6 @@ using fuzz::require;
 constexpr std::uint64_t kNowMs = 1763946003000;
 constexpr std::uint64_t kBootMs = 5000000;
 constexpr std::uint64_t kVersion = 7;
-constexpr std::uint64_t kNoSeed[2] = {0, 0};
-// Entries of the table of rules that are written: where kRule has its place without a seed, and all within its reach.
-constexpr std::size_t kEntries = 64;
-constexpr std::string_view kModule = "waf";
-constexpr std::string_view kRule = "sqli";
 
 struct Board {
   Board() {
@@ -39,16 +32,10 @@ struct Board {
     auto made = Scoreboard::create(path, static_cast<uid_t>(-1), static_cast<gid_t>(-1));
     require(made.has_value());
     board = *std::move(made);
-    RuleTable& rules = board->layout().rules;
-    count_rule(rules, kNoSeed, kModule, kRule, 0, kNowMs);
-    first_entry = read_rules(rules).front().entry;
-    require(first_entry + kEntries <= kRuleEntries);
-    static_cast<void>(free_rule(rules, first_entry));
   }
   ~Board() { std::filesystem::remove_all(path.parent_path().parent_path()); }
   std::filesystem::path path;
   std::unique_ptr<Scoreboard> board;
-  std::size_t first_entry = 0;
 };
 
 // A place of the memory, as bytes.
@@ -130,59 +117,6 @@ void check_rates(ScoreboardLayout& layout) {
   }
 }
 
-RuleVerdicts sum_of(const RuleTable& table) {
-  RuleVerdicts sum = read_left_out(table);
-  for (const RuleCount& rule : read_rules(table)) {
-    for (std::size_t i = 0; i < kRuleVerdicts; ++i) sum[i] += rule.verdicts[i];
-  }
-  return sum;
-}
-
-void free_all(RuleTable& table) {
-  for (const RuleCount& rule : read_rules(table)) static_cast<void>(free_rule(table, rule.entry));
-}
-
-// What comes out of the table is bounded and can be shown; what is carried to the table of the next file is all of it.
-void check_carrying(const RuleTable& table) {
-  for (const RuleCount& rule : read_rules(table)) {
-    for (const std::string_view text : {std::string_view(rule.module), std::string_view(rule.rule)}) {
-      require(!text.empty() && text.size() < kRuleTextBytes);
-      require(std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }));
-    }
-  }
-  static const auto next = std::make_unique<RuleTable>();
-  for (Counter& counter : next->left_out) counter.store(0);
-  add_rules(*next, {7, 11}, table);
-  require(sum_of(*next) == sum_of(table));
-  free_all(*next);
-  require(read_rules(*next).empty());
-}
-
-// The agent's numbers never become less, whatever the workers' do.
-void check_tallies(Scoreboard& board) {
-  agent::RuleTallies tallies(board, nullptr);
-  const auto before = tallies.all();
-  RuleTable& rules = board.layout().rules;
-  count_rule(rules, board.layout().header.hash_seed, kModule, kRule, 1, kNowMs);
-  for (const RuleCount& rule : read_rules(rules)) rules.entries[rule.entry].verdicts[0].store(1);
-  const auto after = tallies.all();
-  require(after.size() >= before.size());
-  auto now = after.begin();
-  for (const agent::RuleTally& tally : before) {
-    while (now->module != tally.module || now->rule != tally.rule) require(++now != after.end());
-    for (std::size_t i = 0; i < kRuleVerdicts; ++i) require(now->total[i] >= tally.total[i]);
-  }
-}
-
-void check_rules(Scoreboard& board) {
-  RuleTable& rules = board.layout().rules;
-  // Reading the whole table takes longer than all else here.
-  if (std::ranges::none_of(rules.entries, [](const RuleEntry& entry) { return entry.key.load() != 0; })) return;
-  check_carrying(rules);
-  check_tallies(board);
-  free_all(rules);
-}
-
 // A file with another header is no scoreboard, and is not mapped.
 void check_header(const Board& board) {
   ScoreboardHeader& header = board.board->layout().header;
@@ -200,12 +134,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   constexpr std::size_t kRates = 4096;
   write_pieces(fuzz::text_of(data, size),
                {place_of(layout.break_glass), place_of(layout.workers[0]), place_of(layout.workers[1], 4096),
-                place_of(layout.rates[0], kRates), place_of(layout.header),
-                place_of(layout.rules.entries[board.first_entry], kEntries * sizeof(RuleEntry))});
+                place_of(layout.rates[0], kRates), place_of(layout.header)});
   check_header(board);
   check_glass(layout.break_glass);
   check_slots(*board.board);
   check_rates(layout);
-  check_rules(*board.board);
   return 0;
 }
