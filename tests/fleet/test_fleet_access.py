@@ -1,5 +1,8 @@
 """Who a node is to NATS, and what it may do there."""
 
+import base64
+
+from support.authority import Authority, openssl
 from support.fleet_by_hand import Fleet, in_fleet, order, serving
 from support.nats import NatsServer
 from support.processes import wait_for
@@ -56,5 +59,50 @@ def test_a_node_needs_no_more_than_it_uses_and_waits_for_its_password(make_node,
             thief.publish(subject, b"{}")
             assert b"Permissions Violation" in thief.line()
         wait_for("the server to tell", lambda: "Publish Violation" in nats.log.read_text())
+    finally:
+        nats.kill()
+
+
+def encoded(prefix, key):
+    """As NATS writes its keys: prefix, key and CRC-16, in base32."""
+    data, crc = prefix + key, 0
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x1021 if crc & 0x8000 else 0)) & 0xffff
+    return base64.b32encode(data + crc.to_bytes(2, "little")).decode().rstrip("=")
+
+
+def new_nkey(folder):
+    """A user's public key, and the file with its seed."""
+    openssl(folder, "genpkey", "-algorithm", "ed25519", "-outform", "DER", "-out", "user.der")
+    openssl(folder, "pkey", "-inform", "DER", "-in", "user.der", "-pubout", "-outform", "DER", "-out", "user.pub")
+    user = 20 << 3
+    seed = bytes([18 << 3 | user >> 5, (user & 31) << 3])
+    (folder / "user.nk").write_text(encoded(seed, (folder / "user.der").read_bytes()[-32:]))
+    return encoded(bytes([user]), (folder / "user.pub").read_bytes()[-32:]), folder / "user.nk"
+
+
+def test_a_node_shows_a_certificate_and_signs_with_its_key(make_node, build, tmp_path):
+    authority = Authority(tmp_path)
+    authority.issue("nats", "nats.crt", "nats.key")
+    authority.issue("node-1", "node.crt", "node.key")
+    public, seed = new_nkey(tmp_path)
+    nats = NatsServer(tmp_path, f"""
+      tls {{ cert_file: "{tmp_path}/nats.crt", key_file: "{tmp_path}/nats.key", ca_file: "{authority.ca}", verify: true }}
+      authorization {{ users = [ {{ nkey: {public} }} ] }}""").start()
+    tables = {"nats": {"url": f"tls://127.0.0.1:{nats.port}", "nkey": public, "nkey_seed": str(seed), "tls_ca": str(authority.ca),
+                       "tls_certificate": f"{tmp_path}/node.crt", "tls_key": f"{tmp_path}/node.key"},
+              "node": {"name": "node-1"}}
+    try:
+        node = make_node(tables=tables)
+        wait_for("the node to connect", lambda: "fleet: connected to NATS" in node.log.read_text(), log=node.log)
+        stranger = tmp_path / "stranger"
+        stranger.mkdir()
+        unknown = dict(zip(("nkey", "nkey_seed"), map(str, new_nkey(stranger)), strict=True))
+        for wrong in ({"tls_ca": f"{tmp_path}/node.crt"}, unknown):
+            other = make_node(tables={**tables, "nats": {**tables["nats"], **wrong}}, name="-".join(wrong))
+            wait_for("the node to be refused", lambda: "the node serves without" in other.log.read_text(), log=other.log)
+            assert other.site().status == 200 and "connected to NATS" not in other.log.read_text()
     finally:
         nats.kill()

@@ -30,7 +30,8 @@ class Site:
         return version
 
     def wait_until_it_follows(self, version):
-        wait_for(f"the node to follow {self.revision}", lambda: self.fleet.module().get("reached") == self.revision, log=self.node.log)
+        wait_for(f"the node to follow {self.revision}", lambda: self.fleet.module().get("reached") == self.revision,
+                 log=self.node.log)
         assert (serving(self.node)["sha256"], self.fleet.module()["drift"]) == (version["sha256"], "")
 
     def stays(self, before):

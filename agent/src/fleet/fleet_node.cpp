@@ -170,6 +170,7 @@ class FleetNodeKeeper final : public FleetNode {
  private:
   void run(const std::stop_token& ending);
   void look();
+  void tell(const Error& refused);
 
   const Make make_;
   std::unique_ptr<FleetNodeImpl> node_;  // null: it is refused; owned by thread_, as what follows
@@ -184,7 +185,11 @@ class FleetNodeKeeper final : public FleetNode {
 Result<void> FleetNodeKeeper::begin() {
   auto made = make_();
   if (!made && made.error().code == ErrorCode::kConfig) return std::unexpected(made.error());
-  if (made) node_ = *std::move(made);
+  if (made) {
+    node_ = *std::move(made);
+  } else {
+    tell(made.error());
+  }
   thread_ = std::jthread([this](const std::stop_token& ending) { run(ending); });
   return {};
 }
@@ -209,7 +214,12 @@ void FleetNodeKeeper::look() {
     return;
   }
   pause_ = std::min(kLongestRefused, pause_ * 2);
-  if (std::exchange(said_, made.error().message) == said_) return;
+  tell(made.error());
+}
+
+void FleetNodeKeeper::tell(const Error& refused) {
+  if (said_ == refused.message) return;
+  said_ = refused.message;
   spdlog::warn("fleet: {}; the node serves without, and tries again at least every {} s", said_,
                kLongestRefused.count());
 }
