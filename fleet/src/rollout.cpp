@@ -107,13 +107,7 @@ Running read_running(const Reader& reader) {
   return {.rollout = reader.name("rollout"), .revision = reader.number("revision")};
 }
 
-}  // namespace
-
-std::string_view word_of(RolloutState state) noexcept { return word_in(kStateWords, state); }
-std::string_view word_of(NodeState state) noexcept { return word_in(kNodeWords, state); }
-bool has_ended(RolloutState state) noexcept { return state >= RolloutState::kDone; }
-
-std::string to_json(const Rollout& rollout) {
+std::string whole(const Rollout& rollout) {
   Json json = json_of(rollout.order);
   json["kind"] = word_in(kKindWords, rollout.kind);
   json["from_version"] = cut(rollout.from_version, kMaxWord);
@@ -133,6 +127,28 @@ std::string to_json(const Rollout& rollout) {
   json["ended_at"] = rollout.ended_at;
   json["lease"] = {{"holder", cut(rollout.holder, kMaxWord)}, {"beat", rollout.beat}};
   return dump(json);
+}
+
+}  // namespace
+
+std::string_view word_of(RolloutState state) noexcept { return word_in(kStateWords, state); }
+std::string_view word_of(NodeState state) noexcept { return word_in(kNodeWords, state); }
+bool has_ended(RolloutState state) noexcept { return state >= RolloutState::kDone; }
+
+std::string to_json(const Rollout& rollout) {
+  std::string text = whole(rollout);
+  if (text.size() <= kMaxRolloutBytes) return text;
+  // Of thousands of nodes; the states are what somebody else needs to go on.
+  Rollout shorter = rollout;
+  const auto shorten = [](std::vector<RolloutNode>& nodes) {
+    for (RolloutNode& node : nodes) {
+      node.error.clear();
+      node.baseline.reset();
+    }
+  };
+  for (Wave& wave : shorter.waves) shorten(wave.nodes);
+  shorten(shorter.left_out);
+  return whole(shorter);
 }
 
 std::string to_json(const Running& running) {

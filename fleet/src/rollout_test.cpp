@@ -69,6 +69,11 @@ TEST(FleetRollout, HoldsThousandsOfNodesThatAllFailWithLongTexts) {
   node.error = std::string(5000, 'x');
   many.waves[0].nodes.assign(1500, node);
   EXPECT_TRUE(rollout_from_json(to_json(many)));
+  many.waves[0].nodes.assign(kMaxListed, node);
+  const auto shorter = rollout_from_json(to_json(many));
+  ASSERT_TRUE(shorter) << shorter.error().message;
+  EXPECT_EQ(shorter->waves[0].nodes.size(), kMaxListed);
+  EXPECT_EQ(shorter->waves[0].nodes[0].state, NodeState::kCommitted);
 }
 
 }  // namespace

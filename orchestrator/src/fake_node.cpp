@@ -60,8 +60,8 @@ std::string FakeNode::answer(Step step, std::string_view text) {
   if (step == Step::kCommit && silent_to_commits && !swaps_in_silence) return {};
   const std::scoped_lock lock(mutex_);
   auto& [asked, answer] = orders_[std::to_string(static_cast<int>(step)) + order->rollout];
-  if (asked == 0) answer = {.node = name_, .rollout = order->rollout};
-  if (asked++ == works_for) work(step, *order, answer);
+  if (answer.rollout.empty()) answer = {.node = name_, .rollout = order->rollout};
+  if (answer.progress == fleet::Progress::kWorking && asked++ >= works_for) work(step, *order, answer);
   if (step == Step::kCommit && silent_to_commits) return {};
   return to_json(answer);
 }

@@ -137,6 +137,11 @@ std::expected<std::string, FleetFailure> Rollouts::Impl::begin(std::string_view 
     const Ground ground{std::move(desired->value), values_of(*std::move(nodes))};
     auto rollout = write(ground);
     if (!rollout) return std::unexpected(rollout.error());
+    if (rollout->waves.front().nodes.size() > fleet::kMaxListed) {
+      return fail_with({ErrorCode::kTooLarge, fmt::format("{} nodes are more than a rollout can hold, which is {}; "
+                                                          "target some of them by a label",
+                                                          rollout->waves.front().nodes.size(), fleet::kMaxListed)});
+    }
     fill(*rollout, ground, running->value);
     const auto written = connection_.put_if(fleet::kRolloutsBucket, rollout->order.rollout, to_json(*rollout), 0);
     if (!written) return fail_with(written.error());

@@ -150,6 +150,25 @@ TEST_F(FleetTakeOver, GivesWayToWhoHasTakenOver) {
   EXPECT_TRUE(fleet::eventually([&] { return rollouts_.find(*id)->holder != "another"; })) << "nobody works on it";
 }
 
+TEST_F(FleetTakeOver, GoesOnOnceNatsIsBack) {
+  add_nodes(2);
+  node(2).silent = true;
+  const auto id = rollouts_.begin(wanted());
+  ASSERT_TRUE(id);
+  ASSERT_TRUE(fleet::eventually([&] { return node(1).staged == 1; }));
+  server_->kill();
+  ASSERT_TRUE(fleet::eventually([&] { return !connection_->connected(); }));
+  EXPECT_FALSE(rollouts_.find(*id));
+  std::this_thread::sleep_for(2 * kReach);  // silence that no node is to blame for
+  node(2).silent = false;
+  server_->start();
+
+  const auto ended = rollouts_.wait(*id, 60s);
+  ASSERT_TRUE(ended && *ended);
+  EXPECT_EQ((*ended)->state, fleet::RolloutState::kDone) << (*ended)->error;
+  EXPECT_THAT(labels(), Each("v2"));
+}
+
 TEST_F(FleetTakeOver, BeginsOnlyOneOfManyAtOnce) {
   add_nodes(2);
   std::vector<std::unique_ptr<Rollouts>> orchestrators;

@@ -101,6 +101,7 @@ struct Running {
   bool operator==(const Running&) const = default;
 };
 
+// Without errors and baselines of nodes where it would be larger than kMaxRolloutBytes.
 std::string to_json(const Rollout& rollout);
 std::string to_json(const Running& running);
 // kProtocol says what is wrong, and where.
