@@ -115,6 +115,20 @@ def test_an_object_that_is_not_what_it_is_called_is_refused(site, what, why):
     site.want("log_all")
 
 
+def test_a_freeze_holds_the_fleet_up_and_nothing_longer_than_it_lasts(site):
+    before = site.want("allow_all")
+    assert site.node.cli("freeze", "--reason", "sale").returncode == 0
+    wanted = site.want("log_all", follows=False)
+    wait_for("the node to tell", lambda: "frozen since" in site.fleet.module()["drift"], log=site.node.log)
+    assert site.fleet.module()["drift"].endswith("sale")
+    order = {"format": 1, "rollout": "frozen", "module": "bad-bot-blocker", "revision": site.revision + 1, "expected_version": "",
+             "forced": True, "reason": "test", "by": "test", **wanted}
+    assert site.fleet.call("commit", order)["code"] == "frozen"
+    site.stays(before)
+    assert site.node.cli("unfreeze").returncode == 0
+    site.wait_until_it_follows(wanted)
+
+
 def test_a_node_that_was_away_for_five_versions_comes_to_the_last(site):
     site.want("allow_all")
     site.node.stop()

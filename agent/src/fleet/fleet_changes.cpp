@@ -172,6 +172,9 @@ Result<FleetChange> FleetChanges::revert(const fleet::Order& order) {
 Result<FleetChange> FleetChanges::follow(const fleet::DesiredModule& wanted) {
   const auto reached = [&] { return wanted.revision <= reached_.of(wanted.name).revision; };
   if (reached()) return FleetChange{.unchanged = true};
+  if (const auto frozen = control::freeze_of(scoreboard_.layout().break_glass, unix_ms_of(clock_.now()))) {
+    return fail(ErrorCode::kFrozen, frozen_sentence(*frozen));
+  }
   auto bytes = fetch(wanted.version);
   if (!bytes) return std::unexpected(bytes.error());
   const std::scoped_lock lock(turn_);

@@ -14,6 +14,8 @@
 #include "reached.hpp"
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/reloader.hpp"
+#include "secbeat/base/clock.hpp"
+#include "secbeat/control/scoreboard.hpp"
 #include "secbeat/fleet/connection.hpp"
 #include "secbeat/fleet/documents.hpp"
 
@@ -27,15 +29,22 @@ struct FleetChange {
 class FleetChanges {
  public:
   // All outlive it.
-  FleetChanges(const Config& config, fleet::Connection& connection, Reloader& reloader, Reached& reached)
-      : config_(config), connection_(connection), reloader_(reloader), reached_(reached) {}
+  FleetChanges(const Config& config, fleet::Connection& connection, Reloader& reloader,
+               const control::Scoreboard& scoreboard, const Clock& clock, Reached& reached)
+      : config_(config),
+        connection_(connection),
+        reloader_(reloader),
+        scoreboard_(scoreboard),
+        clock_(clock),
+        reached_(reached) {}
 
   // Everything but the swap. Keeps the bytes for the commit.
   Result<FleetChange> stage(const fleet::Order& order);
   Result<FleetChange> commit(const fleet::Order& order);
   // Brings back what served before the rollout's commit.
   Result<FleetChange> revert(const fleet::Order& order);
-  // Does nothing where the module's desired revision has been reached.
+  // Does nothing where the module's desired revision has been reached. kFrozen without an attempt, so that the history
+  // does not fill while a freeze lasts.
   Result<FleetChange> follow(const fleet::DesiredModule& wanted);
 
  private:
@@ -60,6 +69,8 @@ class FleetChanges {
   const Config& config_;
   fleet::Connection& connection_;
   Reloader& reloader_;
+  const control::Scoreboard& scoreboard_;
+  const Clock& clock_;
   Reached& reached_;
 
   std::mutex turn_;  // held by who changes what serves, from his last look at what has been reached on

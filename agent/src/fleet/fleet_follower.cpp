@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kLookEvery{2000};
 constexpr unsigned kLookJitterMs = 500;  // on top of it: not all nodes at the same moment
 // After an attempt that failed; doubled with each, up to the second.
-constexpr std::chrono::seconds kFirstPause{4};
+constexpr std::chrono::seconds kFirstPause{2};
 constexpr std::chrono::seconds kLongestPause{300};
 
 }  // namespace
@@ -100,10 +100,13 @@ void FleetFollower::follow(const fleet::DesiredModule& wanted) {
     const std::scoped_lock lock(mutex_);
     Failed& failed = failed_[wanted.name];
     const bool is_new = failed.revision != wanted.revision;
-    failed.pause = is_new ? kFirstPause : std::min(kLongestPause, failed.pause * 2);
+    const bool is_frozen = change.error().code == ErrorCode::kFrozen;  // a look at that costs nothing
+    failed.pause = is_new || is_frozen ? kFirstPause : std::min(kLongestPause, failed.pause * 2);
+    const bool is_known = !is_new && failed.why == change.error().message;
     failed.revision = wanted.revision;
     failed.again = clock_.steady() + failed.pause;
     failed.why = change.error().message;
+    if (is_known && is_frozen) return;
     spdlog::warn("fleet: {} cannot follow desired revision {}, tried again in {} s: {}", wanted.name, wanted.revision,
                  failed.pause.count(), failed.why);
   }

@@ -38,7 +38,7 @@ class FleetNodeImpl {
         clock_(clock),
         connection_(std::move(connection)),
         reached_(config.data_dir / "fleet.json"),
-        changes_(config, *connection_, reloader, reached_),
+        changes_(config, *connection_, reloader, scoreboard, clock, reached_),
         follower_(*connection_, changes_, clock, [this] { wake(0s); }),
         orders_(config.node_name, changes_, [this] { wake(kRolloutLasts); }),
         report_(config, reloader, scoreboard, clock, reached_, follower_) {}

@@ -44,15 +44,16 @@ fleet::NodeStatus FleetReport::make() {
 }
 
 fleet::ModuleStatus FleetReport::status_of(const VersionView& view, const control::InForce& document) {
+  const Known& known = known_of(view);
   const ReachedRevision reached = reached_.of(view.name);
   fleet::ModuleStatus status{.name = view.name,
                              .version = {.label = view.version,
                                          .sha256 = view.sha256,
                                          .size_bytes = view.size_bytes,
-                                         .config_sha256 = view.config_sha256},
+                                         .config_sha256 = view.config_sha256,
+                                         .config_size_bytes = known.config_size_bytes},
                              .reached = reached.revision,
-                             .highest_label = highest_label_of(view)};
-  if (const auto config = reloader_.config_bytes(view.config_sha256)) status.version.config_size_bytes = config->size();
+                             .highest_label = known.highest_label};
   const control::Slot* slot = document.find(view.name);
   if (slot != nullptr && slot->current != 0) status.counts = counts_of(view.name, slot->current);
   status.drift = drift_of(status, reached);
@@ -79,16 +80,17 @@ fleet::Counts FleetReport::counts_of(const std::string& module, std::uint64_t ve
           .p99_ns = static_cast<std::uint64_t>(std::llround(p99_us * kNanosecondsPerMicrosecond))};
 }
 
-std::uint64_t FleetReport::highest_label_of(const VersionView& view) {
+const FleetReport::Known& FleetReport::known_of(const VersionView& view) {
   Known& known = known_[view.name];
-  if (known.generation == view.generation) return known.highest_label;
+  if (known.generation == view.generation) return known;
   known = {.generation = view.generation, .highest_label = std::max(known.highest_label, number_of(view.version))};
+  if (const auto config = reloader_.config_bytes(view.config_sha256)) known.config_size_bytes = config->size();
   if (const auto versions = reloader_.versions(view.name, Page{.limit = kVersionsLookedAt, .before = {}})) {
     for (const KnownVersion& version : versions->versions) {
       known.highest_label = std::max(known.highest_label, number_of(version.version));
     }
   }
-  return known.highest_label;
+  return known;
 }
 
 std::string FleetReport::last_change(const std::string& module) const {

@@ -42,11 +42,12 @@ class FleetReport {
   struct Known {
     std::uint64_t generation = 0;
     std::uint64_t highest_label = 0;
+    std::uint64_t config_size_bytes = 0;
   };
 
   [[nodiscard]] fleet::ModuleStatus status_of(const VersionView& view, const control::InForce& document);
   [[nodiscard]] fleet::Counts counts_of(const std::string& module, std::uint64_t version_id);
-  [[nodiscard]] std::uint64_t highest_label_of(const VersionView& view);
+  [[nodiscard]] const Known& known_of(const VersionView& view);
   [[nodiscard]] std::string last_change(const std::string& module) const;
   [[nodiscard]] std::string drift_of(const fleet::ModuleStatus& status, const ReachedRevision& reached) const;
 
