@@ -50,8 +50,11 @@ Heard Asking::run(const std::vector<std::string>& nodes, const std::function<boo
   auto begun = Steady::now();
   auto looked = begun;
   for (std::size_t waiting = nodes_.size(); waiting > 0;) {
+    const auto before = Steady::now();
     if (!goes_on()) return std::move(heard_);
     const auto now = Steady::now();
+    begun += now - before;  // it waits for a NATS that is away
+    looked += now - before;
     if (!calls) {
       if (auto made = connection_.calls()) calls = *std::move(made);
     }
