@@ -23,6 +23,7 @@ constexpr std::int64_t kReconnectJitterMs = 1000;
 constexpr std::int64_t kPingMs = 10000;
 constexpr std::int64_t kCallMs = 3000;  // to JetStream; through_stall() tries again
 constexpr auto kBetweenTries = 200ms;
+constexpr auto kClosing = 5s;
 
 // Without what stands before '@': that may be a password.
 std::string without_credentials(std::string_view url) {
@@ -40,9 +41,11 @@ std::string without_credentials(std::string_view url) {
 }
 
 void on_connected(natsConnection* /*connection*/, void* /*closure*/) { spdlog::info("fleet: connected to NATS"); }
-void on_disconnected(natsConnection* /*connection*/, void* /*closure*/) {
+void on_disconnected(natsConnection* /*connection*/, void* self) {
+  if (static_cast<NatsConnection*>(self)->is_closing()) return;
   spdlog::warn("fleet: the connection to NATS is lost; it is tried again for as long as it takes");
 }
+void on_closed(natsConnection* /*connection*/, void* self) { static_cast<NatsConnection*>(self)->note_closed(); }
 // The library prints to standard error without one.
 void on_error(natsConnection* /*connection*/, natsSubscription* /*subscription*/, natsStatus status,
               void* /*closure*/) {
@@ -86,7 +89,7 @@ natsStatus set_servers(natsOptions* options, std::string_view urls) {
   return natsOptions_SetServers(options, servers.data(), static_cast<int>(servers.size()));
 }
 
-natsStatus set_all(natsOptions* options, const ConnectionOptions& wanted) {
+natsStatus set_all(natsOptions* options, const ConnectionOptions& wanted, NatsConnection* self) {
   const std::function<natsStatus()> steps[] = {
       [&] { return set_servers(options, wanted.url); },
       [&] { return natsOptions_SetName(options, wanted.name.c_str()); },
@@ -97,7 +100,8 @@ natsStatus set_all(natsOptions* options, const ConnectionOptions& wanted) {
       [&] { return natsOptions_SetPingInterval(options, kPingMs); },
       [&] { return natsOptions_SetRetryOnFailedConnect(options, true, &on_connected, nullptr); },
       [&] { return natsOptions_SetReconnectedCB(options, &on_connected, nullptr); },
-      [&] { return natsOptions_SetDisconnectedCB(options, &on_disconnected, nullptr); },
+      [&] { return natsOptions_SetDisconnectedCB(options, &on_disconnected, self); },
+      [&] { return natsOptions_SetClosedCB(options, &on_closed, self); },
       [&] { return natsOptions_SetErrorHandler(options, &on_error, nullptr); },
       [&] { return authenticate(options, wanted); },
       [&] { return secure(options, wanted); },
@@ -136,7 +140,7 @@ Result<void> NatsConnection::begin(const ConnectionOptions& wanted) {
   natsOptions* made = nullptr;
   natsStatus status = natsOptions_Create(&made);
   const OptionsHandle options(made);
-  if (status == NATS_OK) status = set_all(options.get(), wanted);
+  if (status == NATS_OK) status = set_all(options.get(), wanted, this);
   natsConnection* connection = nullptr;
   const bool usable = status == NATS_OK;
   if (usable) status = natsConnection_Connect(&connection, options.get());
@@ -159,8 +163,19 @@ Result<void> NatsConnection::begin(const ConnectionOptions& wanted) {
   return status == NATS_OK ? Result<void>() : std::unexpected(nats_error("use JetStream", status));
 }
 
+// The library calls back from a thread of its own: whatever it has to say is said before this is gone.
 NatsConnection::~NatsConnection() {
-  if (connection_) natsConnection_Close(connection_.get());
+  if (!connection_) return;
+  is_closing_ = true;
+  natsConnection_Close(connection_.get());
+  std::unique_lock lock(mutex_);
+  closed_.wait_for(lock, kClosing, [this] { return is_closed_; });
+}
+
+void NatsConnection::note_closed() {
+  const std::scoped_lock lock(mutex_);
+  is_closed_ = true;
+  closed_.notify_all();
 }
 
 bool NatsConnection::connected() const {

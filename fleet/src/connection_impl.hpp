@@ -7,7 +7,10 @@
 //   objects.cpp     objects
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 
 #include "nats_handles.hpp"
 #include "secbeat/fleet/connection.hpp"
@@ -18,6 +21,9 @@ class NatsConnection final : public Connection {
  public:
   Result<void> begin(const ConnectionOptions& options);
   ~NatsConnection() override;
+  // Of the library's callbacks.
+  [[nodiscard]] bool is_closing() const { return is_closing_; }
+  void note_closed();
 
   [[nodiscard]] bool connected() const override;
   [[nodiscard]] bool has_ended() const override;
@@ -53,6 +59,11 @@ class NatsConnection final : public Connection {
   Result<std::optional<std::string>> metadata(std::string_view bucket, std::string_view name);
   Result<std::string> chunks(std::string_view bucket, std::string_view nuid, std::uint64_t count, std::uint64_t size);
   Result<void> publish_kept(const std::string& subject, std::string_view data, bool replaces);
+
+  std::atomic<bool> is_closing_{false};
+  std::mutex mutex_;
+  std::condition_variable closed_;
+  bool is_closed_ = false;  // guarded by mutex_
 
   // Constant after begin().
   std::string url_;  // without credentials, for messages
