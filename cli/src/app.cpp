@@ -25,12 +25,15 @@ void build_app(CLI::App& app, Run& run) {
       "  SECBEAT_PROFILE  the profile to take\n"
       "  SECBEAT_KEY      the key to send to the node, instead of the profile's\n"
       "  SECBEAT_CA       who may have signed the node's certificate, a file\n"
-      "  SECBEAT_CONFIG   the configuration of secbeat node\n"
+      "  SECBEAT_ORCHESTRATOR  the address of the orchestrator's API, for secbeat fleet\n"
+      "  SECBEAT_CONFIG   the configuration of secbeat node and secbeat orchestrator\n"
       "  SECBEAT_STATE_DIR  the state directory of a node on this machine, for when no agent answers\n"
       "  NO_COLOR         no colour, whatever the terminal\n\n"
       "Files:\n"
       "  ~/.config/secbeat/profile.toml  profiles; docs/cli.md describes it. Below XDG_CONFIG_HOME where that is set");
   add_node_command(app, run);
+  add_orchestrator_command(app, run);
+  add_fleet_command(app, run);
   add_doctor_command(app, run);
   add_status_command(app, run);
   add_version_command(app, run);

@@ -60,6 +60,13 @@ Json responses(const Service& service, const Route& route) {
   std::map<int, std::vector<ErrorCode>> by_status;
   for (const ErrorCode code : codes_of(route)) by_status[http_status_of(code)].push_back(code);
   Json json{{"200", success(route)}};
+  if (route.accepted != nullptr) {
+    Json headers_of = headers({});
+    headers_of["Location"] = {{"description", "Where it is told how far it is"}, {"schema", {{"type", "string"}}}};
+    json["202"] = {{"description", route.accepted->about},
+                   {"headers", std::move(headers_of)},
+                   {"content", content("application/json", reference(*route.accepted))}};
+  }
   for (const auto& [status, codes] : by_status) json[std::to_string(status)] = failure(*service.error, codes);
   return json;
 }
@@ -145,6 +152,7 @@ Json components(const Service& service) {
   add_schema(schemas, *service.error);
   for (const Route& route : service.routes) {
     for (const DocumentType* type : route.answers) add_schema(schemas, *type);
+    if (route.accepted != nullptr) add_schema(schemas, *route.accepted);
   }
   schemas[std::string(service.error->name)]["properties"]["success"]["const"] = false;
   return {

@@ -18,12 +18,21 @@ namespace {
 // A body of a few short fields; also what is read and thrown away with a GET.
 constexpr std::size_t kSmallBody = std::size_t{64} * 1024;
 
+// The part before the next slash, and what follows it.
+std::pair<std::string_view, std::string_view> first_segment(std::string_view path) {
+  const std::size_t slash = std::min(path.find('/', 1), path.size());
+  return {path.substr(0, slash), path.substr(slash)};
+}
+
 bool matches(std::string_view pattern, std::string_view path) {
-  if (!pattern.ends_with("}")) return path == pattern;
-  pattern.remove_suffix(pattern.size() - pattern.rfind('{'));
-  if (!path.starts_with(pattern)) return false;
-  path.remove_prefix(pattern.size());
-  return !path.empty() && path.find('/') == std::string_view::npos;
+  while (!pattern.empty() && !path.empty()) {
+    const auto [wanted, wanted_rest] = first_segment(pattern);
+    const auto [given, given_rest] = first_segment(path);
+    if (wanted.starts_with("/{") ? given.size() < 2 : wanted != given) return false;
+    pattern = wanted_rest;
+    path = given_rest;
+  }
+  return pattern.empty() && path.empty();
 }
 
 bool serves(const Route& route, std::string_view method) {

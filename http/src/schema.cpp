@@ -13,6 +13,8 @@ const char* type_name(Schema::Type type) {
       return "number";
     case Schema::Type::kFlag:
       return "boolean";
+    case Schema::Type::kObject:
+      return "object";
     case Schema::Type::kText:
     case Schema::Type::kBytes:
     case Schema::Type::kDocument:

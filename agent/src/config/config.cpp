@@ -20,10 +20,11 @@ namespace {
 
 // Far more than a configuration with every key and long comments needs.
 constexpr std::size_t kMaxFileBytes = 256 * 1024;
+constexpr std::uint16_t kOrchestratorPort = 8080;
 
 class Walker {
  public:
-  Walker(Draft& draft, Faults& faults) : draft_(draft), faults_(faults) {}
+  Walker(Draft& draft, Faults& faults) : keys_(config_keys(draft.program)), draft_(draft), faults_(faults) {}
 
   void table(const toml_file::Table& values, const std::string& prefix) {
     for (const toml_file::Entry& given : values) entry(given.name, given.node, prefix, given.line);
@@ -41,9 +42,9 @@ class Walker {
     unknown(prefix, name, line);
   }
 
-  static const Key* find(const std::string& prefix, const std::string& name) {
+  const Key* find(const std::string& prefix, const std::string& name) const {
     const bool dotted = name.find('.') != std::string::npos;  // "a.b" in quotes is one name, not a path
-    for (const Key& key : config_keys()) {
+    for (const Key& key : keys_) {
       const std::size_t cut = key.path.rfind('.');
       if (key.path.substr(0, cut) != prefix) continue;
       const std::string_view last = key.path.substr(cut + 1);
@@ -52,8 +53,8 @@ class Walker {
     return nullptr;
   }
 
-  static bool is_prefix(std::string_view prefix) {
-    return std::ranges::any_of(config_keys(), [&](const Key& key) { return key.path.starts_with(prefix); });
+  [[nodiscard]] bool is_prefix(std::string_view prefix) const {
+    return std::ranges::any_of(keys_, [&](const Key& key) { return key.path.starts_with(prefix); });
   }
 
   void sub_table(const std::string& path, const toml_file::Node& node, int line) {
@@ -131,12 +132,12 @@ class Walker {
   }
 
   // The known name in this table that a slip of the finger turns into `name`; empty: none is near.
-  static std::string nearest_key(const std::string& prefix, const std::string& name) {
+  [[nodiscard]] std::string nearest_key(const std::string& prefix, const std::string& name) const {
     constexpr std::size_t kSlips = 3;
     std::string best;
     std::size_t best_distance = kSlips + 1;
     const std::string start = prefix.empty() ? "" : prefix + ".";
-    for (const Key& key : config_keys()) {
+    for (const Key& key : keys_) {
       if (!key.path.starts_with(start)) continue;
       std::string_view next = key.path.substr(start.size());
       next = next.substr(0, next.find_first_of(".["));
@@ -164,6 +165,7 @@ class Walker {
     return row[b.size()];
   }
 
+  const std::vector<Key> keys_;
   Draft& draft_;
   Faults& faults_;
 };
@@ -188,7 +190,7 @@ Error Faults::error() const {
   return Error{ErrorCode::kConfig, std::move(message)};
 }
 
-Result<Config> parse_config(std::string_view text, const std::filesystem::path& file) {
+Result<Config> parse_config(std::string_view text, const std::filesystem::path& file, Program program) {
   std::error_code ignored;
   const std::filesystem::path absolute = std::filesystem::absolute(file, ignored);
   Faults faults(file);
@@ -201,6 +203,8 @@ Result<Config> parse_config(std::string_view text, const std::filesystem::path& 
     return std::unexpected(faults.error());
   }
   Draft draft;
+  draft.program = program;
+  if (program == Program::kOrchestrator) draft.config.api.port = kOrchestratorPort;
   draft.config.file = absolute;
   draft.base = absolute.parent_path();
   Walker(draft, faults).table(*root, "");
@@ -209,10 +213,10 @@ Result<Config> parse_config(std::string_view text, const std::filesystem::path& 
   return std::move(draft.config);
 }
 
-Result<Config> load_config(const std::filesystem::path& file) {
+Result<Config> load_config(const std::filesystem::path& file, Program program) {
   auto text = read_file(file, kMaxFileBytes);
   if (!text) return fail(ErrorCode::kConfig, std::move(text.error().message));
-  return parse_config(*text, file);
+  return parse_config(*text, file, program);
 }
 
 }  // namespace secbeat::agent

@@ -144,13 +144,28 @@ void finish_nats(Draft& draft, Faults& faults) {
   }
 }
 
+// The host's, or `otherwise`.
+std::string own_name(std::string_view otherwise) {
+  std::array<char, 256> name{};
+  const bool known = ::gethostname(name.data(), name.size() - 1) == 0 && is_name(name.data());
+  return known ? name.data() : std::string(otherwise);
+}
+
+void finish_orchestrator(Draft& draft, Faults& faults) {
+  Config& config = draft.config;
+  if (config.orchestrator.name.empty()) config.orchestrator.name = own_name("orchestrator");
+  if (config.nats_url.empty() && !draft.lines.contains("nats.url")) {
+    faults.add(line_of(draft, "nats.url"), "nats.url",
+               "missing: the NATS servers with JetStream, such as \"nats://127.0.0.1:4222\"");
+  }
+  if (!config.archive_dir.empty()) config.archive_dir = absolute_from(draft.base, config.archive_dir);
+  finish_access(draft, faults);
+  finish_nats(draft, faults);
+}
+
 void finish_node(Draft& draft, Faults& faults) {
   Config& config = draft.config;
-  if (config.node_name.empty()) {
-    std::array<char, 256> name{};
-    const bool known = ::gethostname(name.data(), name.size() - 1) == 0 && is_name(name.data());
-    config.node_name = known ? name.data() : "node";
-  }
+  if (config.node_name.empty()) config.node_name = own_name("node");
   config.data_dir = config.data_dir.empty() ? default_data_dir() : absolute_from(draft.base, config.data_dir);
   config.state_dir = config.state_dir.empty() ? default_state_dir() : absolute_from(draft.base, config.state_dir);
   if (!config.nginx_binary.empty()) config.nginx_binary = absolute_from(draft.base, config.nginx_binary);
@@ -188,6 +203,7 @@ std::filesystem::path absolute_from(const std::filesystem::path& base, const std
 }
 
 void finish(Draft& draft, Faults& faults) {
+  if (draft.program == Program::kOrchestrator) return finish_orchestrator(draft, faults);
   finish_modules(draft, faults);
   finish_signatures(draft, faults);
   finish_listeners(draft, faults);

@@ -281,11 +281,35 @@ constexpr auto kKeys = std::to_array<Key>({
     {"nats.tls_key", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.nats_tls_key, v); }},
 
     {"archive.url", kString, 0, 0, [](D& d, N, const S& v) { return store_archive(d.config.archive_dir, text(v)); }},
+
+    {"orchestrator.name", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.config.orchestrator.name, v); }},
+    {"orchestrator.log_level", kString, 0, 0, [](D& d, N, const S& v) { return store_word(d.config.log_level, v, {"debug", "info", "warn", "error"}); }},
+    {"orchestrator.replicas", kInteger, 1, 5, [](D& d, N, const S& v) { d.config.orchestrator.replicas = whole_as<std::uint32_t>(v); return ok(); }},
+    {"orchestrator.max_module_bytes", kInteger, kKiB, 64 * kMiB, [](D& d, N, const S& v) { d.config.max_module_bytes = whole_as<std::size_t>(v); return ok(); }},
+    {"orchestrator.stage_timeout_seconds", kInteger, 1, 600, [](D& d, N, const S& v) { d.config.orchestrator.stage_timeout = std::chrono::seconds(whole(v)); return ok(); }},
+    {"orchestrator.compile_timeout_seconds", kInteger, 1, 600, [](D& d, N, const S& v) { d.config.compile_timeout = std::chrono::seconds(whole(v)); return ok(); }},
+    {"orchestrator.gates.min_errors", kInteger, 1, 1e6, [](D& d, N, const S& v) { d.config.watch.min_errors = whole_as<std::uint64_t>(v); return ok(); }},
+    {"orchestrator.gates.error_percent", kNumber, 0, 100, [](D& d, N, const S& v) { d.config.watch.error_percent = number(v); return ok(); }},
+    {"orchestrator.gates.min_requests", kInteger, 1, 1e9, [](D& d, N, const S& v) { d.config.watch.min_requests = whole_as<std::uint64_t>(v); return ok(); }},
+    {"orchestrator.gates.min_baseline_requests", kInteger, 1, 1e9, [](D& d, N, const S& v) { d.config.watch.min_baseline_requests = whole_as<std::uint64_t>(v); return ok(); }},
+    {"orchestrator.gates.block_percent", kNumber, 0, 100, [](D& d, N, const S& v) { d.config.watch.block_percent = number(v); return ok(); }},
+    {"orchestrator.gates.p99_factor", kNumber, 0, 1e6, [](D& d, N, const S& v) { d.config.watch.p99_factor = number(v); return ok(); }},
+    {"orchestrator.gates.p99_floor_us", kInteger, 0, 1e6, [](D& d, N, const S& v) { d.config.watch.p99_floor = std::chrono::microseconds(whole(v)); return ok(); }},
     // clang-format on
 });
 
 }  // namespace
 
-std::span<const Key> config_keys() { return kKeys; }
+std::vector<Key> config_keys(Program program) {
+  const auto is_of = [program](const Key& key) {
+    const bool of_orchestrator = key.path.starts_with("orchestrator.");
+    if (program == Program::kNode) return !of_orchestrator;
+    return of_orchestrator || key.path.starts_with("api.") || key.path.starts_with("nats.") ||
+           key.path.starts_with("archive.");
+  };
+  std::vector<Key> keys;
+  std::ranges::copy_if(kKeys, std::back_inserter(keys), is_of);
+  return keys;
+}
 
 }  // namespace secbeat::agent

@@ -54,7 +54,8 @@ struct Draft {
   std::vector<ModuleDraft> further;               // [[waf.wasm.modules]]
   std::vector<ApiKeyDraft> api_keys;              // [[api.keys]]
   std::map<std::string, int, std::less<>> lines;  // where each table and key stands that was given
-  std::filesystem::path base;                     // relative paths start here
+  Program program = Program::kNode;
+  std::filesystem::path base;  // relative paths start here
 };
 
 // What a value leads to beside being stored.
@@ -73,7 +74,7 @@ struct Key {
   Told (*apply)(Draft& draft, std::string_view name, const Scalar& value) = nullptr;
 };
 
-// Every key there is.
-std::span<const Key> config_keys();
+// Every key that a program's file may have.
+std::vector<Key> config_keys(Program program);
 
 }  // namespace secbeat::agent

@@ -13,6 +13,7 @@
 
 #include "config_keys.hpp"
 #include "config_values.hpp"
+#include "secbeat/base/files.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -385,13 +386,13 @@ TEST(Config, RuleTestsArePartOfTheRehearsal) {
             "need true");
 }
 
-// Keys of the sample: live ones, and those that are commented out without a space after '#'.
-std::set<std::string> keys_of_the_sample() {
+// Keys of a sample: live ones, and those that are commented out without a space after '#'.
+std::set<std::string> keys_of_the_sample(const std::string& text) {
   const std::regex table(R"(^#?(\[{1,2})([a-z_.]+)\]{1,2}$)");
   const std::regex key(R"(^#?([a-z_][a-z0-9_]*) = .*$)");
   std::set<std::string> keys;
   std::string prefix;
-  std::istringstream lines(sample_text());
+  std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     std::smatch match;
     if (std::regex_match(line, match, table)) prefix = match[2].str() + (match[1].str() == "[[" ? "[]" : "");
@@ -403,8 +404,42 @@ std::set<std::string> keys_of_the_sample() {
 
 TEST(Config, TheSampleFileHasEveryKeyAndNoOther) {
   std::set<std::string> known;
-  for (const Key& key : config_keys()) known.emplace(key.path);
-  EXPECT_EQ(keys_of_the_sample(), known);
+  for (const Key& key : config_keys(Program::kNode)) known.emplace(key.path);
+  EXPECT_EQ(keys_of_the_sample(sample_text()), known);
+}
+
+std::filesystem::path orchestrator_sample() {
+  return std::filesystem::path(SECBEAT_SOURCE_DIR) / "examples/orchestrator.toml";
+}
+
+TEST(OrchestratorConfig, TheSampleFileHasEveryKeyAndNoOther) {
+  std::set<std::string> known;
+  for (const Key& key : config_keys(Program::kOrchestrator)) known.emplace(key.path);
+  EXPECT_EQ(keys_of_the_sample(read_file(orchestrator_sample(), 1 << 20).value()), known);
+}
+
+TEST(OrchestratorConfig, TheSampleFileShowsTheDefaults) {
+  const auto sample = load_config(orchestrator_sample(), Program::kOrchestrator);
+  const auto least = parse_config("[nats]\nurl = \"nats://127.0.0.1:4222\"\n", "o.toml", Program::kOrchestrator);
+  ASSERT_TRUE(sample) << sample.error().message;
+  ASSERT_TRUE(least) << least.error().message;
+  EXPECT_EQ(sample->api.port, 8080);
+  EXPECT_EQ(least->api.port, 8080);
+  EXPECT_EQ(sample->nats_url, least->nats_url);
+  EXPECT_EQ(sample->watch, least->watch);
+  EXPECT_EQ(sample->max_module_bytes, least->max_module_bytes);
+  EXPECT_EQ(sample->compile_timeout, least->compile_timeout);
+  EXPECT_EQ(sample->orchestrator.replicas, least->orchestrator.replicas);
+  EXPECT_EQ(sample->orchestrator.stage_timeout, least->orchestrator.stage_timeout);
+}
+
+TEST(OrchestratorConfig, KnowsNoKeysOfANodeAndTheOtherWayRound) {
+  const auto node_key = parse_config("[proxy]\nupstream = \"127.0.0.1:80\"\n", "o.toml", Program::kOrchestrator);
+  ASSERT_FALSE(node_key);
+  EXPECT_THAT(node_key.error().message, HasSubstr("o.toml:1: proxy: unknown key"));
+  EXPECT_THAT(node_key.error().message, HasSubstr("nats.url: missing"));
+  EXPECT_THAT(error_of("[proxy]\nupstream = \"127.0.0.1:80\"\n[orchestrator]\nname = \"a\"\n"),
+              HasSubstr("orchestrator: unknown key"));
 }
 
 TEST(Config, TheSampleFileShowsTheDefaults) {

@@ -31,7 +31,10 @@ Result<std::string> object(fleet::Connection& connection, const Wanted& wanted) 
   return bytes;
 }
 
-bool took_back(const HistoryRow& row) { return row.kind == "rollback" || row.kind == "remove"; }
+// A row of the order's own rollout: whether it is its end. A version that was here before is brought by a rollback too.
+bool took_back(const HistoryRow& row, const fleet::Order& order) {
+  return row.kind == "remove" || (row.kind == "rollback" && row.version != order.version.label);
+}
 
 ReachedRevision ahead_by(const fleet::Order& order) {
   return {.revision = order.revision,
@@ -90,11 +93,38 @@ std::string FleetChanges::serving(const std::string& module) const {
   return view ? view->version : std::string();
 }
 
-Result<FleetChange> FleetChanges::bring(const fleet::Order& order, Bytes bytes, ReachedRevision reached) const {
+bool FleetChanges::was_here(const fleet::Order& order) const {
+  const auto known = reloader_.versions(order.module, Page{.limit = kRowsLookedAt, .before = {}});
+  return known && std::ranges::any_of(known->versions, [&](const KnownVersion& version) {
+           return version.version == order.version.label && version.sha256 == order.version.sha256 &&
+                  version.config_sha256 == order.version.config_sha256;
+         });
+}
+
+Result<FleetChange> FleetChanges::bring_known(const fleet::Order& order) const {
+  if (serving(order.module) == order.version.label) return FleetChange{.unchanged = true};
+  Rollback rollback;
+  rollback.name = order.module;
+  rollback.to_version = order.version.label;
+  if (!order.reason.empty()) rollback.reason = order.reason;
+  rollback.origin = {.by = order.by, .request_id = order.rollout};
+  const auto done = reloader_.rollback(rollback);
+  if (!done) return std::unexpected(done.error().error);
+  return FleetChange{.downtime_ms = done->downtime_ms};
+}
+
+Result<FleetChange> FleetChanges::bring_new(const fleet::Order& order, Bytes bytes) const {
   const auto result = apply(order, std::move(bytes), Mode::kApply);
   if (!result) return std::unexpected(result.error());
-  if (auto kept = reached_.set(order.module, std::move(reached)); !kept) return std::unexpected(kept.error());
   return FleetChange{.downtime_ms = result->downtime_ms, .unchanged = result->unchanged};
+}
+
+// A label means the same version for ever: one that was here before is brought back, which needs no compile.
+Result<FleetChange> FleetChanges::bring(const fleet::Order& order, Bytes bytes, ReachedRevision reached) const {
+  auto change = was_here(order) ? bring_known(order) : bring_new(order, std::move(bytes));
+  if (!change) return change;
+  if (auto kept = reached_.set(order.module, std::move(reached)); !kept) return std::unexpected(kept.error());
+  return change;
 }
 
 Result<FleetChange> FleetChanges::stage(const fleet::Order& order) {
@@ -111,7 +141,7 @@ Result<FleetChange> FleetChanges::commit(const fleet::Order& order) {
   const std::scoped_lock lock(turn_);
   if (const auto done = last_of(order)) {
     const std::string now = serving(order.module);
-    if (!took_back(*done) && now == done->version) {
+    if (!took_back(*done, order) && now == done->version) {
       auto kept = reached_.set(order.module, ahead_by(order));
       return kept ? Result<FleetChange>(FleetChange{}) : std::unexpected(kept.error());
     }
@@ -153,11 +183,11 @@ Result<FleetChange> FleetChanges::revert(const fleet::Order& order) {
   const auto last = last_of(order);
   const bool serves = last && !last->version.empty() && serving(order.module) == last->version;
   FleetChange change{.unchanged = true};
-  if (serves && !took_back(*last)) {
+  if (serves && !took_back(*last, order)) {
     auto done = bring_back(order, *last);
     if (!done) return done;
     change = *done;
-  } else if (last && took_back(*last)) {
+  } else if (last && took_back(*last, order)) {
     change.unchanged = false;  // it was asked before
   }
   // The version of this revision is wanted no more, and must not come back by it.

@@ -60,6 +60,10 @@ class FleetChanges {
   // Whole, and with the size and SHA-256 that the version has.
   [[nodiscard]] Result<Bytes> fetch(const fleet::VersionRef& version);
   [[nodiscard]] Result<ReloadResult> apply(const fleet::Order& order, Bytes bytes, Mode mode) const;
+  // Whether the node knows the order's version, by the same label.
+  [[nodiscard]] bool was_here(const fleet::Order& order) const;
+  [[nodiscard]] Result<FleetChange> bring_known(const fleet::Order& order) const;
+  [[nodiscard]] Result<FleetChange> bring_new(const fleet::Order& order, Bytes bytes) const;
   [[nodiscard]] Result<FleetChange> bring(const fleet::Order& order, Bytes bytes, ReachedRevision reached) const;
   [[nodiscard]] Result<FleetChange> bring_back(const fleet::Order& order, const HistoryRow& commit) const;
   // What the rollout did here last.

@@ -11,6 +11,7 @@
 #include "fleet_follower.hpp"
 #include "fleet_orders.hpp"
 #include "fleet_report.hpp"
+#include "secbeat/agent/nats_options.hpp"
 #include "secbeat/fleet/names.hpp"
 
 namespace secbeat::agent {
@@ -226,14 +227,7 @@ void FleetNodeKeeper::tell(const Error& refused) {
 
 Result<std::unique_ptr<FleetNodeImpl>> make_node(const Config& config, Reloader& reloader,
                                                  const control::Scoreboard& scoreboard, const Clock& clock) {
-  auto connection = fleet::Connection::start({.url = config.nats_url,
-                                              .name = "secbeat node " + config.node_name,
-                                              .credentials = config.nats_credentials,
-                                              .nkey = config.nats_nkey,
-                                              .nkey_seed = config.nats_nkey_seed,
-                                              .tls_ca = config.nats_tls_ca,
-                                              .tls_certificate = config.nats_tls_certificate,
-                                              .tls_key = config.nats_tls_key});
+  auto connection = fleet::Connection::start(nats_options(config, "secbeat node " + config.node_name));
   if (!connection) return std::unexpected(connection.error());
   auto node = std::make_unique<FleetNodeImpl>(config, reloader, scoreboard, clock, *std::move(connection));
   if (auto begun = node->begin(); !begun) return std::unexpected(begun.error());

@@ -4,20 +4,12 @@
 
 #include <fmt/format.h>
 #include <malloc.h>
-#include <poll.h>
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,7 +22,6 @@
 #include "nginx_config.hpp"
 #include "node_folders.hpp"
 #include "node_lock.hpp"
-#include "node_log.hpp"
 #include "node_permissions.hpp"
 #include "secbeat/agent/api_server.hpp"
 #include "secbeat/agent/archive.hpp"
@@ -46,6 +37,9 @@
 #include "secbeat/base/build_id.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/base/fault_point.hpp"
+#include "secbeat/service/log.hpp"
+#include "secbeat/service/notify.hpp"
+#include "secbeat/service/signals.hpp"
 #include "upkeep.hpp"
 
 namespace secbeat::agent {
@@ -58,42 +52,6 @@ constexpr milliseconds kGrace{12000};
 // Within which the workers of an nginx that we started answer; the node serves without that, and says so.
 constexpr milliseconds kWorkersAppear{10000};
 constexpr milliseconds kTick{20};
-
-void log_to_standard_error(const Config& config) {
-  auto logger = std::make_shared<spdlog::logger>("secbeat", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_formatter(log_formatter());
-  logger->set_level(spdlog::level::from_str(config.log_level));
-  logger->flush_on(spdlog::level::debug);
-  spdlog::set_default_logger(std::move(logger));
-}
-
-// The signals that steer the node come by descriptor. SIGUSR2 ends the agent only.
-class Signals {
- public:
-  Signals() {
-    ::sigemptyset(&set_);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) ::sigaddset(&set_, signal);
-    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    struct sigaction ignore{};
-    ignore.sa_handler = SIG_IGN;
-    ::sigaction(SIGPIPE, &ignore, nullptr);
-    ::sigaction(SIGXFSZ, &ignore, nullptr);  // a limit on file sizes is met as a full disk is
-    fd_ = UniqueFd(::signalfd(-1, &set_, SFD_CLOEXEC));
-  }
-  // The next one within `timeout`; 0: none. milliseconds(-1): without end.
-  [[nodiscard]] int wait(milliseconds timeout) const {
-    pollfd wanted{fd_.get(), POLLIN, 0};
-    signalfd_siginfo info{};
-    if (::poll(&wanted, 1, static_cast<int>(timeout.count())) <= 0) return 0;
-    return ::read(fd_.get(), &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
-  }
-  // A second Ctrl-C ends the process as it does any other.
-  void let_go() const { ::pthread_sigmask(SIG_UNBLOCK, &set_, nullptr); }
-
- private:
-  sigset_t set_{};
-  UniqueFd fd_;
-};
 
 // nginx inherits the limit: two descriptors for each request that it forwards.
 void raise_descriptor_limit() {
@@ -112,29 +70,13 @@ void keep_one_heap() {
   ::mallopt(M_MMAP_THRESHOLD, kLarge);
 }
 
-// Tells systemd, where it asked to be told (sd_notify(3)): one datagram.
-void notify(std::string_view text) {
-  const char* where = std::getenv("NOTIFY_SOCKET");  // NOLINT(concurrency-mt-unsafe): nothing changes the environment
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (where == nullptr || std::strlen(where) >= sizeof address.sun_path) return;
-  const std::size_t length = std::strlen(where);
-  std::memcpy(address.sun_path, where, length);
-  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // the abstract namespace
-  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
-  const auto sent =
-      ::sendto(socket.get(), text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), size);
-  if (sent < 0) spdlog::warn("{}", io_error("cannot notify the service manager").message);
-}
-
 class Node {
  public:
   explicit Node(const Config& config) : config_(config) {}
 
-  Result<void> begin(const Signals& signals);
+  Result<void> begin(const service::Signals& signals);
   // Until a signal ends it.
-  void serve(const Signals& signals);
+  void serve(const service::Signals& signals);
   void end();
   // Leaves nginx running, for the next agent to adopt.
   void end_agent_only();
@@ -145,10 +87,10 @@ class Node {
 
  private:
   Result<void> open_state(const CancelToken& ending);
-  Result<void> open_unless_ended(const Signals& signals);
+  Result<void> open_unless_ended(const service::Signals& signals);
   void start_archive();
   Result<void> start_nginx();
-  bool wait_for_workers(const Signals& signals);
+  bool wait_for_workers(const service::Signals& signals);
   void say_ready() const;
   void renew_access();
 
@@ -226,7 +168,7 @@ Result<void> Node::start_nginx() {
   return {};
 }
 
-Result<void> Node::begin(const Signals& signals) {
+Result<void> Node::begin(const service::Signals& signals) {
   for (const std::string& notice : config_.notices) spdlog::warn("{}", notice);
   if (auto opened = open_unless_ended(signals); !opened) return opened;
   if (auto started = start_nginx(); !started) return started;
@@ -257,12 +199,12 @@ Result<void> Node::begin(const Signals& signals) {
     fleet_ = std::move(*fleet);
   }
   say_ready();
-  notify("READY=1\nSTATUS=Serving");
+  service::notify("READY=1\nSTATUS=Serving");
   return {};
 }
 
 // Modules are compiled meanwhile, which takes as long as it does: a signal that ends the node ends that.
-Result<void> Node::open_unless_ended(const Signals& signals) {
+Result<void> Node::open_unless_ended(const service::Signals& signals) {
   CancelToken ending;
   std::jthread watching([&](const std::stop_token& done) {
     while (!done.stop_requested() && early_signal_ == 0) {
@@ -280,7 +222,7 @@ Result<void> Node::open_unless_ended(const Signals& signals) {
 }
 
 // Whether all workers are there and serve what is in force.
-bool Node::wait_for_workers(const Signals& signals) {
+bool Node::wait_for_workers(const service::Signals& signals) {
   const auto deadline = clock_.steady() + kWorkersAppear;
   while (clock_.steady() < deadline) {
     const auto workers = hub_->workers();
@@ -306,7 +248,7 @@ void Node::say_ready() const {
   }
 }
 
-void Node::serve(const Signals& signals) {
+void Node::serve(const service::Signals& signals) {
   for (;;) {
     const int signal = early_signal_ != 0 ? std::exchange(early_signal_, 0) : signals.wait(milliseconds(-1));
     if (signal == SIGHUP) {
@@ -333,7 +275,7 @@ void Node::renew_access() {
 }
 
 void Node::end_agent_only() {
-  notify("STOPPING=1");
+  service::notify("STOPPING=1");
   if (reloader_) reloader_->shut_down();  // first: a compile under way is cancelled, and its caller is told
   if (watch_) watch_->stop();
   if (glass_) glass_->stop();
@@ -363,9 +305,9 @@ void Node::abandon() {
 }  // namespace
 
 int run_node(const Config& config) {
-  log_to_standard_error(config);
-  const Signals signals;  // before any thread, so that none gets them
-  ::umask(022);           // what workers read must be readable, whatever the shell's mask is
+  service::log_to_standard_error(config.log_level);
+  const service::Signals signals;  // before any thread, so that none gets them
+  ::umask(022);                    // what workers read must be readable, whatever the shell's mask is
   raise_descriptor_limit();
   keep_one_heap();
   spdlog::info("secbeat {} node {} starts with {}, data in {}, state in {}", SECBEAT_VERSION, config.node_name,

@@ -66,6 +66,33 @@ inline constexpr std::array kModulesShape = {
     Field{"modules[].name", Kind::kText},
     Field{"modules[].size", Kind::kNumber},
 };
+inline constexpr std::array kFleetAcceptedShape = {Field{"rollout_id", Kind::kText}};
+inline constexpr std::array kFleetRollbackShape = {
+    Field{"success", Kind::kFlag},
+    Field{"rolled_back_to", Kind::kText},
+    Field{"deployed_to", Kind::kList},
+    Field{"failed", Kind::kList},
+};
+inline constexpr std::array kSyncShape = {
+    Field{"success", Kind::kFlag}, Field{"synced", Kind::kList},      Field{"already_current", Kind::kList},
+    Field{"failed", Kind::kList},  Field{"unreachable", Kind::kList},
+};
+inline constexpr std::array kNodesShape = {
+    Field{"nodes", Kind::kList},
+    Field{"nodes[].node", Kind::kText},
+    Field{"nodes[].ready", Kind::kFlag},
+    Field{"nodes[].modules", Kind::kObject},
+};
+inline constexpr std::array kRolloutShape = {
+    Field{"id", Kind::kText},       Field{"state", Kind::kText},       Field{"ended", Kind::kFlag},
+    Field{"wave", Kind::kNumber},   Field{"waves", Kind::kList},       Field{"waves[].nodes", Kind::kList},
+    Field{"left_out", Kind::kList}, Field{"error", Kind::kTextOrNull},
+};
+inline constexpr std::array kRolloutsShape = {
+    Field{"rollouts", Kind::kList},
+    Field{"rollouts[].id", Kind::kText},
+    Field{"rollouts[].state", Kind::kText},
+};
 inline constexpr std::array kReadyShape = {Field{"status", Kind::kText}};
 inline constexpr std::array kErrorsShape = {
     Field{"window_seconds", Kind::kNumber}, Field{"totals", Kind::kObject},
@@ -98,5 +125,12 @@ std::string render_history(const Json& answer);
 std::string render_modules(const Json& answer);
 std::string render_errors(const Json& answer);
 std::string render_requests(const Json& answer);
+
+// Of an orchestrator: render_fleet.cpp.
+std::string render_fleet_rollback(const Json& answer);
+std::string render_sync(const Json& answer);
+std::string render_nodes(const Json& answer);
+std::string render_rollouts(const Json& answer);
+std::string render_rollout(const Json& rollout);
 
 }  // namespace secbeat::cli

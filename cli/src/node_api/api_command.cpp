@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstdlib>
 
 #include "exit_codes.hpp"
 
@@ -36,31 +37,65 @@ std::string reason_of(const Json& answer, const Reply& reply) {
 
 }  // namespace
 
-void ApiOptions::add_to(CLI::App& command) {
-  command.add_option("--api", api, "The node's API; default: the profile's, else http://127.0.0.1:9090")
+namespace {
+
+void add_options(ApiOptions& options, CLI::App& command, std::string_view whose, std::string_view otherwise) {
+  command.add_option("--api", options.api, fmt::format("The {}'s API; default: {}", whose, otherwise))
       ->type_name("URL");
-  command.add_option("--profile", profile, "A profile of the profile file: an address, and perhaps a key")
+  command.add_option("--profile", options.profile, "A profile of the profile file: an address, and perhaps a key")
       ->type_name("NAME");
-  command.add_option("--key-file", key_file, "A file with the key to send; default: SECBEAT_KEY, else the profile's")
+  command
+      .add_option("--key-file", options.key_file,
+                  "A file with the key to send; default: SECBEAT_KEY, else the profile's")
       ->type_name("FILE");
   command
-      .add_option("--ca", ca,
-                  "Who may have signed the node's certificate, PEM; default: SECBEAT_CA, else the profile's")
+      .add_option(
+          "--ca", options.ca,
+          fmt::format("Who may have signed the {}'s certificate, PEM; default: SECBEAT_CA, else the profile's", whose))
       ->type_name("FILE");
-  command.add_flag("--json", json, "Print the API's answer, for programs");
+  command.add_flag("--json", options.json, "Print the API's answer, for programs");
 }
 
-int with_node(const ApiOptions& options, const std::function<int(const Client&)>& ask) {
-  Choice choice = choice_from_environment();
-  choice.api = options.api;
-  choice.profile = options.profile;
-  choice.key_file = options.key_file;
-  choice.ca = options.ca;
+int with_choice(const Choice& choice, const std::function<int(const Client&)>& ask) {
   auto target = choose_target(choice);
   if (!target) return complain(target.error(), kUsage);
   for (const std::string& warning : target->warnings) fmt::print(stderr, "secbeat: warning: {}\n", clean(warning));
   curl_global_init(CURL_GLOBAL_DEFAULT);
   return ask(Client(*std::move(target)));
+}
+
+Choice choice_of(const ApiOptions& options) {
+  Choice choice = choice_from_environment();
+  choice.api = options.api;
+  choice.profile = options.profile;
+  choice.key_file = options.key_file;
+  choice.ca = options.ca;
+  return choice;
+}
+
+}  // namespace
+
+void ApiOptions::add_to(CLI::App& command) {
+  add_options(*this, command, "node", "the profile's, else http://127.0.0.1:9090");
+}
+
+void ApiOptions::add_to_fleet(CLI::App& command) {
+  add_options(*this, command, "orchestrator", "SECBEAT_ORCHESTRATOR, else http://127.0.0.1:8080");
+}
+
+int with_node(const ApiOptions& options, const std::function<int(const Client&)>& ask) {
+  return with_choice(choice_of(options), ask);
+}
+
+// What the environment and the file's default say is of a node.
+int with_orchestrator(const ApiOptions& options, const std::function<int(const Client&)>& ask) {
+  Choice choice = choice_of(options);
+  if (choice.api.empty() && choice.profile.empty()) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
+    const char* said = std::getenv("SECBEAT_ORCHESTRATOR");
+    choice.api = said != nullptr && *said != '\0' ? said : kOrchestratorAddress;
+  }
+  return with_choice(choice, ask);
 }
 
 int complain(const Error& error, int exit_code) {

@@ -20,10 +20,14 @@ struct ApiOptions {
   bool json = false;
 
   void add_to(CLI::App& command);
+  // The same for an orchestrator.
+  void add_to_fleet(CLI::App& command);
 };
 
 // Chooses the node and has `ask` talk to it; its exit code. Where there is no telling which node: kUsage.
 int with_node(const ApiOptions& options, const std::function<int(const Client&)>& ask);
+// The same with an orchestrator: --api, --profile, SECBEAT_ORCHESTRATOR, kOrchestratorAddress.
+int with_orchestrator(const ApiOptions& options, const std::function<int(const Client&)>& ask);
 
 // Prints an answer of success (as it came with --json, else what `render` makes of it) or the node's reason, and gives
 // the exit code. An answer that lacks one of `shape`, or is no node's answer at all, is kUnreachable: nothing is

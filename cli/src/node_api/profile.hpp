@@ -25,6 +25,7 @@
 namespace secbeat::cli {
 
 inline constexpr std::string_view kDefaultAddress = "http://127.0.0.1:9090";
+inline constexpr std::string_view kOrchestratorAddress = "http://127.0.0.1:8080";
 
 struct Target {
   std::string address{kDefaultAddress};

@@ -1,4 +1,4 @@
-// The node's configuration: the TOML file, parsed and checked whole before anything starts.
+// The configuration of a node, or of an orchestrator: the TOML file, parsed and checked whole before anything starts.
 // docs/configuration.md describes the keys; examples/secbeat.toml is the commented sample.
 #pragma once
 
@@ -63,6 +63,16 @@ struct GateLimits {
   double max_rules_lost_percent = 50;     // how far the number of rules may fall; 0: no limit
 
   bool operator==(const GateLimits&) const = default;
+};
+
+// Whose file it is. An orchestrator's has [orchestrator], [api], [nats] and [archive], and nothing else.
+enum class Program : std::uint8_t { kNode, kOrchestrator };
+
+// [orchestrator]. Its gates are Config::watch, its log level and limits those of Config.
+struct OrchestratorConfig {
+  std::string name;            // default: the host's name
+  std::uint32_t replicas = 1;  // of what lies in JetStream
+  std::chrono::seconds stage_timeout{10};
 };
 
 struct Config {
@@ -130,6 +140,8 @@ struct Config {
   std::filesystem::path nats_tls_certificate;
   std::filesystem::path nats_tls_key;
 
+  OrchestratorConfig orchestrator;
+
   std::vector<std::string> notices;  // keys that are accepted and do nothing yet: told at start
 
   // [waf.wasm]
@@ -139,9 +151,9 @@ struct Config {
 
 // Reads, parses and checks the file. kConfig: "<file>:<line>: <key>: <what is wrong>", all faults of a
 // file that parses are in the message, a line each.
-Result<Config> load_config(const std::filesystem::path& file);
+Result<Config> load_config(const std::filesystem::path& file, Program program = Program::kNode);
 // The same for text; `file` only names it and anchors relative paths.
-Result<Config> parse_config(std::string_view text, const std::filesystem::path& file);
+Result<Config> parse_config(std::string_view text, const std::filesystem::path& file, Program program = Program::kNode);
 
 // The folder of an archive's url: a path, or "file:///path" with percent-encoding. kConfig says what is wrong with
 // others.

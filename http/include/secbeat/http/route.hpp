@@ -49,7 +49,7 @@ HttpResponse on(const void* context, HttpRequest& request) {
 
 struct Route {
   std::string_view method;  // GET answers HEAD as well
-  std::string_view path;    // a final "{name}" is one segment of any text
+  std::string_view path;    // "{name}" is one segment of any text
   Handler handler;
   std::string_view operation;  // its name in /openapi.json, unique
   std::string_view summary;
@@ -60,6 +60,7 @@ struct Route {
   std::span<const Input> fields = {};  // of the body
   std::span<const Input> in_path = {};
   std::span<const DocumentType* const> answers = {};  // of status 200: one of these
+  const DocumentType* accepted = nullptr;             // of status 202; null: there is none
   std::string_view media = "application/json";        // of status 200
   std::span<const ErrorCode> errors = {};             // besides those of codes_of()
 };

@@ -21,7 +21,7 @@ using Words = std::span<const std::string_view>;
 struct DocumentType;
 
 struct Schema {
-  enum class Type : std::uint8_t { kText, kWhole, kNumber, kFlag, kBytes, kDocument };
+  enum class Type : std::uint8_t { kText, kWhole, kNumber, kFlag, kBytes, kDocument, kObject };
   enum class Shape : std::uint8_t { kOne, kList };
 
   Type type = Type::kText;
@@ -76,6 +76,8 @@ constexpr Schema count(std::string_view about = {}) {
 constexpr Schema amount(std::string_view about = {}) {
   return {.type = Schema::Type::kNumber, .about = about, .least = 0};
 }
+// By names of which there may be any.
+constexpr Schema object(std::string_view about = {}) { return {.type = Schema::Type::kObject, .about = about}; }
 constexpr Schema document(const DocumentType& type, std::string_view about = {}) {
   return {.type = Schema::Type::kDocument, .about = about, .document = &type};
 }

@@ -1,5 +1,5 @@
 // The agent's log lines.
-#include "node_log.hpp"
+#include "secbeat/service/log.hpp"
 
 #include <gmock/gmock.h>
 #include <spdlog/logger.h>
@@ -7,7 +7,7 @@
 
 #include <sstream>
 
-namespace secbeat::agent {
+namespace secbeat::service {
 namespace {
 
 TEST(NodeLog, ATextFromOutsideCannotBeginALineNorSteerATerminal) {
@@ -21,4 +21,4 @@ TEST(NodeLog, ATextFromOutsideCannotBeginALineNorSteerATerminal) {
 }
 
 }  // namespace
-}  // namespace secbeat::agent
+}  // namespace secbeat::service

@@ -1,10 +1,12 @@
-#include "node_log.hpp"
+#include "secbeat/service/log.hpp"
 
 #include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include "secbeat/base/text.hpp"
 
-namespace secbeat::agent {
+namespace secbeat::service {
 namespace {
 
 constexpr char kText = '*';  // in the pattern
@@ -28,4 +30,12 @@ std::unique_ptr<spdlog::formatter> log_formatter() {
   return formatter;
 }
 
-}  // namespace secbeat::agent
+void log_to_standard_error(const std::string& level) {
+  auto logger = std::make_shared<spdlog::logger>("secbeat", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger->set_formatter(log_formatter());
+  logger->set_level(spdlog::level::from_str(level));
+  logger->flush_on(spdlog::level::debug);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+}  // namespace secbeat::service

@@ -1,0 +1,153 @@
+#include "secbeat/orchestrator/program.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <thread>
+
+#include "api/fleet_context.hpp"
+#include "secbeat/agent/nats_options.hpp"
+#include "secbeat/http/server.hpp"
+#include "secbeat/orchestrator/rollouts.hpp"
+#include "secbeat/service/log.hpp"
+#include "secbeat/service/notify.hpp"
+#include "secbeat/service/signals.hpp"
+
+namespace secbeat::orchestrator {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kTryAgain{500};              // where NATS is not there yet
+constexpr std::chrono::seconds kBeyondCompile{15};  // that a node may need beside its compile timeout
+
+http::Settings api_settings(const agent::Config& config) {
+  return {.listen = config.api,
+          .keys = config.api_keys,
+          .tls_certificate = config.tls_certificate,
+          .tls_key = config.tls_key,
+          .limits = {.module_bytes = config.max_module_bytes}};
+}
+
+Settings rollout_settings(const agent::Config& config) {
+  Settings settings;
+  settings.name = config.orchestrator.name;
+  settings.timeouts.reach = config.orchestrator.stage_timeout;
+  settings.timeouts.work = config.compile_timeout + kBeyondCompile;
+  settings.gates = {
+      .min_errors = config.watch.min_errors,
+      .error_percent = config.watch.error_percent,
+      .min_requests = config.watch.min_requests,
+      .min_baseline_requests = config.watch.min_baseline_requests,
+      .block_percent = config.watch.block_percent,
+      .p99_factor = config.watch.p99_factor,
+      .p99_floor_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(config.watch.p99_floor).count())};
+  return settings;
+}
+
+class Orchestrator {
+ public:
+  Orchestrator(const agent::Config& config, std::unique_ptr<fleet::Connection> connection)
+      : config_(config),
+        connection_(std::move(connection)),
+        rollouts_(*connection_, rollout_settings(config)),
+        server_(http::Server::create(api_settings(config), orchestrator_service(), clock_)),
+        context_{.connection = *connection_,
+                 .rollouts = rollouts_,
+                 .clock = clock_,
+                 .limits = api_settings(config).limits,
+                 .ready = ready_,
+                 .stopping = stopping_,
+                 .access = &server_->access()} {}
+
+  Result<void> begin() {
+    if (auto listening = server_->listen(&context_); !listening) return listening;
+    preparing_ = std::jthread([this](const std::stop_token& ending) { prepare(ending); });
+    spdlog::info("ready: API {}://{}/api/v1, metrics at /metrics; NATS {}",
+                 config_.tls_certificate.empty() ? "http" : "https", to_text(Listen{config_.api.host, server_->port()}),
+                 connection_->connected() ? "is reached" : "is awaited");
+    return {};
+  }
+
+  void end() {
+    stopping_ = true;
+    preparing_ = {};
+    server_->stop();
+  }
+
+  // Of the file, only who may use the API. What cannot be read changes nothing.
+  void renew_access() {
+    const auto fresh = agent::load_config(config_.file, agent::Program::kOrchestrator);
+    const auto renewed = fresh ? server_->renew(api_settings(*fresh)) : std::unexpected(fresh.error());
+    if (renewed) return spdlog::info("the API has {}", *renewed);
+    spdlog::error("the API's keys and certificate stay as they are: {}", renewed.error().message);
+  }
+
+ private:
+  // Until the buckets are there; then rollouts that others have left are gone on with.
+  void prepare(const std::stop_token& ending) {
+    bool told = false;
+    while (!ending.stop_requested()) {
+      const auto prepared = rollouts_.prepare(static_cast<int>(config_.orchestrator.replicas));
+      if (prepared) break;
+      if (!told) spdlog::warn("the fleet's buckets cannot be made yet: {}; tried again", prepared.error().message);
+      told = true;
+      std::this_thread::sleep_for(kTryAgain);
+    }
+    if (ending.stop_requested()) return;
+    rollouts_.take_over();
+    ready_ = true;
+    spdlog::info("the fleet's buckets are there");
+    service::notify("READY=1\nSTATUS=Serving");
+  }
+
+  const agent::Config& config_;
+  RealClock clock_;
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> stopping_{false};
+  std::unique_ptr<fleet::Connection> connection_;
+  Rollouts rollouts_;
+  std::unique_ptr<http::Server> server_;
+  FleetContext context_;
+  std::jthread preparing_;
+};
+
+}  // namespace
+
+Result<void> check_files(const agent::Config& config) { return http::Server::check_files(api_settings(config)); }
+
+int run_orchestrator(const agent::Config& config) {
+  service::log_to_standard_error(config.log_level);
+  const service::Signals signals;  // before any thread, so that none gets them
+  ::umask(077);
+  spdlog::info("secbeat {} orchestrator {} starts with {}", SECBEAT_VERSION, config.orchestrator.name,
+               config.file.string());
+  for (const std::string& notice : config.notices) spdlog::warn("{}", notice);
+  auto connection =
+      fleet::Connection::start(agent::nats_options(config, "secbeat orchestrator " + config.orchestrator.name));
+  if (!connection) {
+    spdlog::critical("{}", connection.error().message);
+    return 1;
+  }
+  Orchestrator orchestrator(config, *std::move(connection));
+  if (auto begun = orchestrator.begin(); !begun) {
+    spdlog::critical("{}", begun.error().message);
+    return 1;
+  }
+  for (;;) {
+    const int signal = signals.wait(milliseconds(-1));
+    if (signal == SIGHUP) {
+      orchestrator.renew_access();
+    } else if (signal == SIGTERM || signal == SIGINT) {
+      spdlog::info("{}: the orchestrator ends", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      signals.let_go();
+      service::notify("STOPPING=1");
+      orchestrator.end();
+      return 0;
+    }
+  }
+}
+
+}  // namespace secbeat::orchestrator
