@@ -6,7 +6,7 @@ namespace secbeat::cli {
 namespace {
 
 // Printing and copying JSON recurse; the deepest answer of a node has six levels.
-constexpr int kDeepest = 32;
+constexpr int kDeepestAnswer = 32;
 
 bool is_of(Kind kind, const Json& value) {
   switch (kind) {
@@ -45,7 +45,7 @@ bool has(const Json& value, std::string_view path, Kind kind) {
 Result<Json> parse_answer(std::string_view body) {
   bool too_deep = false;
   const auto bounded = [&too_deep](int depth, Json::parse_event_t, Json&) {
-    too_deep = too_deep || depth > kDeepest;
+    too_deep = too_deep || depth > kDeepestAnswer;
     return !too_deep;  // what is deeper is not kept
   };
   Json answer = Json::parse(body, bounded, false);
