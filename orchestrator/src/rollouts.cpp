@@ -84,6 +84,25 @@ Result<fleet::Desired> Rollouts::desired() const {
   return std::move(known->value);
 }
 
+namespace {
+
+// What is desired already keeps its label.
+fleet::VersionRef version_of(const FleetReload& wanted, const Ground& ground) {
+  fleet::VersionRef version{.label = {},
+                            .sha256 = sha256_hex(wanted.file),
+                            .size_bytes = wanted.file.size(),
+                            .config_sha256 = wanted.config.empty() ? std::string() : sha256_hex(wanted.config),
+                            .config_size_bytes = wanted.config.size()};
+  const fleet::DesiredModule* now = ground.desired.find(wanted.module);
+  const bool same =
+      now != nullptr && now->version.sha256 == version.sha256 && now->version.config_sha256 == version.config_sha256;
+  version.label = same ? now->version.label
+                       : next_label(ground.desired, ground.nodes, wanted.module, wanted.embedded_version);
+  return version;
+}
+
+}  // namespace
+
 std::expected<FleetResult, FleetFailure> Rollouts::reload(const FleetReload& wanted) {
   const auto id = begin(wanted);
   if (!id) return std::unexpected(id.error());
@@ -100,11 +119,7 @@ std::expected<std::string, FleetFailure> Rollouts::begin(const FleetReload& want
     fleet::Rollout rollout{
         .order = {.rollout = {},
                   .module = wanted.module,
-                  .version = {.label = next_label(ground.desired, ground.nodes, wanted.module, wanted.embedded_version),
-                              .sha256 = sha256_hex(wanted.file),
-                              .size_bytes = wanted.file.size(),
-                              .config_sha256 = wanted.config.empty() ? std::string() : sha256_hex(wanted.config),
-                              .config_size_bytes = wanted.config.size()},
+                  .version = version_of(wanted, ground),
                   .expected_version = wanted.expected_version,
                   .forced = wanted.forced,
                   .reason = wanted.reason,

@@ -109,8 +109,10 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
 
   const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
   // Where what is in force is taken back, every upload is a change: it ends that.
-  const bool same =
-      same_bytes && current->config_sha256 == candidate->config_sha256 && slot->current == attempt.replaces;
+  // And of a fleet, which has one label for a version on all nodes, one of another label.
+  const bool same_label = !upload.label || (current != nullptr && current->label == *upload.label);
+  const bool same = same_bytes && same_label && current->config_sha256 == candidate->config_sha256 &&
+                    slot->current == attempt.replaces;
   if (same_bytes && upload.kind != UploadKind::kFileChange) attempt.kind = "config";
   if (upload.mode == Mode::kDryRun) {
     if (auto held = held_in_quarantine(upload, attempt); held && !same) return std::unexpected(*std::move(held));
