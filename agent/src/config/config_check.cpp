@@ -158,7 +158,9 @@ void finish_orchestrator(Draft& draft, Faults& faults) {
     faults.add(line_of(draft, "nats.url"), "nats.url",
                "missing: the NATS servers with JetStream, such as \"nats://127.0.0.1:4222\"");
   }
-  if (!config.archive_dir.empty()) config.archive_dir = absolute_from(draft.base, config.archive_dir);
+  if (!config.archive_dir.empty()) {
+    config.notices.emplace_back("archive.url: without effect: an orchestrator keeps no archive yet, nodes do");
+  }
   finish_access(draft, faults);
   finish_nats(draft, faults);
 }

@@ -20,6 +20,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr milliseconds kBetweenLooksAtNats{1000};   // whether the connection has ended
 constexpr milliseconds kTryAgain{500};              // where NATS is not there yet
 constexpr std::chrono::seconds kBeyondCompile{15};  // that a node may need beside its compile timeout
 
@@ -76,6 +77,9 @@ class Orchestrator {
     preparing_ = {};
     server_->stop();
   }
+
+  // NATS does not let it in, and would not the next time.
+  [[nodiscard]] bool is_refused() const { return connection_->has_ended(); }
 
   // Of the file, only who may use the API. What cannot be read changes nothing.
   void renew_access() {
@@ -137,7 +141,12 @@ int run_orchestrator(const agent::Config& config) {
     return 1;
   }
   for (;;) {
-    const int signal = signals.wait(milliseconds(-1));
+    const int signal = signals.wait(kBetweenLooksAtNats);
+    if (orchestrator.is_refused()) {
+      spdlog::critical("NATS has ended the connection for good: look at [nats] and at its server's log");
+      orchestrator.end();
+      return 1;
+    }
     if (signal == SIGHUP) {
       orchestrator.renew_access();
     } else if (signal == SIGTERM || signal == SIGINT) {
