@@ -162,6 +162,7 @@ std::expected<FleetResult, FleetFailure> Rollouts::Impl::take_back_first(const F
   fleet::Rollout& rollout = last->value;
   const bool is_first = rollout.state == fleet::RolloutState::kDone && rollout.kind == fleet::RolloutKind::kReload &&
                         rollout.options.target == kAll && wanted.target == kAll && !rollout.from_version.empty() &&
+                        rollout.from_version != rollout.order.version.label &&
                         (wanted.to_version.empty() || wanted.to_version == rollout.from_version);
   if (!is_first) return fail_with(otherwise);
   const fleet::Running claim{.rollout = rollout.order.rollout, .revision = running->value.revision + 1};

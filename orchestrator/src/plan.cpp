@@ -81,7 +81,8 @@ fleet::Desired with(fleet::Desired desired, const fleet::Order& order) {
     desired.modules.push_back({.name = order.module, .version = order.version, .revision = order.revision});
     return desired;
   }
-  found->before.insert(found->before.begin(), found->version);
+  // The same version wanted anew is not what was before it.
+  if (found->version != order.version) found->before.insert(found->before.begin(), found->version);
   if (found->before.size() > kKeptBefore) found->before.resize(kKeptBefore);
   found->version = order.version;
   found->revision = order.revision;

@@ -45,6 +45,13 @@ TEST(Plan, KeepsWhatWasDesiredBefore) {
   EXPECT_EQ(desired.modules[0].version.label, "v20");
   ASSERT_EQ(desired.modules[0].before.size(), kKeptBefore);
   EXPECT_EQ(desired.modules[0].before[0].label, "v19");
+  const fleet::Desired again = with(desired, {.rollout = "r2",
+                                              .module = "waf",
+                                              .version = desired.modules[0].version,
+                                              .revision = 21,
+                                              .expected_version = {}});
+  EXPECT_EQ(again.modules[0].before, desired.modules[0].before) << "a rollback is not to lead to itself";
+  EXPECT_EQ(again.modules[0].revision, 21);
 }
 
 TEST(Plan, GoesBackAlongWhatWasDesired) {

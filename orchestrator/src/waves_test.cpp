@@ -152,6 +152,16 @@ TEST_F(FleetWaves, RollBackToTheVersionBeforeAndFurther) {
   EXPECT_EQ(unknown.error().error.code, ErrorCode::kUnknownVersion);
 }
 
+TEST_F(FleetWaves, RollBackNeverToTheSameVersion) {
+  add_nodes(1);
+  for (const int number : {2, 2}) ASSERT_TRUE(rollouts_.reload(wanted(number)));
+  EXPECT_EQ(desired(), "v2");
+  const auto back = rollouts_.rollback({.module = FakeNode::kModule});
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().error.code, ErrorCode::kNoPreviousVersion);
+  EXPECT_EQ(desired(), "v2");
+}
+
 // v1 came from the nodes' own files: the fleet has never had its bytes.
 TEST_F(FleetWaves, RollBackTheFirstVersionToWhatTheNodesHadBefore) {
   add_nodes(3);
