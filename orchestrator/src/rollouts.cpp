@@ -96,8 +96,8 @@ fleet::VersionRef version_of(const FleetReload& wanted, const Ground& ground) {
   const fleet::DesiredModule* now = ground.desired.find(wanted.module);
   const bool same =
       now != nullptr && now->version.sha256 == version.sha256 && now->version.config_sha256 == version.config_sha256;
-  version.label = same ? now->version.label
-                       : next_label(ground.desired, ground.nodes, wanted.module, wanted.embedded_version);
+  version.label =
+      same ? now->version.label : next_label(ground.desired, ground.nodes, wanted.module, wanted.embedded_version);
   return version;
 }
 
@@ -116,15 +116,14 @@ std::expected<std::string, FleetFailure> Rollouts::begin(const FleetReload& want
     if (!nodes) return fail_with(nodes.error());
     if (auto same = expects(*nodes, wanted); !same) return std::unexpected(same.error());
     if (auto waves = waves_of(wanted.options, nodes->size()); !waves) return fail_with(waves.error());
-    fleet::Rollout rollout{
-        .order = {.rollout = {},
-                  .module = wanted.module,
-                  .version = version_of(wanted, ground),
-                  .expected_version = wanted.expected_version,
-                  .forced = wanted.forced,
-                  .reason = wanted.reason,
-                  .by = wanted.by},
-        .options = wanted.options};
+    fleet::Rollout rollout{.order = {.rollout = {},
+                                     .module = wanted.module,
+                                     .version = version_of(wanted, ground),
+                                     .expected_version = wanted.expected_version,
+                                     .forced = wanted.forced,
+                                     .reason = wanted.reason,
+                                     .by = wanted.by},
+                           .options = wanted.options};
     rollout.waves = impl_->one_wave(*nodes);
     if (auto kept = keep_bytes(impl_->connection(), wanted, rollout.order.version); !kept) {
       return fail_with(kept.error());
