@@ -59,6 +59,9 @@ suite_guests() { build guests release secbeat_guests && count guests "$(find bui
 suite_unit() { build unit release && ctest_suite unit release; }
 suite_process() {
   build process release || return
+  SECBEAT_NATS_TOOLS=$(deps/nats/build.sh 2>>"$logs/process.log") || SECBEAT_NATS_TOOLS=
+  export SECBEAT_NATS_TOOLS
+  [ -n "$SECBEAT_NATS_TOOLS" ] || say "process: without the tests of the nats command and the newest nats-server: there is no Go from $GO_MINIMUM on, or it cannot build them"
   build/venv/bin/python -m pytest tests -q --build build/release -p no:cacheprovider >>"$logs/process.log" 2>&1
   local status=$? line
   line=$(tail -n 1 "$logs/process.log")

@@ -20,7 +20,8 @@ SERVER = shutil.which("nats-server") or "/usr/sbin/nats-server"
 class NatsServer:
     """`config`: more of its configuration, which begin_anew() replaces."""
 
-    def __init__(self, folder, config=""):
+    def __init__(self, folder, config="", program=None):
+        self.program = str(program or SERVER)
         self.folder, self.port, self.process = Path(folder), free_port(), None
         self.log, self.config = self.folder / "nats.log", self.folder / "nats.conf"
         self.config.write_text(config)
@@ -31,7 +32,7 @@ class NatsServer:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([SERVER, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "store"),
+            self.process = subprocess.Popen([self.program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "store"),
                                              "-c", str(self.config)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_for("nats-server to listen", self.answers, log=self.log)
