@@ -1,0 +1,103 @@
+"""Three NATS servers, two orchestrators: what dies is gone on without, by those that are left."""
+
+import contextlib
+import threading
+
+import pytest
+
+from support.nats import NatsServer
+from support.node import http_request
+from support.orchestrator import orchestrators_in
+from support.processes import free_port, wait_for
+
+MODULE = "bad-bot-blocker"
+
+
+@pytest.fixture
+def servers(tmp_path):
+    routes = [free_port() for _ in range(3)]
+    made = []
+    for number, port in enumerate(routes):
+        folder = tmp_path / f"nats-{number}"
+        folder.mkdir()
+        urls = ", ".join(f'"nats://127.0.0.1:{other}"' for other in routes if other != port)
+        made.append(NatsServer(folder, f'server_name: "s{number}"\ncluster {{ name: "fleet", listen: "127.0.0.1:{port}", '
+                                       f'routes: [{urls}] }}\n'))
+    for server in made:
+        server.start()
+    yield made
+    for server in made:
+        server.kill()
+
+
+def url_of(servers):
+    return ",".join(server.url for server in servers)
+
+
+def leader_of(servers, stream):
+    """The server that leads a stream now; None while there is none."""
+    for server in servers:
+        if not server.process:
+            continue
+        with contextlib.suppress(AssertionError, OSError):
+            client = server.client()
+            try:
+                info = client.api(f"STREAM.INFO.{stream}")
+            finally:
+                client.close()
+            name = ((info or {}).get("cluster") or {}).get("leader")
+            alive = [one for number, one in enumerate(servers) if name == f"s{number}" and one.process]
+            return alive[0] if alive else None
+    return None
+
+
+def test_a_fleet_whose_jetstream_leader_and_whose_orchestrator_die(servers, make_node, folder, build):
+    tables = {"orchestrator": {"replicas": 3}}
+    with orchestrators_in(folder, build, url_of(servers)) as make_orchestrator:
+        first = make_orchestrator("orchestrator-1", tables=tables)
+        second = make_orchestrator("orchestrator-2", tables=tables)
+        node = make_node(name="node-1", tables={"nats": {"url": url_of(servers)}, "node": {"name": "node-1"}, "proxy": {"workers": 1}})
+        wait_for("the node to report", lambda: second.nodes(), log=second.log)
+        one = first.upload("allow_all", name=MODULE)
+        assert one.status == 200 and node.version(MODULE)["version"] == one.json["version"], one
+
+        stop, statuses = threading.Event(), []
+
+        def load():
+            while not stop.is_set():
+                statuses.append(http_request(node.site_port, "GET", "/").status)
+
+        client = threading.Thread(target=load)
+        client.start()
+        try:
+            leader_of(servers, "KV_secbeat_desired").kill()
+            two = second.upload("generation_1", name=MODULE)
+            assert two.status == 200 and node.version(MODULE)["version"] == two.json["version"], two
+
+            begun = first.upload("generation_2", name=MODULE, observe_seconds="5", waves="100%", wait="false")
+            assert begun.status == 202, begun
+            first.kill()
+            ended = second.await_end(begun.json["rollout_id"])
+            assert ended["state"] == "done", ended
+            wait_for("the node to serve it", lambda: node.version(MODULE)["version"] == ended["version"], log=node.log)
+        finally:
+            stop.set()
+            client.join()
+        assert set(statuses) == {200}
+        desired = second.get("/api/v1/versions").json["modules"]
+        assert [module["desired"] for module in desired] == [ended["version"]]
+
+
+def test_two_orchestrators_at_once_run_one_rollout_of_a_module(make_orchestrator, make_node, nats):
+    first, second = make_orchestrator("orchestrator-1"), make_orchestrator("orchestrator-2")
+    make_node(name="node-1", tables={"nats": {"url": nats.url}, "node": {"name": "node-1"}, "proxy": {"workers": 1}})
+    make_node(name="node-2", tables={"nats": {"url": nats.url}, "node": {"name": "node-2"}, "proxy": {"workers": 1}})
+    wait_for("both nodes to report", lambda: len(second.nodes()) == 2, log=second.log)
+    begun = first.upload("allow_all", name=MODULE, canary="1", observe_seconds="300", wait="false").json["rollout_id"]
+    busy = second.upload("generation_1", name=MODULE)
+    assert busy.status == 409 and busy.json["code"] == "reload_in_progress" and busy.json["rollout_id"] == begun, busy
+    wait_for("the canary to serve", lambda: second.rollout(begun)["state"] == "observing")
+    assert second.post(f"/api/v1/rollouts/{begun}/abort").status == 200
+    ended = second.await_end(begun)
+    assert ended["state"] == "aborted", ended
+    wait_for("the canary to be back", lambda: set(second.serving().values()) == {"1.0.0"}, log=first.log)
