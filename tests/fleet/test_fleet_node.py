@@ -148,5 +148,7 @@ def test_a_node_tells_what_its_version_does_and_when_it_has_taken_it_back(make_n
     assert fleet.module()["version"] == first and fleet.module()["reached"] == 1
     quarantined = fleet.call("commit", order(fleet.version("traps_on_request", "v3"), 2, "r2"))
     assert quarantined["code"] == "quarantined"
+    # The same version by the same label is no way around it.
+    assert fleet.call("commit", order(fleet.version("traps_on_request", "v2"), 2, "r3"))["code"] == "quarantined"
     assert fleet.call("revert", order(fleet.version("traps_on_request", "v2")))["unchanged"]
     wait_for("the node to have forgotten", lambda: fleet.module()["drift"] == "", log=node.log)

@@ -96,7 +96,9 @@ std::string FleetChanges::serving(const std::string& module) const {
 bool FleetChanges::was_here(const fleet::Order& order) const {
   const auto known = reloader_.versions(order.module, Page{.limit = kRowsLookedAt, .before = {}});
   return known && std::ranges::any_of(known->versions, [&](const KnownVersion& version) {
-           return version.version == order.version.label && version.sha256 == order.version.sha256 &&
+           // Not one that was taken back automatically, nor one that left the window.
+           const bool is_loaded = version.state == "serving" || version.state == "previous" || version.state == "kept";
+           return is_loaded && version.version == order.version.label && version.sha256 == order.version.sha256 &&
                   version.config_sha256 == order.version.config_sha256;
          });
 }

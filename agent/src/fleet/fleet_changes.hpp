@@ -60,7 +60,7 @@ class FleetChanges {
   // Whole, and with the size and SHA-256 that the version has.
   [[nodiscard]] Result<Bytes> fetch(const fleet::VersionRef& version);
   [[nodiscard]] Result<ReloadResult> apply(const fleet::Order& order, Bytes bytes, Mode mode) const;
-  // Whether the node knows the order's version, by the same label.
+  // Whether the node holds the order's version ready, by the same label, and may go back to it.
   [[nodiscard]] bool was_here(const fleet::Order& order) const;
   [[nodiscard]] Result<FleetChange> bring_known(const fleet::Order& order) const;
   [[nodiscard]] Result<FleetChange> bring_new(const fleet::Order& order, Bytes bytes) const;
