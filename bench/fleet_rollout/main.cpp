@@ -35,7 +35,7 @@ using Steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kTick{20};
-constexpr milliseconds kPatience{60000};
+constexpr milliseconds kPatience{300000};
 constexpr std::size_t kMaxModule = std::size_t{64} << 20U;
 
 void say(const Json& json) { std::cout << json.dump() << std::endl; }
