@@ -93,7 +93,7 @@ class Events {
   Result<std::unique_ptr<fleet::Subscription>> subscription_;
 };
 
-std::string distinct(std::string module, const std::string& number) {
+std::string distinct(const std::string& module, const std::string& number) {
   const std::string content = std::string("\x0e") + "secbeat.number" + number;
   return module + '\0' + static_cast<char>(content.size()) + content;
 }
