@@ -39,8 +39,9 @@ SimulatedNode::SimulatedNode(std::shared_ptr<fleet::Connection> connection, std:
 bool SimulatedNode::begin() {
   const auto listen = [this](std::string_view subject, fleet::Connection::Handler handler) {
     auto subscription = connection_->subscribe(subject, std::move(handler));
-    if (subscription) subscriptions_.push_back(*std::move(subscription));
-    return subscription.has_value();
+    if (!subscription) return false;
+    subscriptions_.push_back(*std::move(subscription));
+    return true;
   };
   const auto obey = [&](const std::string& subject, Step step) {
     return listen(subject, [this, step](std::string_view text) { return answer(step, text); });
