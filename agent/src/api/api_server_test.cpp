@@ -262,6 +262,7 @@ TEST_F(ApiTest, ATakenPortIsToldWithItsOwner) {
 }
 
 TEST_F(ApiTest, AnAddressOfAnotherMachineIsAnError) {
+  start();
   config_.api.host = "192.0.2.1";
   const auto listening = ApiServer::start({config_, reloader_, hub_, *scoreboard_, events_, nullptr, clock_});
   ASSERT_FALSE(listening);
