@@ -275,7 +275,7 @@ def conduct(tour_class, options, ports):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT is ignored in what a script starts with &
         signal.signal(number, interrupted)
     tour = tour_class(options)
     try:

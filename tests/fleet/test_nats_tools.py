@@ -32,6 +32,17 @@ def orchestrator(build, folder, server):
         yield make()
 
 
+def large_module(build):
+    """A module of several chunks of an object: allow_all with a custom section of 300,000 bytes."""
+    content = b"\x03pad" + bytes(300_000)
+    size, length = bytearray(), len(content)
+    while length >= 0x80:
+        size.append(length & 0x7F | 0x80)
+        length >>= 7
+    size.append(length)
+    return (build / "guests" / "allow_all.wasm").read_bytes() + b"\x00" + bytes(size) + content
+
+
 def nats(server, *arguments, data=None):
     done = subprocess.run([TOOLS / "nats", "--no-context", "--server", server.url, *arguments], input=data, capture_output=True,
                           timeout=60, check=False, env={"PATH": os.environ["PATH"], "HOME": str(server.folder)})
@@ -42,10 +53,10 @@ def nats(server, *arguments, data=None):
 def test_the_nats_command_reads_the_fleets_state_and_gets_a_module_out(server, orchestrator, make_node, tmp_path):
     make_node(name="node-1", tables={"nats": {"url": server.url}, "node": {"name": "node-1"}, "proxy": {"workers": 1}})
     wait_for("the node to report", lambda: orchestrator.nodes())
-    done = orchestrator.upload("sized_500k", name=MODULE)
+    done = orchestrator.upload(large_module(orchestrator.build), name=MODULE)
     assert done.status == 200 and done.json["deployed_to"] == ["node-1"], done
 
-    data = (orchestrator.build / "guests" / "sized_500k.wasm").read_bytes()
+    data = large_module(orchestrator.build)
     sha256 = hashlib.sha256(data).hexdigest()
     desired = json.loads(nats(server, "kv", "get", "secbeat_desired", "desired", "--raw"))
     assert desired["modules"][0]["sha256"] == sha256 and desired["modules"][0]["version"] == done.json["version"]
@@ -60,7 +71,7 @@ def test_the_nats_command_reads_the_fleets_state_and_gets_a_module_out(server, o
 def test_a_node_follows_what_the_nats_command_has_written(server, orchestrator, make_node, build, tmp_path):
     node = make_node(name="node-1", tables={"nats": {"url": server.url}, "node": {"name": "node-1"}, "proxy": {"workers": 1}})
     wait_for("the node to report", lambda: orchestrator.nodes())
-    data = (build / "guests" / "sized_500k.wasm").read_bytes()
+    data = large_module(build)
     sha256 = hashlib.sha256(data).hexdigest()
     file = tmp_path / sha256
     file.write_bytes(data)
