@@ -99,7 +99,13 @@ Rollout read_rollout(const Reader& reader) {
     rollout.waves.push_back(
         {.nodes = read_nodes(item, "nodes"), .begun_at = item.text("begun_at"), .ended_at = item.text("ended_at")});
   });
-  if (rollout.wave > rollout.waves.size()) reader.fault("wave", "there is no such wave");
+  // Past the last wave only what has come to its end is, and the commit that makes the version the desired one.
+  const RolloutState at = rollout.state == RolloutState::kPaused ? rollout.resumes : rollout.state;
+  const bool may_be_past = at == RolloutState::kCommitting || at == RolloutState::kReverting || has_ended(at);
+  if (rollout.wave > rollout.waves.size() || (rollout.wave == rollout.waves.size() && !may_be_past)) {
+    reader.fault("wave", "there is no such wave");
+  }
+  if (rollout.resumes == RolloutState::kPaused) reader.fault("resumes", "a pause goes on with something else");
   return rollout;
 }
 

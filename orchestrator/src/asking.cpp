@@ -6,12 +6,16 @@
 #include <optional>
 #include <thread>
 
+#include "secbeat/fleet/names.hpp"
+
 namespace secbeat::orchestrator {
 namespace {
 
 using Steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+constexpr std::string_view kWorksStill = "it works still";
+constexpr std::uint64_t kMostDowntimeMs = 1'000'000'000;  // what a node says is added up
 constexpr std::string_view kUnreachable = "unreachable";
 // A node that works is asked again sooner at first: most are done within some milliseconds.
 constexpr int kFirstAsk = 8;
@@ -99,11 +103,12 @@ void Asking::hear(Waiting& one, const Result<std::string>& data) {
   } else if (answer->progress == fleet::Progress::kDone) {
     heard_.done.push_back(*answer);
     heard_.done.back().node = one.node;
+    heard_.done.back().downtime_ms = std::min(answer->downtime_ms, kMostDowntimeMs);
   } else if (answer->progress == fleet::Progress::kFailed) {
     heard_.failed.push_back({one.node, answer->error, answer->code});
   } else {
     one.is_over = false;
-    one.last = "it works still";
+    one.last = kWorksStill;
     one.pause = std::min(timeouts_.ask, std::max(timeouts_.ask / kFirstAsk, one.pause * 2));
     one.next = now + one.pause;
   }
@@ -113,7 +118,13 @@ void Asking::give_up(Waiting& one, milliseconds waited) {
   // Who has begun and is silent now is awaited for as long as who works.
   if (waited < (one.has_answered ? timeouts_.work : timeouts_.reach)) return;
   one.is_over = true;
-  if (one.has_answered && one.last == "it works still") {
+  // Who has begun to get ready and is heard of no more may have died of it: nothing is to swap then.
+  if (one.has_answered && subject_ == &fleet::stage_subject && one.last != kWorksStill) {
+    heard_.failed.push_back({one.node, fmt::format("{} has begun and does not answer any more: {}", one.node, one.last),
+                             std::string(kUnreachable)});
+    return;
+  }
+  if (one.has_answered && one.last == kWorksStill) {
     heard_.failed.push_back({one.node,
                              fmt::format("{} has not come to an end within {} s", one.node,
                                          std::chrono::duration_cast<std::chrono::seconds>(waited).count()),

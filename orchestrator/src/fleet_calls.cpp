@@ -34,6 +34,21 @@ Result<fleet::VersionRef> version_to(const fleet::Desired& desired, const FleetR
               fmt::format("The fleet does not keep {} of {}; it keeps {}", wanted.to_version, wanted.module, known));
 }
 
+// Goes on through a NATS that is away, for as long as a stall of JetStream lasts at most.
+class GoesOnThroughStalls {
+ public:
+  explicit GoesOnThroughStalls(const fleet::Connection& connection) : connection_(connection) {}
+  bool operator()() {
+    const auto now = std::chrono::steady_clock::now();
+    if (connection_.connected()) seen_ = now;
+    return !connection_.has_ended() && now - seen_ < fleet::kStall;
+  }
+
+ private:
+  const fleet::Connection& connection_;
+  std::chrono::steady_clock::time_point seen_ = std::chrono::steady_clock::now();
+};
+
 bool is_same(const fleet::VersionRef& one, const fleet::VersionRef& other) {
   return one.sha256 == other.sha256 && one.config_sha256 == other.config_sha256;
 }
@@ -104,6 +119,11 @@ std::expected<FleetResult, FleetFailure> outcome_of(const fleet::Rollout& rollou
 
 std::expected<FleetResult, FleetFailure> Rollouts::rollback(const FleetRollback& wanted) {
   if (!fleet::is_key(wanted.module)) return fail_with({ErrorCode::kBadRequest, "the module's name cannot be one"});
+  if (!wanted.to_version.empty()) {  // a slip of the finger must not end a rollout
+    const auto known = read_desired(impl_->connection());
+    if (!known) return fail_with(known.error());
+    if (const auto version = version_to(known->value, wanted); !version) return fail_with(version.error());
+  }
   auto aborted = impl_->end_running(wanted);
   if (!aborted) return std::unexpected(aborted.error());
   if (*aborted) return std::move(**aborted);
@@ -217,7 +237,11 @@ std::expected<SyncResult, FleetFailure> Rollouts::sync(const FleetSync& wanted) 
                              .reason = wanted.reason.empty() ? "Sync of versions" : wanted.reason,
                              .by = wanted.by};
     const Heard heard =
-        ask_all(connection, impl_->timeouts(), order, &fleet::commit_subject, differ, [] { return true; });
+        ask_all(connection, impl_->timeouts(), order, &fleet::commit_subject, differ, GoesOnThroughStalls(connection));
+    if (!heard.is_whole) {
+      return fail_with({ErrorCode::kNotReady,
+                        "NATS went away in the middle of it: what is synced stays so; ask again when it is there"});
+    }
     for (const fleet::OrderAnswer& answer : heard.done) {
       has_changed[answer.node] = true;
       spdlog::info("{}: Reloaded {} ({}ms downtime)", answer.node, module.name, answer.downtime_ms);

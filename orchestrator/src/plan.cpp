@@ -11,6 +11,13 @@ namespace {
 
 constexpr std::size_t kWhole = 100;  // percent
 
+// A number that a node reports, as far as it can be right: one node must not lead the fleet to numbers that nobody
+// reads.
+std::uint64_t believed(std::uint64_t reported) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 48U;
+  return reported < kMost ? reported : 0;
+}
+
 std::uint64_t number_of(std::string_view label) {
   std::uint64_t number = 0;
   if (!label.starts_with('v')) return 0;
@@ -48,7 +55,7 @@ std::vector<std::string_view> parts_of(std::string_view text) {
 std::uint64_t next_revision(const fleet::Desired& desired, const std::vector<fleet::NodeStatus>& nodes) {
   std::uint64_t highest = desired.revision;
   for (const fleet::NodeStatus& node : nodes) {
-    for (const fleet::ModuleStatus& module : node.modules) highest = std::max(highest, module.reached);
+    for (const fleet::ModuleStatus& module : node.modules) highest = std::max(highest, believed(module.reached));
   }
   return highest + 1;
 }
@@ -65,9 +72,9 @@ std::string next_label(const fleet::Desired& desired, const std::vector<fleet::N
     const fleet::ModuleStatus* status = node.find(module);
     if (status == nullptr) continue;
     used.insert(status->version.label);
-    highest = std::max(highest, status->highest_label);
+    highest = std::max(highest, believed(status->highest_label));
   }
-  for (const std::string& label : used) highest = std::max(highest, number_of(label));
+  for (const std::string& label : used) highest = std::max(highest, believed(number_of(label)));
   if (!embedded_version) return fmt::format("v{}", highest + 1);
   std::string label = *embedded_version;
   for (std::uint64_t n = 2; used.contains(label); ++n) label = fmt::format("{}+{}", *embedded_version, n);

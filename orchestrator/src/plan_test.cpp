@@ -20,6 +20,9 @@ TEST(Plan, NumbersOnFromTheHighestThatAnybodyKnows) {
 TEST(Plan, GivesALabelThatNobodyHas) {
   EXPECT_EQ(next_label({}, {}, "waf", std::nullopt), "v1");
   EXPECT_EQ(next_label({}, {node("v1", 0, 6), node("v3", 0, 3)}, "waf", std::nullopt), "v7");
+  // What no node can have come to is not believed.
+  EXPECT_EQ(next_label({}, {node("v1", 0, std::uint64_t{1} << 53U), node("v3", 0, 3)}, "waf", std::nullopt), "v4");
+  EXPECT_EQ(next_revision({}, {node("v1", std::uint64_t{1} << 53U, 1), node("v1", 4, 1)}), 5U);
   EXPECT_EQ(next_label({}, {node("v6", 0, 6)}, "other", std::nullopt), "v1");
   EXPECT_EQ(next_label({}, {node("v1", 0, 1)}, "waf", "1.4.2"), "1.4.2");
   EXPECT_EQ(next_label({}, {node("1.4.2", 0, 0)}, "waf", "1.4.2"), "1.4.2+2");

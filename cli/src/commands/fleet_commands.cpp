@@ -103,7 +103,7 @@ void add_reload(CLI::App& fleet, Run& run) {
   command->add_option("--waves", options->waves, "How much is reached after each wave, such as 1,25%,100%");
   command->add_option("--max-unavailable", options->max_unavailable, "Nodes that may be out of reach")
       ->type_name("NUMBER");
-  command->add_option("--observe-seconds", options->observe_seconds, "How long each wave is observed")
+  command->add_option("--observe-seconds", options->observe_seconds, "How long each wave but the last is observed")
       ->type_name("SECONDS");
   command->add_flag("--force", options->force, "Pass the nodes' gates that judge behaviour, not validity");
   options->api.add_to_fleet(*command);
@@ -127,6 +127,12 @@ struct FleetCall {
   }
 };
 
+// The exit status of an answer that was shown: `success` says whether it came about on every node that is there.
+int succeed(const Result<Reply>& reply, int shown) {
+  if (shown != kOk) return shown;
+  return Json::parse(reply->body).at("success").get<bool>() ? kOk : kRefused;
+}
+
 void add_rollback(CLI::App& fleet, Run& run) {
   auto options = std::make_shared<FleetCall>();
   CLI::App* command = fleet.add_subcommand("rollback", "Take every node back, at once");
@@ -143,8 +149,8 @@ void add_rollback(CLI::App& fleet, Run& run) {
   command->callback([options, &run] {
     run = [options] {
       return with_orchestrator(options->api, [&](const Client& client) {
-        return finish(options->api, client, client.post_json("/api/v1/wasm/rollback-fleet", options->body()),
-                      kFleetRollbackShape, render_fleet_rollback);
+        const auto reply = client.post_json("/api/v1/wasm/rollback-fleet", options->body());
+        return succeed(reply, finish(options->api, client, reply, kFleetRollbackShape, render_fleet_rollback));
       });
     };
   });
@@ -161,20 +167,19 @@ void add_sync(CLI::App& fleet, Run& run) {
     run = [options] {
       return with_orchestrator(options->api, [&](const Client& client) {
         const auto reply = client.post_json("/api/v1/wasm/sync-versions", options->body());
-        const int shown = finish(options->api, client, reply, kSyncShape, render_sync);
-        if (shown != kOk) return shown;
-        return Json::parse(reply->body).at("success").get<bool>() ? kOk : kRefused;
+        return succeed(reply, finish(options->api, client, reply, kSyncShape, render_sync));
       });
     };
   });
 }
 
-// Whether every node is ready and serves what is desired.
-bool is_whole(const Json& nodes) {
-  return !nodes.empty() && std::ranges::all_of(nodes, [](const Json& node) {
-    const Json& modules = node.at("modules");
-    return node.at("ready").get<bool>() &&
-           std::ranges::all_of(modules, [](const Json& module) { return module.at("drift").is_null(); });
+// Whether every node is ready and serves what is desired; one that lacks a module reports nothing of it.
+bool is_whole(const Json& nodes, const Json& modules) {
+  const auto drifts = [](const Json& one) { return !one.at("drift").is_null(); };
+  return !nodes.empty() && std::ranges::all_of(nodes, [&](const Json& node) {
+    return node.at("ready").get<bool>() && std::ranges::none_of(node.at("modules"), drifts);
+  }) && std::ranges::none_of(modules, [&](const Json& module) {
+    return std::ranges::any_of(module.at("nodes"), drifts);
   });
 }
 
@@ -183,7 +188,9 @@ int show_fleet(const ApiOptions& api, const Client& client) {
   if (!nodes) return complain(nodes.error());
   const auto rollouts = success_of(client, client.get("/api/v1/rollouts?limit=5"), kRolloutsShape);
   if (!rollouts) return complain(rollouts.error());
-  const bool whole = is_whole(nodes->at("nodes"));
+  const auto versions = success_of(client, client.get("/api/v1/versions"), kFleetVersionsShape);
+  if (!versions) return complain(versions.error());
+  const bool whole = is_whole(nodes->at("nodes"), versions->at("modules"));
   if (api.json) {
     fmt::print("{}\n", json_text(Json{
                            {"whole", whole}, {"nodes", nodes->at("nodes")}, {"rollouts", rollouts->at("rollouts")}}));
@@ -198,7 +205,9 @@ int show_fleet(const ApiOptions& api, const Client& client) {
 void add_status(CLI::App& fleet, Run& run) {
   auto options = std::make_shared<ApiOptions>();
   CLI::App* command = fleet.add_subcommand("status", "Which node serves what, who drifts, and the last rollouts");
-  command->footer("Exit status 0: the fleet is whole, which is that every node is ready and serves what is desired.");
+  command->footer(
+      "Exit status 0: the fleet is whole, which is that every node that reports is ready and serves what is desired.\n"
+      "A node that has been silent for 30 s reports no more, and is not listed.");
   options->add_to_fleet(*command);
   command->callback([options, &run] {
     run = [options] {

@@ -83,6 +83,8 @@ inline constexpr std::array kNodesShape = {
     Field{"nodes[].ready", Kind::kFlag},
     Field{"nodes[].modules", Kind::kObject},
 };
+inline constexpr std::array kFleetVersionsShape = {Field{"modules", Kind::kList},
+                                                   Field{"modules[].nodes", Kind::kList}};
 inline constexpr std::array kRolloutShape = {
     Field{"id", Kind::kText},       Field{"state", Kind::kText},       Field{"ended", Kind::kFlag},
     Field{"wave", Kind::kNumber},   Field{"waves", Kind::kList},       Field{"waves[].nodes", Kind::kList},

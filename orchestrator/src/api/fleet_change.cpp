@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <thread>
+
 #include "fleet_context.hpp"
 #include "fleet_documents.hpp"
 #include "secbeat/engine/module_info.hpp"
@@ -103,6 +105,9 @@ OrRefusal<void> complete(const FleetContext& context, FleetReload& wanted, bool 
   auto bytes = object_of(context, sha256, limit);
   if (!bytes) return std::unexpected(bytes.error());
   into = *std::move(bytes);
+  if (!has_file) {  // the label of another configuration goes on from the version that the module embeds
+    if (const auto info = engine::read_module_info(wanted.file)) wanted.embedded_version = info->embedded_version;
+  }
   return {};
 }
 
@@ -202,7 +207,12 @@ HttpResponse handle_reload_fleet(const FleetContext& context, HttpRequest& reque
   while (!context.stopping && context.clock.steady() < until) {
     const auto ended = context.rollouts.wait(*rollout, kLook);
     if (!ended) {
+      if (ended.error().code == ErrorCode::kUnknownRollout) {
+        return http::error_response(
+            {ErrorCode::kNotFound, "Nothing is known of the rollout any more: " + ended.error().message});
+      }
       spdlog::warn("rollout {}: {}", *rollout, ended.error().message);
+      std::this_thread::sleep_for(kLook);
       continue;  // the rollout goes on, whatever this look at it met
     }
     if (!*ended) continue;

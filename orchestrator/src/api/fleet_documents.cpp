@@ -1,5 +1,7 @@
 #include "fleet_documents.hpp"
 
+#include <algorithm>
+
 #include "secbeat/http/value.hpp"
 
 namespace secbeat::orchestrator {
@@ -61,8 +63,14 @@ Json deployed_of(const RolledBack& done) { return done.result.deployed_to; }
 Json failed_of(const RolledBack& done) { return list_of(done.result.failed); }
 Json downtime_of(const RolledBack& done) { return done.result.total_downtime_ms; }
 Json rollout_of(const RolledBack& done) { return done.result.rollout; }
+// Who is out of reach comes back when it is there again; who was there and failed serves what was to go.
+Json is_back(const RolledBack& done) {
+  return std::ranges::all_of(done.result.failed, [](const NodeFailure& failure) {
+    return failure.code == secbeat::word_of(ErrorCode::kUnreachable);
+  });
+}
 constexpr Member kFleetRollbackMembers[] = {
-    {"success", flag("true"), always_true},
+    {"success", flag("Whether every node that could be reached is back"), computed<RolledBack, is_back>},
     {"rolled_back_to", text("The label"), computed<RolledBack, rolled_back_to>},
     {"reason", text(), member<&RolledBack::reason>},
     {"deployed_to", kNodeNames, computed<RolledBack, deployed_of>},

@@ -34,7 +34,7 @@ constexpr Input kReloadFields[] = {
     {"canary", text("Nodes of the first wave: a number, or a part such as 5%").within(1, 64)},
     {"waves", text("How much of the fleet is reached after each wave, such as 1,25%,100%").within(1, 1024)},
     {"max_unavailable", count("Nodes that may be out of reach")},
-    {"observe_seconds", count("After each wave").within(0, kSecondsOfADay).by_default("0")},
+    {"observe_seconds", count("After each wave but the last").within(0, kSecondsOfADay).by_default("0")},
     {"wait", one_of(kBooleans, "Whether the call is answered when the rollout has ended").by_default("true")},
 };
 constexpr Input kRollbackFields[] = {
