@@ -18,6 +18,7 @@ from urllib.parse import quote, urlencode
 
 from support.contract import Contract
 from support.processes import free_port, wait_for
+from support.tables import merge, toml_text
 
 UPLOAD_TIMEOUT = 60  # seconds until a client gives up; no test expects to come near it
 
@@ -103,20 +104,11 @@ class Node:
                       "receipt": True},
             "node": {"name": "test", "data_dir": str(self.data), "state_dir": str(self.state)},
         }
-        for table, keys in (tables or {}).items():
-            if isinstance(keys, list):
-                self.tables[table] = keys
-            else:
-                self.tables.setdefault(table, {}).update(keys)
+        merge(self.tables, tables)
         self.config = self.folder / "secbeat.toml"
 
     def write_config(self):
-        lines = []
-        for table, keys in self.tables.items():
-            for item in keys if isinstance(keys, list) else [keys]:
-                lines.append(f"[[{table}]]" if isinstance(keys, list) else f"[{table}]")
-                lines += [f"{key} = {json.dumps(value)}" for key, value in item.items()]
-        self.config.write_text("\n".join(lines) + "\n")
+        self.config.write_text(toml_text(self.tables))
 
     # -- life ------------------------------------------------------------------------------------------------
 

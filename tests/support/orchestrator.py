@@ -10,6 +10,7 @@ from pathlib import Path
 from support.contract import Contract
 from support.node import UPLOAD_TIMEOUT, http_request, multipart
 from support.processes import free_port, wait_for
+from support.tables import merge, toml_text
 
 
 class Orchestrator:
@@ -22,19 +23,10 @@ class Orchestrator:
         self.process, self.contract, self.key = None, None, None
         self.tables = {"nats": {"url": nats_url}, "orchestrator": {"name": name},
                        "api": {"listen": f"127.0.0.1:{self.api_port}"}}
-        for table, keys in (tables or {}).items():
-            if isinstance(keys, list):
-                self.tables[table] = keys
-            else:
-                self.tables.setdefault(table, {}).update(keys)
+        merge(self.tables, tables)
 
     def write_config(self):
-        lines = []
-        for table, keys in self.tables.items():
-            for item in keys if isinstance(keys, list) else [keys]:
-                lines.append(f"[[{table}]]" if isinstance(keys, list) else f"[{table}]")
-                lines += [f"{key} = {json.dumps(value)}" for key, value in item.items()]
-        self.config.write_text("\n".join(lines) + "\n")
+        self.config.write_text(toml_text(self.tables))
 
     def start(self, wait=True):
         self.write_config()

@@ -96,7 +96,7 @@ class Orchestrator {
     while (!ending.stop_requested()) {
       const auto prepared = rollouts_.prepare(static_cast<int>(config_.orchestrator.replicas));
       if (prepared) break;
-      if (!told) spdlog::warn("the fleet's buckets cannot be made yet: {}; tried again", prepared.error().message);
+      if (!told) spdlog::warn("the fleet's buckets cannot be made yet: {}", prepared.error().message);
       told = true;
       std::this_thread::sleep_for(kTryAgain);
     }
