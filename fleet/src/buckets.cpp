@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "connection_impl.hpp"
+#include "secbeat/fleet/names.hpp"
 
 namespace secbeat::fleet {
 Result<void> NatsConnection::make_bucket(const BucketOptions& options) {
@@ -69,13 +70,29 @@ Result<std::uint64_t> NatsConnection::write(std::string_view bucket, std::string
   return revision;
 }
 
+// Every node does this every second: the bucket is looked for only where nobody takes it.
 Result<std::uint64_t> NatsConnection::put(std::string_view bucket, std::string_view key, std::string_view value) {
-  const std::string name(key);
-  return write(bucket, key, [&](kvStore* store, std::uint64_t* revision) {
-    return through_stall("a key", [&] {
-      return kvStore_Put(revision, store, name.c_str(), value.data(), static_cast<int>(value.size()));
-    });
-  });
+  if (auto is_ready = ready(); !is_ready) return std::unexpected(is_ready.error());
+  if (!is_key(key)) return fail(ErrorCode::kBadRequest, fmt::format("{} cannot be a key of {}", key, bucket));
+  const std::string subject = fmt::format("$KV.{}.{}", bucket, key);
+  std::uint64_t revision = 0;
+  const auto call = [&] {
+    jsPubAck* ack = nullptr;
+    const natsStatus status = js_Publish(&ack, jet_stream_.get(), subject.c_str(), value.data(),
+                                         static_cast<int>(value.size()), nullptr, nullptr);
+    if (status == NATS_OK) revision = ack->Sequence;
+    jsPubAck_Destroy(ack);
+    return status;
+  };
+  natsStatus status = call();
+  if (status == NATS_NO_RESPONDERS || status == NATS_TIMEOUT) {
+    const auto store = open(bucket);
+    if (!store) return std::unexpected(store.error());
+    if (!*store) return fail(ErrorCode::kNotFound, fmt::format("cannot write {}: there is no bucket {}", key, bucket));
+    status = through_stall("a key", call);
+  }
+  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("write {} of {}", key, bucket), status));
+  return revision;
 }
 
 // Not tried again by itself: an attempt that timed out may have been heard, and would then conflict with itself.

@@ -57,6 +57,8 @@ class NatsConnection final : public Connection {
                               const std::function<natsStatus(kvStore*, std::uint64_t*)>& call);
   // The text of the object's metadata; nothing: there is no such object.
   Result<std::optional<std::string>> metadata(std::string_view bucket, std::string_view name);
+  natsStatus next_message(MessageHandle& message, const std::string& stream, const std::string& subject,
+                          std::uint64_t from);
   Result<std::string> chunks(std::string_view bucket, std::string_view nuid, std::uint64_t count, std::uint64_t size);
   Result<void> publish_kept(const std::string& subject, std::string_view data, bool replaces);
 

@@ -13,7 +13,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "connection_impl.hpp"
 #include "secbeat/base/clock.hpp"
@@ -25,7 +27,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kChunkBytes = 128 * 1024;  // what the `nats` command takes; a message may have 1 MiB
-constexpr std::int64_t kNextChunkMs = 3000;
+constexpr std::chrono::milliseconds kNextChunk{3000};
+constexpr std::chrono::milliseconds kBetweenLooks{100};
 constexpr std::size_t kMaxMetadataBytes = 64 * 1024;
 
 // RFC 4648, section 5, with padding.
@@ -180,32 +183,43 @@ Result<void> NatsConnection::put_object(std::string_view bucket, std::string_vie
   return {};
 }
 
+// From any server, which may be some writes behind the leader that the metadata came from.
+natsStatus NatsConnection::next_message(MessageHandle& message, const std::string& stream, const std::string& subject,
+                                        std::uint64_t from) {
+  jsDirectGetMsgOptions wanted;
+  jsDirectGetMsgOptions_Init(&wanted);
+  wanted.Sequence = from;
+  wanted.NextBySubject = subject.c_str();
+  const auto begun = std::chrono::steady_clock::now();
+  for (;;) {
+    natsMsg* raw = nullptr;
+    const natsStatus status = through_stall(
+        "an object", [&] { return js_DirectGetMsg(&raw, jet_stream_.get(), stream.c_str(), nullptr, &wanted); });
+    message.reset(raw);
+    if (status != NATS_NOT_FOUND || std::chrono::steady_clock::now() - begun > kNextChunk) return status;
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
+
+// One call for each chunk. A consumer, the library's own way, costs the server far more: a thousand nodes that make one
+// at the same moment wait for each other.
 Result<std::string> NatsConnection::chunks(std::string_view bucket, std::string_view nuid, std::uint64_t count,
                                            std::uint64_t size) {
   const std::string subject = chunk_subject(bucket, nuid);
   const std::string stream = stream_of(bucket);
-  jsSubOptions options;
-  jsSubOptions_Init(&options);
-  options.Stream = stream.c_str();
-  options.Ordered = true;
-  natsSubscription* raw = nullptr;
-  natsStatus status = through_stall("an object", [&] {
-    return js_SubscribeSync(&raw, jet_stream_.get(), subject.c_str(), nullptr, &options, nullptr);
-  });
-  const SubscriptionHandle subscription(raw);
   std::string bytes;
   bytes.reserve(size);
-  for (std::uint64_t i = 0; i < count && status == NATS_OK; ++i) {
-    natsMsg* next = nullptr;
-    status = natsSubscription_NextMsg(&next, raw, kNextChunkMs);
-    const MessageHandle message(next);
-    if (status != NATS_OK) break;
-    const auto length = static_cast<std::size_t>(natsMsg_GetDataLength(next));
+  std::uint64_t from = 1;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    MessageHandle message;
+    const natsStatus status = next_message(message, stream, subject, from);
+    if (status == NATS_NOT_FOUND) return fail(ErrorCode::kProtocol, "chunks of an object are missing");
+    if (status != NATS_OK) return std::unexpected(nats_error("read an object", status));
+    const auto length = static_cast<std::size_t>(natsMsg_GetDataLength(message.get()));
     if (length > size - bytes.size()) return fail(ErrorCode::kProtocol, "an object is longer than its metadata say");
-    bytes.append(natsMsg_GetData(next), length);
+    bytes.append(natsMsg_GetData(message.get()), length);
+    from = natsMsg_GetSequence(message.get()) + 1;
   }
-  if (status == NATS_TIMEOUT) return fail(ErrorCode::kProtocol, "chunks of an object are missing");
-  if (status != NATS_OK) return std::unexpected(nats_error("read an object", status));
   return bytes;
 }
 

@@ -10,8 +10,7 @@ from support.processes import wait_for
 # What docs/fleet.md says that a node needs.
 MAY_PUBLISH = ["$KV.secbeat_nodes.node-1", "$JS.API.STREAM.INFO.KV_secbeat_desired", "$JS.API.STREAM.INFO.KV_secbeat_nodes",
                "$JS.API.DIRECT.GET.KV_secbeat_desired.>", "$JS.API.STREAM.MSG.GET.KV_secbeat_desired",
-               "$JS.API.STREAM.MSG.GET.OBJ_secbeat_modules", "$JS.API.CONSUMER.CREATE.OBJ_secbeat_modules",
-               "$JS.API.CONSUMER.CREATE.OBJ_secbeat_modules.>", "$JS.API.CONSUMER.DELETE.OBJ_secbeat_modules.>"]
+               "$JS.API.STREAM.MSG.GET.OBJ_secbeat_modules", "$JS.API.DIRECT.GET.OBJ_secbeat_modules"]
 MAY_HEAR = ["_INBOX.>", "secbeat.node.node-1.*", "secbeat.wasm.reload"]
 BOSS = {"user": "boss", "password": "everything"}
 
