@@ -146,9 +146,13 @@ def test_an_agent_that_is_killed_while_it_downloads_has_changed_nothing(site):
     site.revision += 1
     version = site.fleet.version("bad-bot-blocker", f"f{site.revision}", keep=False)
     nuid = client.put_object(MODULES, data, chunks=slice(0, 1), chunk_bytes=CHUNK)
+    listener = site.nats.client()
+    listener.listen(f"$JS.API.DIRECT.GET.OBJ_{MODULES}")
     with Load(site.node) as load:
         site.fleet.want(site.revision, version)
-        wait_for("the node to download", lambda: client.readers(f"OBJ_{MODULES}") > 0, log=site.node.log)
+        for _ in range(2):  # it has the first chunk, and asks for one that is not there yet
+            assert nuid.encode() in listener.next_said()
+        listener.close()
         site.node.kill_agent()
         assert site.node.site().status == 200
         client.put_object(MODULES, data, chunks=slice(1, None), chunk_bytes=CHUNK, nuid=nuid)

@@ -153,6 +153,15 @@ class NatsClient:
         subject = f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
         assert "error" not in self.request(subject, data, {"Nats-Rollup": "sub"})
 
-    def readers(self, stream):
-        """How many consumers of the stream there are at this moment."""
-        return self.api(f"CONSUMER.NAMES.{stream}")["total"]
+    # -- what others say -------------------------------------------------------------------------------------
+
+    def listen(self, subject):
+        """From now on; the connection is for next_said() alone then."""
+        self.send(f"SUB {subject} 2\r\nPING\r\n".encode())
+        while self.line() != b"PONG":
+            pass
+
+    def next_said(self):
+        words = self.line().split()
+        size = int(words[-1])
+        return self.file.read(size + 2)[:-2][int(words[-2]) if words[0] == b"HMSG" else 0:]
