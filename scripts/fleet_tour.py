@@ -1,23 +1,20 @@
 #!/usr/bin/env python3
-"""The tour of scripts/run.sh --fleet: nats-server, an orchestrator and three protected nodes, changed with one call under traffic.
+"""The tour of scripts/run.sh --fleet and secbeat demo --fleet: nats-server, an orchestrator and protected nodes, changed with
+one call under traffic.
 
 Every step runs a real command, prints it with its numbers, and checks what came out. Standard library only.
 """
 
-import argparse
 import contextlib
 import json
-import os
-import shutil
 import socket
 import sys
 import threading
 import time
 
-from tour_base import BOLD, PLAIN, Tour, conduct, http_status, wait_for
+from tour_base import BOLD, PLAIN, Tour, conduct, http_status, options_of_all, program, wait_for
 
-NODES = ("node-1", "node-2", "node-3")
-CUT_OFF = NODES[-1]
+FEWEST, MOST = 2, 9  # nodes
 MODULE = "bad-bot-blocker"
 LOAD_RATE = 200  # requests a second on each node
 LOAD_CONNECTIONS = 8
@@ -30,6 +27,11 @@ def parsed(text):
         return json.loads(text)
     except ValueError:
         return {}
+
+
+def listed(words):
+    """node-1, node-2 and node-3"""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def json_at(url):
@@ -85,10 +87,15 @@ class Link:
 
 
 class FleetTour(Tour):
+    needs = ("nginx", "nats-server")
+
     def __init__(self, options):
         super().__init__(options)
-        self.sites = {name: options.site_port + i for i, name in enumerate(NODES)}
-        self.apis = {name: f"http://127.0.0.1:{options.api_port + i}" for i, name in enumerate(NODES)}
+        self.nodes = [f"node-{i + 1}" for i in range(options.nodes)]
+        self.cut_off = self.nodes[-1]
+        self.sites = {name: options.site_port + i for i, name in enumerate(self.nodes)}
+        self.apis = {name: f"http://127.0.0.1:{options.api_port + i}" for i, name in enumerate(self.nodes)}
+        self.archive = str(self.folder / "archive")
         self.orchestrator = f"http://127.0.0.1:{options.orchestrator_port}"
         self.environment["SECBEAT_ORCHESTRATOR"] = self.orchestrator
 
@@ -98,11 +105,10 @@ class FleetTour(Tour):
         return f"http://127.0.0.1:{self.sites[name]}"
 
     def start_nats(self):
-        binary = shutil.which("nats-server", path=os.environ.get("PATH", "") + ":/usr/sbin")
         log, port = self.folder / "nats.log", self.options.nats_port
         arguments = ["-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(self.folder / "nats")]
         self.shown("nats-server " + " ".join(arguments))
-        process = self.start_process("nats-server", [binary, *arguments], log)
+        process = self.start_process("nats-server", [program("nats-server"), *arguments], log)
 
         def answers():
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
@@ -126,8 +132,9 @@ class FleetTour(Tour):
         self.link = Link(self.options.nats_port)
         direct = f"nats://127.0.0.1:{self.options.nats_port}"
         waits = [self.start_node(name, self.sites[name], self.options.api_port + i, workers=1,
-                                 more=f'[nats]\nurl = "{self.link.url if name == CUT_OFF else direct}"\n')
-                 for i, name in enumerate(NODES)]
+                                 more=f'[archive]\nurl = "{self.archive}"\n'
+                                      f'[nats]\nurl = "{self.link.url if name == self.cut_off else direct}"\n')
+                 for i, name in enumerate(self.nodes)]
         for wait in waits:
             wait()
 
@@ -139,7 +146,7 @@ class FleetTour(Tour):
         return {node["node"]: node["modules"].get(MODULE, {}) for node in nodes}
 
     def await_whole(self):
-        wait_for("A whole fleet", lambda: sorted(self.reported()) == sorted(NODES) and all(
+        wait_for("A whole fleet", lambda: sorted(self.reported()) == sorted(self.nodes) and all(
             module and module["drift"] is None for module in self.reported().values()), 30)
 
     def check_whole(self):
@@ -149,8 +156,8 @@ class FleetTour(Tour):
     def serves(self, name):
         return json_at(f"{self.apis[name]}/api/v1/wasm/version?name={MODULE}").get("version")
 
-    def check_serving(self, version, names=NODES):
-        serving = {name: self.serves(name) for name in names}
+    def check_serving(self, version, names=None):
+        serving = {name: self.serves(name) for name in names or self.nodes}
         self.check(set(serving.values()) == {version}, ", ".join(f"{name} serves {served}" for name, served in serving.items()))
 
     def has_served(self, name, version):
@@ -175,16 +182,17 @@ class FleetTour(Tour):
         self.sync_after_a_canary_by_hand()
         self.cut_one_off()
         self.roll_back()
+        self.look_into_the_archive()
         self.step("The fleet, and what was done to it")
         self.check_whole()
 
     def begin(self):
-        self.step("A demo site; NATS, an orchestrator, and three nodes that protect the site")
+        self.step(f"A demo site; NATS, an orchestrator, and {len(self.nodes)} nodes that protect the site")
         self.start_demo_site()
         self.start_nats()
         self.start_orchestrator()
         self.start_nodes()
-        for name in NODES:
+        for name in self.nodes:
             self.told(f"{name}        site {self.site(name)}  API {self.apis[name]}")
         self.told(f"orchestrator  {self.orchestrator}")
         self.check_whole()
@@ -192,14 +200,14 @@ class FleetTour(Tour):
     def reload_all(self):
         self.step(f"One call reloads every node, under {LOAD_RATE} requests a second on each")
         with self.traffic():
-            module = str(self.guests / f"{MODULE}-1.1.0.wasm")
+            module = self.guest(f"{MODULE}-1.1.0")
             done = self.run_program("curl", "-sS", "-F", f"file=@{module}", "-F", "reason=also block Masscan",
                                     f"{self.orchestrator}/api/v1/wasm/reload-fleet")
             answer = parsed(done.stdout)
-            self.check(answer.get("deployed_to") == list(NODES) and answer.get("failed") == [] and answer.get("total_downtime_ms") == 0,
+            self.check(answer.get("deployed_to") == list(self.nodes) and answer.get("failed") == [] and answer.get("total_downtime_ms") == 0,
                        f"deployed to {len(answer.get('deployed_to', []))} nodes, {len(answer.get('failed', []))} failed, "
                        f"total_downtime_ms {answer.get('total_downtime_ms')}")
-            for name in NODES:
+            for name in self.nodes:
                 self.request(self.site(name), "/", "masscan/1.3", 403)
 
     def halt_at_the_canary(self):
@@ -207,22 +215,22 @@ class FleetTour(Tour):
         self.await_whole()
         with self.traffic():
             begun = time.monotonic()
-            done = self.run("fleet", "reload", str(self.guests / "hostile_traps.wasm"), "--name", MODULE, "--canary", "1",
+            done = self.run("fleet", "reload", self.guest("hostile_traps"), "--name", MODULE, "--canary", "1",
                             "--observe-seconds", OBSERVED_SECONDS, "--reason", "looks harmless")
             took = time.monotonic() - begun
         rollout = json_at(f"{self.orchestrator}/api/v1/rollouts?limit=1")["rollouts"][0]
         waves = [[node["node"] for node in wave["nodes"]] for wave in rollout["waves"]]
         self.check(done.returncode == 1 and rollout["state"] == "reverted" and took < float(OBSERVED_SECONDS),
                    f"{rollout['version']} was halted and taken back, {took:.1f} s after the call")
-        served = [name for name in NODES if self.has_served(name, rollout["version"])]
-        self.check(waves[:1] == [served], f"{', '.join(served)} served it; {' and '.join(n for n in NODES if n not in served)} never did")
+        served = [name for name in self.nodes if self.has_served(name, rollout["version"])]
+        self.check(waves[:1] == [served], f"{listed(served)} served it; {listed([name for name in self.nodes if name not in served])} never did")
         self.check_serving("1.1.0")
 
     def sync_after_a_canary_by_hand(self):
         self.step("A canary by hand, which nothing undoes; and sync, which does")
         self.await_whole()
         with self.traffic():
-            newer, by_hand = str(self.guests / f"{MODULE}-1.2.0.wasm"), NODES[0]
+            newer, by_hand = self.guest(f"{MODULE}-1.2.0"), self.nodes[0]
             self.check(self.run("reload", newer, "--api", self.apis[by_hand], "--reason", "try it here first").returncode == 0,
                        f"{by_hand} serves 1.2.0, over its own API")
             wait_for("The canary's report", lambda: self.reported()[by_hand].get("drift"), 20)
@@ -234,22 +242,22 @@ class FleetTour(Tour):
             self.check_serving("1.1.0")
 
     def cut_one_off(self):
-        self.step(f"{CUT_OFF} is cut off from NATS, misses a version, and comes to it when it is back")
+        self.step(f"{self.cut_off} is cut off from NATS, misses a version, and comes to it when it is back")
         self.await_whole()
-        rest = [name for name in NODES if name != CUT_OFF]
+        rest = [name for name in self.nodes if name != self.cut_off]
         with self.traffic():
             self.link.cut()
-            done = self.run("fleet", "reload", str(self.guests / f"{MODULE}-1.2.0.wasm"), "--reason", "also block ZGrab")
+            done = self.run("fleet", "reload", self.guest(f"{MODULE}-1.2.0"), "--reason", "also block ZGrab")
             self.check(done.returncode == 0, "the rollout goes on without it")
             self.check_serving("1.2.0", rest)
-            self.check_serving("1.1.0", [CUT_OFF])
-            self.request(self.site(CUT_OFF), "/", "masscan/1.3", 403)
-            self.request(self.site(CUT_OFF), "/", "zgrab/0.x", 200)
+            self.check_serving("1.1.0", [self.cut_off])
+            self.request(self.site(self.cut_off), "/", "masscan/1.3", 403)
+            self.request(self.site(self.cut_off), "/", "zgrab/0.x", 200)
             self.link.mend()
             begun = time.monotonic()
-            wait_for(f"{CUT_OFF} with the desired version", lambda: self.serves(CUT_OFF) == "1.2.0", 60)
+            wait_for(f"{self.cut_off} with the desired version", lambda: self.serves(self.cut_off) == "1.2.0", 60)
             self.check(True, f"back, and with the desired version {time.monotonic() - begun:.1f} s after the way was free again")
-            self.request(self.site(CUT_OFF), "/", "zgrab/0.x", 403)
+            self.request(self.site(self.cut_off), "/", "zgrab/0.x", 403)
 
     def roll_back(self):
         self.step("One call takes every node back: no upload, no compiler")
@@ -258,21 +266,30 @@ class FleetTour(Tour):
             done = self.run("fleet", "rollback", "--reason", "ZGrab is our own scanner")
             self.check(done.returncode == 0, "rolled back")
             self.check_serving("1.1.0")
-            for name in NODES:
+            for name in self.nodes:
                 self.request(self.site(name), "/", "zgrab/0.x", 200)
 
+    def look_into_the_archive(self):
+        self.step("The archive that the nodes share has every version that was in force")
+        wait_for("1.2.0 in the archive", lambda: "1.2.0" in self.run_quietly("archive", "list", "--archive", self.archive), 30)
+        listing = self.run("archive", "list", "--archive", self.archive)
+        self.check(listing.returncode == 0 and all(version in listing.stdout for version in ("1.0.0", "1.1.0", "1.2.0")),
+                   "1.0.0, 1.1.0 and 1.2.0 can be had again, wherever they serve now")
+        self.check(self.run("archive", "verify", "--archive", self.archive).returncode == 0, "whole: every file has its hash")
+
     def invite(self):
-        guests, secbeat = os.path.relpath(self.guests), os.path.relpath(self.secbeat)
+        newer, allow_all = self.short(self.guest(f"{MODULE}-1.2.0")), self.short(self.guest("allow_all"))
+        secbeat = self.short(self.secbeat)
         api = "" if self.options.orchestrator_port == 8080 else f" --api {self.orchestrator}"
-        first = NODES[0]
+        first = self.nodes[0]
         print(f"""
 {BOLD}The fleet keeps running until Ctrl-C. Try, in another terminal:{PLAIN}
   curl -i {self.site(first)}/                              # passes, with the receipt of who decided
   {secbeat} fleet status{api}
-  {secbeat} fleet reload {guests}/{MODULE}-1.2.0.wasm --canary 1 --observe-seconds 10{api}
+  {secbeat} fleet reload {newer} --canary 1 --observe-seconds 10{api}
   {secbeat} fleet watch{api}                               # in a third terminal: the rollout that runs
   {secbeat} fleet rollback{api}
-  {secbeat} reload {guests}/allow_all.wasm --name {MODULE} --api {self.apis[first]}
+  {secbeat} reload {allow_all} --name {MODULE} --api {self.apis[first]}
   {secbeat} fleet sync{api}
   {secbeat} history --api {self.apis[first]}
   curl {self.orchestrator}/api/v1/wasm/history
@@ -282,9 +299,8 @@ Logs: {self.folder}/*.log, {self.folder}/node-*/node.log
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default="build/release")
-    parser.add_argument("--once", action="store_true")
+    parser = options_of_all(__doc__)
+    parser.add_argument("--nodes", type=int, default=3, choices=range(FEWEST, MOST + 1), metavar="N", help="2 to 9; 3 without it")
     parser.add_argument("--site-port", type=int, default=8001)
     parser.add_argument("--api-port", type=int, default=9091)
     parser.add_argument("--demo-port", type=int, default=8000)
@@ -292,7 +308,7 @@ def main():
     parser.add_argument("--nats-port", type=int, default=4222)
     options = parser.parse_args()
     ports = [(first + i, option) for first, option in ((options.site_port, "--site-port"), (options.api_port, "--api-port"))
-             for i in range(len(NODES))]
+             for i in range(options.nodes)]
     ports += [(options.demo_port, "--demo-port"), (options.orchestrator_port, "--orchestrator-port"), (options.nats_port, "--nats-port")]
     return conduct(FleetTour, options, ports)
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Shows SecBeat at work on this machine: installs what is missing, builds, starts a small demo site behind a
 # protected nginx, and walks through the product with real traffic running. Then it serves until Ctrl-C.
-#   scripts/run.sh [--fleet] [--once] [--site-port N] [--api-port N] [--demo-port N]
-#     --fleet       a fleet: NATS, an orchestrator and three nodes; with [--orchestrator-port N] [--nats-port N]
+#   scripts/run.sh [--fleet [--nodes N]] [--once] [--site-port N] [--api-port N] [--demo-port N]
+#     --fleet       a fleet: NATS, an orchestrator and 3 nodes, or --nodes N of 2 to 9; with [--orchestrator-port N] [--nats-port N]
 #     --once        end after the tour: exit status 0 if every step did what it should, else 1
-#     --site-port   where the protected site listens (default 8000; of a fleet the first of three, 8001)
-#     --api-port    where the node's management API listens (default 9090; of a fleet the first of three, 9091)
+#     --site-port   where the protected site listens (default 8000; of a fleet the first node's, 8001)
+#     --api-port    where the node's management API listens (default 9090; of a fleet the first node's, 9091)
 #     --demo-port   where the unprotected demo site behind it listens (default 8001; of a fleet 8000)
 #     --orchestrator-port, --nats-port   where those listen (default 8080 and 4222)
 set -euo pipefail

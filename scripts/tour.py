@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""The tour of scripts/run.sh: a demo site behind a protected nginx, and the product's main job on real traffic.
+"""The tour of scripts/run.sh and secbeat demo: a demo site behind a protected nginx, and the product's main job on real traffic.
 
 Every step runs a real command, prints it with its numbers, and checks what came out. Standard library only.
 """
 
-import argparse
-import os
 import sys
 import time
+from pathlib import Path
 
-from tour_base import BOLD, PLAIN, Tour, conduct, http_status
+from tour_base import BOLD, PLAIN, Tour, conduct, http_status, options_of_all
 
 LOAD_RATE = 500  # requests a second: far from what the node can do, and light enough for a laptop
 LOAD_CONNECTIONS = 16
@@ -38,16 +37,16 @@ class NodeTour(Tour):
         self.step(f"A new version under load: {LOAD_RATE} requests a second over {LOAD_CONNECTIONS} kept connections")
         end_load = self.start_load(self.options.site_port, LOAD_RATE, LOAD_CONNECTIONS)
         time.sleep(1)  # so that the load is running steadily when the rule changes; nothing depends on it
-        done = self.run("reload", str(self.guests / "bad-bot-blocker-1.1.0.wasm"), "--reason", "also block Masscan")
+        done = self.run("reload", self.guest("bad-bot-blocker-1.1.0"), "--reason", "also block Masscan")
         self.check(done.returncode == 0, "the new version serves in both workers")
         self.request(self.site, "/", "masscan/1.3", 403)
 
         self.step("A broken upload is refused, and the version in force keeps serving")
         broken = self.folder / "broken.wasm"
-        broken.write_bytes((self.guests / "bad-bot-blocker.wasm").read_bytes()[:1000])
+        broken.write_bytes(Path(self.guest("bad-bot-blocker")).read_bytes()[:1000])
         self.check(self.run("reload", str(broken)).returncode == 1, "refused: a truncated module")
-        self.check(self.run("reload", str(self.guests / "missing_inspect.wasm")).returncode == 1, "refused: a module without inspect_request")
-        self.check(self.run("reload", str(self.guests / "loops_forever.wasm")).returncode == 1, "refused: a module that never ends")
+        self.check(self.run("reload", self.guest("missing_inspect")).returncode == 1, "refused: a module without inspect_request")
+        self.check(self.run("reload", self.guest("loops_forever")).returncode == 1, "refused: a module that never ends")
         self.request(self.site, "/", "masscan/1.3", 403)
 
         self.step("Rollback: a pointer swap, no compiler")
@@ -68,17 +67,17 @@ class NodeTour(Tour):
         self.check(any(line.startswith("wasm_reload_total{") for line in lines), "metrics are there for Prometheus")
 
     def invite(self):
-        guests = os.path.relpath(self.guests)
-        secbeat = os.path.relpath(self.secbeat)
+        newer, all_blocked = self.short(self.guest("bad-bot-blocker-1.1.0")), self.short(self.guest("block_all"))
+        secbeat = self.short(self.secbeat)
         api = "" if self.options.api_port == 9090 else f" --api {self.api}"
         print(f"""
 {BOLD}The site keeps running until Ctrl-C. Try, in another terminal:{PLAIN}
   curl -i {self.site}/                              # passes, with the receipt of who decided
   curl -i -A Nikto {self.site}/                     # blocked
   {secbeat} status{api}
-  {secbeat} reload {guests}/bad-bot-blocker-1.1.0.wasm{api}
+  {secbeat} reload {newer}{api}
   {secbeat} rollback{api}
-  curl -X POST -F file=@{guests}/block_all.wasm -F name=bad-bot-blocker {self.api}/api/v1/wasm/reload
+  curl -X POST -F file=@{all_blocked} -F name=bad-bot-blocker {self.api}/api/v1/wasm/reload
   curl -X POST {self.api}/api/v1/wasm/rollback
   {secbeat} history{api}
   curl {self.api}/api/v1/requests
@@ -87,9 +86,7 @@ Log: {self.folder}/demo/node.log
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default="build/release")
-    parser.add_argument("--once", action="store_true")
+    parser = options_of_all(__doc__)
     parser.add_argument("--site-port", type=int, default=8000)
     parser.add_argument("--api-port", type=int, default=9090)
     parser.add_argument("--demo-port", type=int, default=8001)

@@ -1,8 +1,9 @@
-"""What the tours of scripts/run.sh share: telling, a demo site, nodes, traffic, and an end that leaves no process behind.
+"""What the tours of scripts/run.sh and secbeat demo share: telling, a demo site, nodes, traffic, and an end that leaves no process behind.
 
 Standard library only.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -76,13 +77,20 @@ def http_status(url, headers=None):
         return 0, ""
 
 
+def program(name):
+    """Where it is; None where it is not there."""
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin")
+
+
 class Tour:
     """A tour is a walk(), in steps that check what came out, and an invite() to try more."""
+
+    needs = ("nginx",)
 
     def __init__(self, options):
         self.options = options
         self.build = Path(options.build).resolve()
-        self.guests = self.build / "guests"
+        self.load = self.own("bench/secbeat-load", "libexec/secbeat/secbeat-load")
         self.secbeat = str(self.build / "bin" / "secbeat")
         self.environment = {"NO_COLOR": "1"}  # of the commands that are run, beside this process' own
         self.processes, self.logs, self.failures = [], [], []
@@ -93,6 +101,18 @@ class Tour:
         shared = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else self.folder
         self.state = Path(tempfile.mkdtemp(prefix="secbeat-demo-", dir=shared))
         self.state.chmod(0o755)
+
+    def own(self, *places):
+        """A file of the build, or of the installation, which has it in another place."""
+        found = [self.build / place for place in places if (self.build / place).exists()]
+        return str((found or [self.build / places[0]])[0])
+
+    def guest(self, name):
+        return self.own(*(f"{folder}/{name}.wasm" for folder in ("guests", "share/secbeat/demo", "lib/secbeat/guests")))
+
+    @staticmethod
+    def short(path):
+        return min(os.path.relpath(path), path, key=len)
 
     # -- telling ---------------------------------------------------------------------------------------------
 
@@ -131,12 +151,17 @@ class Tour:
         return self.run_program(self.secbeat, *arguments)
 
     def run_program(self, program, *arguments):
-        words = [os.path.relpath(a, Path.cwd()) if a.startswith(str(self.build)) else a for a in arguments]
+        words = [self.short(a) if a.startswith(str(self.build)) else a for a in arguments]
         self.shown(" ".join([Path(program).name, *(a if " " not in a else f"'{a}'" for a in words)]))
         done = subprocess.run([program, *arguments], env={**os.environ, **self.environment}, capture_output=True, text=True,
                               timeout=120, check=False)
         self.told(done.stdout + done.stderr)
         return done
+
+    def run_quietly(self, *arguments):
+        """What a secbeat command prints."""
+        return subprocess.run([self.secbeat, *arguments], env={**os.environ, **self.environment}, capture_output=True, text=True,
+                              timeout=120, check=False).stdout
 
     def request(self, site, path, agent, expected):
         self.shown(f"curl -A '{agent}' {site}{path}")
@@ -165,8 +190,7 @@ class Tour:
             f"  server {{ listen 127.0.0.1:{self.options.demo_port};\n"
             f"    location = / {{ root {root}; index index.html; }}\n"
             f"    location / {{ return 200 \"the demo site answers $request_method $uri\\n\"; }} }}\n}}\n")
-        binary = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-        process = self.start_process("the demo site", [binary, "-e", str(log), "-c", str(config)], log)
+        process = self.start_process("the demo site", [program("nginx"), "-e", str(log), "-c", str(config)], log)
         wait_for("The demo site", lambda: http_status(f"http://127.0.0.1:{self.options.demo_port}/")[0] == 200, 10, process, log)
 
     def start_node(self, name, site_port, api_port, workers, more=""):
@@ -174,7 +198,7 @@ class Tour:
         home = self.folder / name
         home.mkdir()
         home.chmod(0o755)
-        shutil.copy(self.guests / "bad-bot-blocker.wasm", home / "bad-bot-blocker.wasm")
+        shutil.copy(self.guest("bad-bot-blocker"), home / "bad-bot-blocker.wasm")
         config, log = home / "secbeat.toml", home / "node.log"
         config.write_text(
             "[waf.wasm]\n"
@@ -208,7 +232,7 @@ class Tour:
         records = self.folder / f"load-{port}.json"
         with open(records, "wb") as output:
             process = subprocess.Popen(
-                [str(self.build / "bench" / "secbeat-load"), "--port", str(port), "--rate", str(rate),
+                [self.load, "--port", str(port), "--rate", str(rate),
                  "--connections", str(connections), "--seconds", "600"], stdin=subprocess.DEVNULL, stdout=output, start_new_session=True)
         self.processes.append(("the load", process))
 
@@ -264,12 +288,24 @@ class Tour:
         return masters
 
 
+def options_of_all(about):
+    """What every tour is told."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--build", default="build/release", help="a build, or where one is installed")
+    parser.add_argument("--once", action="store_true")
+    parser.add_argument("--called", default="run.sh", help=argparse.SUPPRESS)
+    return parser
+
+
 def conduct(tour_class, options, ports):
     """Walks the tour to its end, and serves until Ctrl-C unless it is to end at once; the exit status. `ports`: those that it
     takes, each with the option that chooses it."""
+    if missing := [name for name in tour_class.needs if not program(name)]:
+        print(f"{options.called}: {' and '.join(missing)} must be there; on Debian: apt install {' '.join(missing)}", file=sys.stderr)
+        return 1
     for port, option in ports:
         if owner := port_owner(port):
-            print(f"run.sh: port {port} is in use by {owner}; end it, or choose another with {option} N", file=sys.stderr)
+            print(f"{options.called}: port {port} is in use by {owner}; end it, or choose another with {option} N", file=sys.stderr)
             return 1
 
     def interrupted(*_):
@@ -287,7 +323,7 @@ def conduct(tour_class, options, ports):
     except KeyboardInterrupt:
         print("\nstopping", flush=True)
     except TourError as error:
-        print(f"run.sh: {error}", file=sys.stderr)
+        print(f"{options.called}: {error}", file=sys.stderr)
         tour.failures.append(str(error))
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a second Ctrl-C would leave processes behind

@@ -32,14 +32,22 @@ std::filesystem::path find_own_guest(std::string_view name) {
   return (here / "../lib/secbeat/guests" / file_name).lexically_normal();
 }
 
-Result<std::filesystem::path> find_own_sdk() {
+namespace {
+
+// share/secbeat/<name>, which messages call `what`.
+Result<std::filesystem::path> find_own_folder(const char* name, const std::string& what) {
   std::error_code error;
   const auto here = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  if (error) return fail(ErrorCode::kConfig, "/proc is not mounted; it is needed to find the SDK");
-  auto folder = (here / "../share/secbeat/sdk").lexically_normal();
+  if (error) return fail(ErrorCode::kConfig, "/proc is not mounted; it is needed to find " + what);
+  auto folder = (here / "../share/secbeat" / name).lexically_normal();
   if (std::filesystem::is_directory(folder, error)) return folder;
   return fail(ErrorCode::kConfig,
-              "The SDK is not there; it belongs to this installation: looked for " + folder.string());
+              what + " is not there; it belongs to this installation: looked for " + folder.string());
 }
+
+}  // namespace
+
+Result<std::filesystem::path> find_own_demo() { return find_own_folder("demo", "The demo"); }
+Result<std::filesystem::path> find_own_sdk() { return find_own_folder("sdk", "The SDK"); }
 
 }  // namespace secbeat

@@ -34,6 +34,7 @@ void build_app(CLI::App& app, Run& run) {
   add_node_command(app, run);
   add_orchestrator_command(app, run);
   add_fleet_command(app, run);
+  add_demo_command(app, run);
   add_doctor_command(app, run);
   add_status_command(app, run);
   add_version_command(app, run);

@@ -1,4 +1,5 @@
-"""The tour that scripts/run.sh --fleet ends in: its steps, and that it listens on this machine alone and leaves nothing behind."""
+"""The tour of a fleet, as scripts/run.sh --fleet starts it and as an installed secbeat demo does: its steps, and that it listens on
+this machine alone and leaves nothing behind."""
 
 import contextlib
 import os
@@ -31,12 +32,12 @@ def free_ports(count):
 
 
 class RunningTour:
-    def __init__(self, build, folder, *more):
+    def __init__(self, command, folder, *more):
         demo, orchestrator, nats, site, _, _, api, _, _ = free_ports(9)
         self.output = folder / "tour.txt"
         with open(self.output, "wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(TOUR), "--build", str(build), "--demo-port", str(demo), "--orchestrator-port",
+                [*command, "--demo-port", str(demo), "--orchestrator-port",
                  str(orchestrator), "--nats-port", str(nats), "--site-port", str(site), "--api-port", str(api), *more],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
 
@@ -74,8 +75,8 @@ class RunningTour:
 def start(build, tmp_path):
     tours = []
 
-    def begin(*more, build=build):
-        tours.append(RunningTour(build, tmp_path, *more))
+    def begin(*more, build=build, command=None):
+        tours.append(RunningTour(command or [sys.executable, str(TOUR), "--build", str(build)], tmp_path, *more))
         return tours[-1]
 
     yield begin
@@ -93,13 +94,15 @@ def listening_addresses(pids):
     return [row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
 
 
-def test_every_step_does_what_it_should_and_ctrl_c_leaves_nothing(start):
-    tour = start()
+def test_every_step_of_the_installed_demo_does_what_it_should_and_ctrl_c_leaves_nothing(start, build, tmp_path):
+    prefix = tmp_path / "prefix"
+    subprocess.run(["cmake", "--install", str(build), "--prefix", str(prefix)], check=True, capture_output=True, timeout=PATIENCE)
+    tour = start(command=[str(prefix / "bin" / "secbeat"), "demo", "--fleet", "3"])
     tour.await_text("keeps running until Ctrl-C")
     assert "Every step did what it should" in tour.text() and "✗" not in tour.text(), tour.text()
     for sentence in ("deployed to 3 nodes, 0 failed, total_downtime_ms 0", "reverted", "node-2 and node-3 never did",
                      "Version conflict: expected 1.1.0, got 1.2.0", "synced: node-1", "node-3  unreachable",
-                     "with the desired version", "rolled back: 1.1.0 serves on 3 nodes", "0 failed, 0 connections closed"):
+                     "with the desired version", "rolled back: 1.1.0 serves on 3 nodes", "1.0.0, 1.1.0 and 1.2.0 can be had again", "0 failed, 0 connections closed"):
         assert sentence in tour.text(), tour.text()
     started = tour.started()
     addresses = listening_addresses(started)
@@ -110,9 +113,10 @@ def test_every_step_does_what_it_should_and_ctrl_c_leaves_nothing(start):
 
 
 def test_an_interruption_in_the_middle_of_a_step_leaves_nothing(start):
-    tour = start("--once")
+    tour = start("--once", "--nodes", "2")
     tour.await_text("2. One call")
-    assert len(tour.started()) > len(("the tour", "demo site", "nats-server", "orchestrator", "node", "node", "node"))
+    assert len(tour.started()) > len(("the tour", "demo site", "nats-server", "orchestrator", "node", "node"))
+    assert "node-2        site" in tour.text() and "node-3" not in tour.text(), tour.text()
     tour.end(signal.SIGTERM)
 
 

@@ -1,17 +1,19 @@
-"""The tour that scripts/run.sh ends in, as a newcomer sees it."""
+"""The tour that scripts/run.sh ends in, and secbeat demo, as a newcomer sees it."""
 
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 from support.processes import free_port
 
-TOUR = Path(__file__).parents[2] / "scripts" / "tour.py"
-
 
 def tour(build, site_port):
-    return subprocess.run([sys.executable, str(TOUR), "--build", str(build), "--once", "--site-port", str(site_port), "--api-port",
-                           str(free_port()), "--demo-port", str(free_port())], capture_output=True, text=True, timeout=300, check=False)
+    return demo(build, "--once", "--site-port", str(site_port), "--api-port", str(free_port()), "--demo-port", str(free_port()))
+
+
+def demo(build, *arguments, path=None):
+    return subprocess.run([str(build / "bin" / "secbeat"), "demo", *arguments], capture_output=True, text=True, timeout=300, check=False,
+                          env={**os.environ, **({"PATH": str(path)} if path else {})})
 
 
 def test_every_step_does_what_it_should(build):
@@ -26,3 +28,24 @@ def test_a_port_in_use_is_told_with_its_owner(build, upstream):
     assert done.returncode == 1
     assert f"port {upstream} is in use by process" in done.stderr
     assert "--site-port" in done.stderr
+
+
+def test_what_is_missing_is_named(build, tmp_path):
+    without_python = demo(build, "--once", path=tmp_path)
+    assert without_python.returncode == 1 and "apt install python3" in without_python.stderr, without_python
+
+    # A Python whose scripts find no other program, wherever one lies.
+    (tmp_path / "python3").write_text(f"#!/bin/sh\nexec {sys.executable} -c 'import shutil, sys, runpy; shutil.which = lambda *a, **k: None; "
+                                      "sys.path.insert(0, sys.argv[1].rsplit(\"/\", 1)[0]); sys.argv = sys.argv[1:]; "
+                                      "runpy.run_path(sys.argv[0], run_name=\"__main__\")' \"$@\"\n")
+    (tmp_path / "python3").chmod(0o755)
+    without_all = demo(build, "--fleet", "2", path=tmp_path)
+    assert without_all.returncode == 1, without_all
+    assert without_all.stderr == "secbeat demo: nginx and nats-server must be there; on Debian: apt install nginx nats-server\n"
+
+
+def test_a_fleet_has_two_to_nine_nodes(build):
+    for nodes in ("1", "10", "many"):
+        done = demo(build, "--fleet", nodes)
+        assert done.returncode == 2 and "--fleet" in done.stderr, done
+    assert demo(build, "--nats-port", "4222").returncode == 2, "there is no NATS without a fleet"

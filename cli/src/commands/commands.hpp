@@ -21,6 +21,7 @@ void add_validate_command(CLI::App& app, Run& run);      // compile_command.cpp
 void add_new_rule_command(CLI::App& app, Run& run);      // new_rule_command.cpp
 void add_sign_command(CLI::App& app, Run& run);          // sign_command.cpp
 void add_verify_command(CLI::App& app, Run& run);        // sign_command.cpp
+void add_demo_command(CLI::App& app, Run& run);          // demo_command.cpp
 void add_doctor_command(CLI::App& app, Run& run);        // doctor_command.cpp
 void add_inspect_command(CLI::App& app, Run& run);       // inspect_command.cpp
 void add_completion_command(CLI::App& app, Run& run);    // describe_commands.cpp

@@ -21,6 +21,9 @@ Result<std::filesystem::path> find_own_program(std::string_view name);
 // where there is none.
 std::filesystem::path find_own_guest(std::string_view name);
 
+// The folder of the scripts that secbeat demo runs. kConfig where it is not there.
+Result<std::filesystem::path> find_own_demo();
+
 // The folder of the SDK for rule modules that comes with this installation. kConfig where it is not there.
 Result<std::filesystem::path> find_own_sdk();
 
