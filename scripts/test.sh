@@ -62,6 +62,9 @@ suite_process() {
   SECBEAT_NATS_TOOLS=$(deps/nats/build.sh 2>>"$logs/process.log") || SECBEAT_NATS_TOOLS=
   export SECBEAT_NATS_TOOLS
   [ -n "$SECBEAT_NATS_TOOLS" ] || say "process: without the tests of the nats command and the newest nats-server: there is no Go from $GO_MINIMUM on, or it cannot build them"
+  local probe=secbeat-probe-$$
+  { [ "$(id -u)" -eq 0 ] && ip netns add $probe && ip netns del $probe; } 2>>"$logs/process.log" ||
+    say "process: without the tests that cut a fleet's network: they need root, and network namespaces (ip netns)"
   build/venv/bin/python -m pytest tests -q --build build/release -p no:cacheprovider >>"$logs/process.log" 2>&1
   local status=$? line
   line=$(tail -n 1 "$logs/process.log")

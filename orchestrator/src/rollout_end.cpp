@@ -7,6 +7,7 @@
 #include "plan.hpp"
 #include "rollout_run.hpp"
 #include "secbeat/base/clock.hpp"
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/fleet/names.hpp"
 
 namespace secbeat::orchestrator {
@@ -32,10 +33,13 @@ bool RolloutRun::revert() {
       if (node.state != NodeState::kReverted && !node.unchanged) names.push_back(node.node);
     }
   }
+  fault_point("rollout.reverting");
   const Heard heard = ask(&fleet::revert_subject, names, &RolloutRun::goes_on);
   if (!heard.is_whole) return false;
+  fault_point("rollout.nodes_taken_back");
   note_reverted(heard);
   if (!take_back_desire()) return false;
+  fault_point("rollout.desire_taken_back");
   const bool is_aborted = code_of(rollout().code) == ErrorCode::kRolloutAborted;
   return end(is_aborted ? RolloutState::kAborted : RolloutState::kReverted);
 }
@@ -120,7 +124,9 @@ bool RolloutRun::desire() {
     }
     if (!held_.keep() || !held_.sleep(settings_.timeouts.ask)) return false;
   }
+  fault_point("rollout.desired");
   (void)connection_.publish(fleet::kReloadEvent, to_json(order));  // who misses it looks by itself
+  fault_point("rollout.announced");
   return end(RolloutState::kDone);
 }
 
@@ -134,6 +140,7 @@ bool RolloutRun::end(RolloutState state) {
   rollout().state = state;
   rollout().ended_at = rfc3339(RealClock().now());
   if (!held_.save()) return false;
+  fault_point("rollout.ended");
   if (state == RolloutState::kDone) {
     spdlog::info("fleet: rollout {} is done: {} {}", held_.id(), rollout().order.module, rollout().order.version.label);
   } else {

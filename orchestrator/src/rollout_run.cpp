@@ -8,6 +8,7 @@
 #include "observation.hpp"
 #include "plan.hpp"
 #include "secbeat/base/clock.hpp"
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/fleet/names.hpp"
 
 namespace secbeat::orchestrator {
@@ -112,6 +113,7 @@ bool RolloutRun::stage() {
     if (!held_.keep()) return false;
     return end(RolloutState::kAborted, {ErrorCode::kRolloutAborted, "The rollout was aborted before any node swapped"});
   }
+  fault_point("rollout.staged");
   note(heard, NodeState::kStaged);
   if (how_many(rollout(), {NodeState::kFailed}) > 0) {
     return end(RolloutState::kFailed, first_fault(rollout(), ErrorCode::kStageFailed, "Nothing was swapped anywhere"));
@@ -127,7 +129,9 @@ bool RolloutRun::stage() {
   }
   plan_waves();
   rollout().state = RolloutState::kCommitting;
-  return held_.save();
+  if (!held_.save()) return false;
+  fault_point("rollout.planned");
+  return true;
 }
 
 // Who cannot be reached is in no wave.
@@ -166,11 +170,13 @@ bool RolloutRun::commit() {
   if (was_asked(RolloutState::kCommitting, result)) return result;
   if (rollout().wave == rollout().waves.size()) return desire();
   if (!begin_wave()) return false;
+  fault_point("rollout.wave_begun");
   std::vector<std::string> nodes;
   for (const fleet::RolloutNode& node : wave().nodes) {
     if (node.state != NodeState::kCommitted) nodes.push_back(node.node);
   }
   const Heard heard = ask(&fleet::commit_subject, nodes, &RolloutRun::goes_on);
+  fault_point("rollout.wave_committed");
   note(heard, NodeState::kCommitted);
   for (const fleet::OrderAnswer& answer : heard.done) {
     spdlog::info("{}: Reloaded {} ({}ms downtime)", answer.node, rollout().order.module, answer.downtime_ms);
@@ -232,6 +238,7 @@ bool RolloutRun::next_wave() {
 bool RolloutRun::observe() {
   spdlog::info("fleet: rollout {}: wave {} of {} is observed for {} s", held_.id(), rollout().wave + 1,
                rollout().waves.size(), rollout().options.observe_seconds);
+  fault_point("rollout.observing");
   Observation observation(rollout(), settings_);
   for (;;) {
     bool result = false;
@@ -242,7 +249,10 @@ bool RolloutRun::observe() {
         return begin_revert(
             {ErrorCode::kRolloutReverted, fmt::format("Wave {} was taken back: {}", rollout().wave + 1, *hurts)});
       }
-      if (observation.is_over()) return next_wave();
+      if (observation.is_over()) {
+        fault_point("rollout.observed");
+        return next_wave();
+      }
     }
     if (!held_.sleep(settings_.timeouts.look)) return false;
   }
@@ -250,6 +260,7 @@ bool RolloutRun::observe() {
 
 bool RolloutRun::pause() {
   spdlog::info("fleet: rollout {} is paused", held_.id());
+  fault_point("rollout.paused");
   while (rollout().asked == fleet::Asked::kPause) {
     if (!held_.keep() || !held_.sleep(settings_.timeouts.ask)) return false;
   }
@@ -257,6 +268,7 @@ bool RolloutRun::pause() {
     return begin_revert({ErrorCode::kRolloutAborted, "The rollout was aborted"});
   }
   spdlog::info("fleet: rollout {} is resumed", held_.id());
+  fault_point("rollout.resumed");
   rollout().state = rollout().resumes;
   return held_.save();
 }

@@ -9,6 +9,7 @@
 #include "plan.hpp"
 #include "rollouts_impl.hpp"
 #include "secbeat/base/clock.hpp"
+#include "secbeat/base/fault_point.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/fleet/names.hpp"
 
@@ -159,11 +160,13 @@ std::expected<std::string, FleetFailure> Rollouts::Impl::begin(std::string_view 
     fill(*rollout, ground, running->value);
     const auto written = connection_.put_if(fleet::kRolloutsBucket, rollout->order.rollout, to_json(*rollout), 0);
     if (!written) return fail_with(written.error());
+    fault_point("rollout.written");
     const fleet::Running claim{.rollout = rollout->order.rollout,
                                .revision = std::max(running->value.revision, rollout->order.revision)};
     const auto claimed =
         connection_.put_if(fleet::kDesiredBucket, fleet::running_key(module), to_json(claim), running->revision);
     if (claimed || is_claimed(module, claim)) {
+      fault_point("rollout.claimed");
       run({*std::move(rollout), *written});
       return claim.rollout;
     }

@@ -70,9 +70,11 @@ def test_a_fleet_whose_jetstream_leader_and_whose_orchestrator_die(servers, make
         client = threading.Thread(target=load)
         client.start()
         try:
+            observed = second.upload("generation_1", name=MODULE, observe_seconds="2", waves="100%", wait="false")
+            assert observed.status == 202, observed
             leader_of(servers, "KV_secbeat_desired").kill()
-            two = second.upload("generation_1", name=MODULE)
-            assert two.status == 200 and node.version(MODULE)["version"] == two.json["version"], two
+            two = second.await_end(observed.json["rollout_id"])
+            assert two["state"] == "done" and node.version(MODULE)["version"] == two["version"], two
 
             begun = first.upload("generation_2", name=MODULE, observe_seconds="5", waves="100%", wait="false")
             assert begun.status == 202, begun

@@ -1,6 +1,7 @@
 """What a node of a fleet does when something is away, gone, older or damaged: it goes on with what it serves, and catches up
 when it can."""
 
+import contextlib
 import datetime
 import hashlib
 from pathlib import Path
@@ -33,6 +34,16 @@ class Site:
         wait_for(f"the node to follow {self.revision}", lambda: self.fleet.module().get("reached") == self.revision,
                  log=self.node.log)
         assert (serving(self.node)["sha256"], self.fleet.module()["drift"]) == (version["sha256"], "")
+
+    @contextlib.contextmanager
+    def first_chunk_fetched(self, nuid):
+        """At the end of the block the node has it, and asks for one that is not there yet."""
+        listener = self.nats.client()
+        listener.listen(f"$JS.API.DIRECT.GET.OBJ_{MODULES}")
+        yield
+        for _ in range(2):
+            assert nuid.encode() in listener.next_said()
+        listener.close()
 
     def stays(self, before):
         assert serving(self.node)["sha256"] == before["sha256"]
@@ -146,13 +157,9 @@ def test_an_agent_that_is_killed_while_it_downloads_has_changed_nothing(site):
     site.revision += 1
     version = site.fleet.version("bad-bot-blocker", f"f{site.revision}", keep=False)
     nuid = client.put_object(MODULES, data, chunks=slice(0, 1), chunk_bytes=CHUNK)
-    listener = site.nats.client()
-    listener.listen(f"$JS.API.DIRECT.GET.OBJ_{MODULES}")
     with Load(site.node) as load:
-        site.fleet.want(site.revision, version)
-        for _ in range(2):  # it has the first chunk, and asks for one that is not there yet
-            assert nuid.encode() in listener.next_said()
-        listener.close()
+        with site.first_chunk_fetched(nuid):
+            site.fleet.want(site.revision, version)
         site.node.kill_agent()
         assert site.node.site().status == 200
         client.put_object(MODULES, data, chunks=slice(1, None), chunk_bytes=CHUNK, nuid=nuid)
@@ -161,6 +168,25 @@ def test_an_agent_that_is_killed_while_it_downloads_has_changed_nothing(site):
     assert load.lost[:2] == (0, 0) and {status for _, _, _, status, _ in load.records} == {200}, load.lost
     rows = [row for row in site.node.history() if row["success"]]
     assert (rows[0]["sha256"], rows[1]["sha256"]) == (version["sha256"], before["sha256"])
+
+
+def test_an_object_that_is_replaced_while_it_is_downloaded_is_refused(site):
+    before = site.want("allow_all")
+    client, data, reached = site.fleet.client, site.fleet.module_bytes("bad-bot-blocker"), site.revision
+    site.revision += 1
+    version = site.fleet.version("bad-bot-blocker", f"f{site.revision}", keep=False)
+    nuid = client.put_object(MODULES, data, chunks=slice(0, 1), chunk_bytes=CHUNK)
+    with Load(site.node) as load:
+        with site.first_chunk_fetched(nuid):
+            site.fleet.want(site.revision, version)
+        client.put_object(MODULES, site.fleet.module_bytes("block_all"), name=version["sha256"])
+        client.forget(f"OBJ_{MODULES}", f"$O.{MODULES}.C.{nuid}")
+        wait_for("the node to tell", lambda: "are other bytes" in site.fleet.module()["drift"], log=site.node.log)
+        assert site.fleet.module()["reached"] == reached
+        site.stays(before)
+        client.put_object(MODULES, data)
+        site.wait_until_it_follows(version)
+    assert load.lost[:2] == (0, 0) and {status for _, _, _, status, _ in load.records} == {200}, load.lost
 
 
 def test_a_node_with_another_clock_follows(site):

@@ -26,7 +26,7 @@ from support.soak import distinct
 
 ROUNDS = int(os.environ.get("SECBEAT_CRASH_ROUNDS", "1"))
 RATE, CONNECTIONS = 100, 4
-POINTS = all_points()
+POINTS = [point for point in all_points() if not point.startswith("rollout.")]  # those are the orchestrator's
 CHILD = [point for point in POINTS if point.startswith("child.")]
 WORKER = [point for point in POINTS if point.startswith("worker.")]
 START = [point for point in POINTS if point.startswith("start.")]

@@ -1,4 +1,4 @@
-"""Nodes of the programs with fault points (base/faults/), and the points themselves."""
+"""Nodes and orchestrators of the programs with fault points (base/faults/), and the points themselves."""
 
 import os
 import re
@@ -24,6 +24,14 @@ def with_fault_points(node):
     node.working_folder = node.data / "nginx"
     node.working_folder.mkdir(parents=True)
     return Fault(node.working_folder / "fault-point")
+
+
+def orchestrator_with_fault_points(orchestrator):
+    """The same of an orchestrator."""
+    orchestrator.secbeat = str(orchestrator.build / "faults" / "bin" / "secbeat")
+    orchestrator.working_folder = orchestrator.folder / f"{orchestrator.name}-work"
+    orchestrator.working_folder.mkdir()
+    return Fault(orchestrator.working_folder / "fault-point")
 
 
 class Fault:

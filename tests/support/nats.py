@@ -23,16 +23,21 @@ class NatsServer:
     def __init__(self, folder, config="", program=None):
         self.program = str(program or SERVER)
         self.folder, self.port, self.process = Path(folder), free_port(), None
+        self.wrapper, self.listen, self.host = [], "127.0.0.1", "127.0.0.1"  # a command before the server's; where clients find it
         self.log, self.config = self.folder / "nats.log", self.folder / "nats.conf"
         self.config.write_text(config)
 
     @property
     def url(self):
-        return f"nats://127.0.0.1:{self.port}"
+        return f"nats://{self.host}:{self.port}"
+
+    def url_of(self, _):
+        """What a node or an orchestrator of this name is told."""
+        return self.url
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([self.program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.folder / "store"),
+            self.process = subprocess.Popen([*self.wrapper, self.program, "-a", self.listen, "-p", str(self.port), "-js", "-sd", str(self.folder / "store"),
                                              "-c", str(self.config)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_for("nats-server to listen", self.answers, log=self.log)
@@ -40,7 +45,7 @@ class NatsServer:
 
     def answers(self):
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+            socket.create_connection((self.host, self.port), timeout=5).close()
             return True
         return False
 
@@ -55,15 +60,18 @@ class NatsServer:
             self.process.wait()
             self.process = None
 
+    def remove(self):
+        self.kill()
+
     def client(self, **options):
-        return NatsClient(self.port, **options)
+        return NatsClient(self.port, host=self.host, **options)
 
 
 class NatsClient:
     """One connection, used for one call after the other."""
 
-    def __init__(self, port, user=None, password=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+    def __init__(self, port, user=None, password=None, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=30)
         self.file = self.socket.makefile("rb")
         login = {"user": user, "pass": password} if user else {}
         self.send(b"CONNECT " + json.dumps({"verbose": False, "headers": True, "no_responders": True, "lang": "test",
@@ -116,6 +124,10 @@ class NatsClient:
                           storage="file", retention="limits", discard="new", num_replicas=1, allow_rollup_hdrs=True,
                           deny_delete=True, allow_direct=True)
         assert "error" not in answer or answer["error"]["err_code"] == NAME_IN_USE, answer
+
+    def forget(self, stream, subject):
+        """Its messages."""
+        assert self.api(f"STREAM.PURGE.{stream}", filter=subject)["success"]
 
     def put(self, bucket, key, value):
         answer = self.request(f"$KV.{bucket}.{key}", json.dumps(value).encode() if not isinstance(value, bytes) else value)

@@ -20,7 +20,7 @@ class Orchestrator:
         self.api_port = free_port()
         self.log = self.folder / f"{name}.log"
         self.config = self.folder / f"{name}.toml"
-        self.process, self.contract, self.key = None, None, None
+        self.process, self.contract, self.key, self.working_folder = None, None, None, None
         self.tables = {"nats": {"url": nats_url}, "orchestrator": {"name": name},
                        "api": {"listen": f"127.0.0.1:{self.api_port}"}}
         merge(self.tables, tables)
@@ -32,7 +32,7 @@ class Orchestrator:
         self.write_config()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.secbeat, "orchestrator", "--config", str(self.config)],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.working_folder)
         if wait:
             wait_for("the orchestrator to be ready", lambda: self.is_ready() or self.process.poll() is not None, log=self.log)
             assert self.process.poll() is None, self.log.read_text(errors="replace")[-4000:]
@@ -95,8 +95,16 @@ class Orchestrator:
         return self.get(f"/api/v1/rollouts/{rollout}").json
 
     def await_end(self, rollout):
-        wait_for(f"{rollout} to end", lambda: self.rollout(rollout)["ended"], log=self.log)
-        return self.rollout(rollout)
+        return self.await_state(rollout, "ended")
+
+    def await_state(self, rollout, state):
+        """Once it is in the state, or ended whatever its state."""
+        def there():
+            answer = self.get(f"/api/v1/rollouts/{rollout}")
+            assert answer.status in (200, 503), answer  # the latter: NATS is away
+            return answer.status == 200 and (answer.json["ended"] or answer.json["state"] == state) and answer.json
+
+        return wait_for(f"{rollout} to be {state}", there, log=self.log)
 
     def cli(self, *arguments, env=None):
         return subprocess.run([self.secbeat, "fleet", *arguments], capture_output=True, text=True, timeout=UPLOAD_TIMEOUT,

@@ -3,8 +3,9 @@
 //   fault_point("file.written");
 //
 // In what is shipped the function is empty. The programs below faults/ of a build are the same objects, linked with the
-// one that works (base/faults/fault_point.cpp); tests/node/test_crash_points.py ends each of them at every place of the
-// table. None is on the way of a request.
+// one that works (base/faults/fault_point.cpp); tests/node/test_crash_points.py and
+// tests/fleet/test_orchestrator_crashes.py end each of them at every place of the table. None is on the way of a
+// request.
 //
 // Thread safety: any thread.
 #pragma once
@@ -16,7 +17,7 @@
 namespace secbeat {
 
 // In the order in which a reload comes by; each is hit by a test.
-inline constexpr std::array<std::string_view, 36> kFaultPoints = {
+inline constexpr std::array<std::string_view, 52> kFaultPoints = {
     // the agent, until workers are asked
     "reload.bytes_in_work",
     // the compile child
@@ -61,6 +62,23 @@ inline constexpr std::array<std::string_view, 36> kFaultPoints = {
     "start.ledger_repaired",
     "start.in_force",
     "start.nginx_runs",
+    // an orchestrator, from the call to the end of the rollout
+    "rollout.written",
+    "rollout.claimed",
+    "rollout.staged",
+    "rollout.planned",
+    "rollout.wave_begun",
+    "rollout.wave_committed",
+    "rollout.observing",
+    "rollout.observed",
+    "rollout.paused",
+    "rollout.resumed",
+    "rollout.desired",
+    "rollout.announced",
+    "rollout.reverting",
+    "rollout.nodes_taken_back",
+    "rollout.desire_taken_back",
+    "rollout.ended",
 };
 
 // A name of the table; anything else does not compile.
