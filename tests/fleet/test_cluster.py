@@ -1,5 +1,6 @@
 """Three NATS servers, two orchestrators: what dies is gone on without, by those that are left."""
 
+import concurrent.futures
 import contextlib
 import threading
 
@@ -102,4 +103,16 @@ def test_two_orchestrators_at_once_run_one_rollout_of_a_module(make_orchestrator
     assert second.post(f"/api/v1/rollouts/{begun}/abort").status == 200
     ended = second.await_end(begun)
     assert ended["state"] == "aborted", ended
+    known = {begun}
+    for guest in ("generation_1", "generation_2", "generation_3"):  # both begin at the same moment
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda one, guest=guest: one.upload(guest, name=MODULE, canary="1", observe_seconds="300",
+                                                                        wait="false"), (first, second)))
+        assert sorted(answer.status for answer in answers) == [202, 409], answers
+        new = {rollout["id"] for rollout in second.get("/api/v1/rollouts").json["rollouts"]} - known
+        assert len(new) == 1 and {answer.json["rollout_id"] for answer in answers} <= new, (new, answers)
+        known |= new
+        assert first.await_state(*new, "observing")["state"] == "observing"
+        assert second.post(f"/api/v1/rollouts/{min(new)}/abort").status == 200
+        assert first.await_end(*new)["state"] == "aborted"
     wait_for("the canary to be back", lambda: set(second.serving().values()) == {"1.0.0"}, log=first.log)

@@ -4,6 +4,7 @@ SECBEAT_CHAOS=1 (scripts/chaos_rounds.sh) runs those that wait for reports to ex
 
 import functools
 import os
+import threading
 
 import pytest
 
@@ -13,6 +14,7 @@ from support.traffic import traffic
 
 MODULE = "bad-bot-blocker"
 ALL = ["node-1", "node-2", "node-3"]
+SOON = {"stage_timeout_seconds": 2, "compile_timeout_seconds": 10}  # a node that works is awaited 15 s longer
 slow = pytest.mark.skipif("SECBEAT_CHAOS" not in os.environ, reason="scripts/chaos_rounds.sh runs it")
 
 
@@ -20,7 +22,7 @@ slow = pytest.mark.skipif("SECBEAT_CHAOS" not in os.environ, reason="scripts/cha
 def fleet(fleet_of):
     parties = [*ALL, "orchestrator-1", "orchestrator-2"]
     with fleet_of(3, make_nats=functools.partial(NatsBehindCables, parties=parties),
-                  tables={"orchestrator": {"name": "orchestrator-1", "stage_timeout_seconds": 2}}) as three:
+                  tables={"orchestrator": {"name": "orchestrator-1", **SOON}}) as three:
         yield three
 
 
@@ -78,6 +80,24 @@ def test_a_node_that_is_cut_off_between_stage_and_commit_follows(whole):
 
 
 @slow
+def test_a_node_that_is_cut_off_while_it_gets_ready_means_that_nothing_swaps_anywhere(whole):
+    before, answers = served(whole), []
+    with traffic(whole.nodes):
+        call = threading.Thread(target=lambda: answers.append(whole.orchestrator.upload("heavy", name=MODULE)))
+        call.start()
+        wait_for("node-3 to compile", whole.nodes[2].compile_child)
+        whole.nats.pull("node-3")
+        call.join()
+        refused, = answers
+        assert refused.status == 422 and refused.json["outcome"] == "nothing_swapped", refused
+        assert [(failure["node"], failure["code"]) for failure in refused.json["nodes"]] == [("node-3", "compile_timeout")], refused.json
+        whole.nats.plug("node-3")
+        done = whole.orchestrator.upload("generation_1", name=MODULE)
+        assert done.status == 200 and done.json["deployed_to"] == ALL, done
+    assert before != served(whole) == [done.json["version"]] * 3 and swaps_of(whole, refused.json["rollout_id"]) == [0, 0, 0]
+
+
+@slow
 def test_a_canary_that_is_cut_off_while_it_is_observed_is_taken_back_when_it_is_there_again(whole):
     before = served(whole)
     with traffic(whole.nodes):
@@ -95,7 +115,7 @@ def test_a_canary_that_is_cut_off_while_it_is_observed_is_taken_back_when_it_is_
 @slow
 def test_an_orchestrator_that_is_cut_off_while_it_leads_is_followed_by_another_and_does_nothing_more(whole):
     second = whole.make_orchestrator("orchestrator-2", tables={"nats": {"url": whole.nats.url_of("orchestrator-2")},
-                                                               "orchestrator": {"name": "orchestrator-2", "stage_timeout_seconds": 2}})
+                                                               "orchestrator": {"name": "orchestrator-2", **SOON}})
     with traffic(whole.nodes):
         rollout, _, _ = in_observation(whole.orchestrator, "generation_1", 5)
         whole.nats.pull("orchestrator-1")
@@ -111,12 +131,15 @@ def test_an_orchestrator_that_is_cut_off_while_it_leads_is_followed_by_another_a
 
 
 @slow
-@pytest.mark.parametrize("who", [("orchestrator-1",), ("orchestrator-1", *ALL)], ids=["orchestrator", "everybody"])
-def test_who_is_cut_off_for_some_seconds_goes_on(whole, who):
+@pytest.mark.parametrize(("cut", "who"), [
+    pytest.param(NatsBehindCables.pull, ["orchestrator-1"], id="orchestrator"),
+    pytest.param(NatsBehindCables.pull, ["orchestrator-1", *ALL], id="everybody"),
+    pytest.param(NatsBehindCables.deafen, ["orchestrator-1"], id="orchestrator, one way")])
+def test_who_is_cut_off_for_some_seconds_goes_on(whole, cut, who):
     with traffic(whole.nodes):
         rollout, canary, _ = in_observation(whole.orchestrator, "generation_1", 5)
         before = served(whole)
-        whole.nats.pull(*who)
+        cut(whole.nats, *who)
         wait_for("calls to fail", lambda: whole.orchestrator.get("/api/v1/rollouts").status == 503, log=whole.orchestrator.log)
         assert served(whole) == before and len(set(before)) == 2
         whole.nats.plug(*who)

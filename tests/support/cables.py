@@ -67,8 +67,15 @@ class NatsBehindCables(NatsServer):
         for party in parties:
             ip("-n", self.namespace, "link", "set", self.cable(party, 2), "down")
 
-    def plug(self, *parties):
+    def deafen(self, *parties):
+        """What they say arrives, what they are told is lost."""
         for party in parties:
+            ip("-n", self.namespace, "route", "add", "blackhole", f"{self.address(party, 1)}/32")
+
+    def plug(self, *parties):
+        """In order again, whatever it was."""
+        for party in parties:
+            ip("-n", self.namespace, "route", "del", "blackhole", f"{self.address(party, 1)}/32", check=False)
             ip("-n", self.namespace, "link", "set", self.cable(party, 2), "up")
 
     def remove(self):
