@@ -1,5 +1,6 @@
 // Keys and values of JetStream's buckets.
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include "connection_impl.hpp"
 #include "secbeat/fleet/names.hpp"
@@ -22,7 +23,10 @@ Result<void> NatsConnection::make_bucket(const BucketOptions& options) {
   const natsStatus status =
       through_stall("a bucket", [&] { return js_CreateKeyValue(&raw, jet_stream_.get(), &config); });
   const BucketHandle made(raw);
-  if (status == NATS_OK) return {};
+  if (status == NATS_OK) {
+    spdlog::info("fleet: made the bucket {}", name);
+    return {};
+  }
   // Somebody else may have been faster.
   if (auto again = open(options.name); again && *again) return {};
   return std::unexpected(nats_error(fmt::format("make the bucket {}", name), status));

@@ -14,11 +14,13 @@ constexpr std::array<std::string_view, 3> kProgressWords{"working", "done", "fai
 }  // namespace
 
 Json json_of(const VersionRef& version) {
-  return {{"version", cut(version.label, kMaxWord)},
-          {"sha256", version.sha256},
-          {"size_bytes", version.size_bytes},
-          {"config_sha256", version.config_sha256},
-          {"config_size_bytes", version.config_size_bytes}};
+  Json json{{"version", cut(version.label, kMaxWord)},
+            {"sha256", version.sha256},
+            {"size_bytes", version.size_bytes},
+            {"config_sha256", version.config_sha256},
+            {"config_size_bytes", version.config_size_bytes}};
+  if (!version.signature.empty()) json["signature"] = cut(version.signature, kMaxSignatureText);
+  return json;
 }
 
 VersionRef read_version(const Reader& reader) {
@@ -26,11 +28,24 @@ VersionRef read_version(const Reader& reader) {
                      .sha256 = reader.sha256("sha256"),
                      .size_bytes = reader.number("size_bytes"),
                      .config_sha256 = reader.text("config_sha256"),
-                     .config_size_bytes = reader.number("config_size_bytes")};
+                     .config_size_bytes = reader.number("config_size_bytes"),
+                     .signature = reader.text_if("signature", kMaxSignatureText)};
   if (!version.config_sha256.empty() && !is_sha256(version.config_sha256)) {
     reader.fault("config_sha256", "expected 64 lower-case hexadecimal digits, or nothing");
   }
   return version;
+}
+
+Json json_of(const std::vector<VersionRef>& versions) {
+  Json list = Json::array();
+  for (const VersionRef& version : versions) list.push_back(json_of(version));
+  return list;
+}
+
+std::vector<VersionRef> read_versions(const Reader& reader, const char* key) {
+  std::vector<VersionRef> versions;
+  reader.each(key, [&](const Reader& item) { versions.push_back(read_version(item)); });
+  return versions;
 }
 
 Json json_of(const Counts& counts) {
@@ -57,11 +72,13 @@ Json json_of(const Order& order) {
   json["revision"] = order.revision;
   json["expected_version"] = cut(order.expected_version, kMaxWord);
   json["forced"] = order.forced;
+  json["rollback"] = order.rollback;
   json["reason"] = cut(order.reason, kMaxSentence / 4);
   json["by"] = cut(order.by, kMaxWord);
   return json;
 }
 
+// The version before does not say what is a rollback; its rollbacks are forced.
 Order read_order(const Reader& reader) {
   return {.rollout = reader.name("rollout"),
           .module = reader.name("module"),
@@ -69,6 +86,7 @@ Order read_order(const Reader& reader) {
           .revision = reader.number("revision"),
           .expected_version = reader.text("expected_version"),
           .forced = reader.flag("forced"),
+          .rollback = reader.has("rollback") ? reader.flag("rollback") : reader.flag("forced"),
           .reason = reader.text("reason", kMaxSentence),
           .by = reader.text("by")};
 }
@@ -79,7 +97,8 @@ Desired read_desired(const Reader& reader) {
   Desired desired{.revision = reader.number("revision")};
   reader.each("modules", [&](const Reader& item) {
     DesiredModule module{.name = item.name("name"), .version = read_version(item), .revision = item.number("revision")};
-    item.each("before", [&](const Reader& before) { module.before.push_back(read_version(before)); });
+    module.before = read_versions(item, "before");
+    if (item.has("after")) module.after = read_versions(item, "after");
     if (module.revision > desired.revision) item.fault("revision", "newer than the document");
     desired.modules.push_back(std::move(module));
   });
@@ -133,8 +152,8 @@ std::string to_json(const Desired& desired) {
     Json item = json_of(module.version);
     item["name"] = module.name;
     item["revision"] = module.revision;
-    item["before"] = Json::array();
-    for (const VersionRef& before : module.before) item["before"].push_back(json_of(before));
+    item["before"] = json_of(module.before);
+    if (!module.after.empty()) item["after"] = json_of(module.after);
     modules.push_back(std::move(item));
   }
   return dump({{"format", kFormat}, {"revision", desired.revision}, {"modules", std::move(modules)}});

@@ -21,7 +21,11 @@ const VersionRef kVersion{.label = "v2",
 
 Desired desired() {
   return {.revision = 7,
-          .modules = {{.name = "universal-waf", .version = kVersion, .revision = 7, .before = {kVersion, kVersion}}}};
+          .modules = {{.name = "universal-waf",
+                       .version = kVersion,
+                       .revision = 7,
+                       .before = {kVersion, kVersion},
+                       .after = {kVersion}}}};
 }
 
 NodeStatus status() {
@@ -74,6 +78,29 @@ TEST(FleetDocuments, ReadsTheNextFormatAndIgnoresWhatItDoesNotKnow) {
   EXPECT_EQ(desired_from_json(json.dump()).value(), desired());
   json["format"] = kFormat + 2;
   EXPECT_THAT(desired_from_json(json.dump()).error().message, HasSubstr("desired.format: this build reads formats"));
+}
+
+TEST(FleetDocuments, KeepsWhoVouchesForAVersion) {
+  Desired with = desired();
+  with.modules[0].version.signature = with.modules[0].before[1].signature = "secbeat-signature-1\nmodule: waf\n";
+  const auto read = desired_from_json(to_json(with));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->modules[0].version.signature, with.modules[0].version.signature);
+  EXPECT_EQ(read->modules[0].before[0].signature, "");
+  EXPECT_EQ(read->modules[0].before[1].signature, with.modules[0].version.signature);
+  Json json = Json::parse(to_json(with));
+  json["modules"][0]["signature"] = std::string(kMaxSignatureText + 1, 'x');
+  EXPECT_FALSE(desired_from_json(json.dump()));
+}
+
+// Its rollbacks are forced, and it does not say what is one.
+TEST(FleetDocuments, ReadsOrdersOfTheVersionBefore) {
+  Json json = Json::parse(to_json(order()));
+  EXPECT_FALSE(order_from_json(json.dump())->rollback);
+  json.erase("rollback");
+  EXPECT_TRUE(order_from_json(json.dump())->rollback);
+  json["forced"] = false;
+  EXPECT_FALSE(order_from_json(json.dump())->rollback);
 }
 
 TEST(FleetDocuments, ReadsANodeThatDoesNotCount) {

@@ -154,9 +154,11 @@ Result<T> read(std::string_view what, std::string_view text, T (*reads)(const Re
 
 // Members of a version and of an order stand beside those of what they are part of.
 Json json_of(const VersionRef& version);
+Json json_of(const std::vector<VersionRef>& versions);
 Json json_of(const Counts& counts);
 Json json_of(const Order& order);
 VersionRef read_version(const Reader& reader);
+std::vector<VersionRef> read_versions(const Reader& reader, const char* key);
 Counts read_counts(const Reader& reader);
 Order read_order(const Reader& reader);
 

@@ -161,7 +161,13 @@ Result<void> NatsConnection::put_object(std::string_view bucket, std::string_vie
   auto found = metadata(bucket, name);
   if (!found) return std::unexpected(found.error());
   const std::optional<Metadata> before = *found ? read_metadata(**found) : std::nullopt;
-  if (before && !before->deleted && before->digest == digest && before->size == bytes.size()) return {};
+  if (before && !before->deleted && before->digest == digest && before->size == bytes.size()) {
+    // The metadata say so. Whose chunks are gone is written anew, else nobody could ever put these bytes.
+    const auto kept = get_object(bucket, name, bytes.size());
+    if (kept && *kept == bytes) return {};
+    if (!kept && kept.error().code == ErrorCode::kNotReady) return std::unexpected(kept.error());
+    spdlog::warn("fleet: {} in {} is damaged and is written anew", name, bucket);
+  }
   const std::string id = new_id();
   std::uint64_t count = 0;
   for (std::size_t at = 0; at < bytes.size(); at += kChunkBytes, ++count) {

@@ -92,6 +92,18 @@ TEST_F(FleetObjects, KeepNoChunksOfWhatWasReplaced) {
   EXPECT_EQ(connection_->get_object("m", "name", kLimit).value(), "short");
 }
 
+// Else nobody could ever put these bytes again.
+TEST_F(FleetObjects, AreWrittenAnewWhereTheirChunksAreGone) {
+  ASSERT_TRUE(connection_->put_object("m", "name", bytes_of(300000)));
+  jsOptions purge;
+  jsOptions_Init(&purge);
+  purge.Stream.Purge.Subject = "$O.m.C.>";
+  ASSERT_EQ(js_PurgeStream(js_.get(), "OBJ_m", &purge, nullptr), NATS_OK);
+  EXPECT_EQ(connection_->get_object("m", "name", kLimit).error().code, ErrorCode::kProtocol);
+  ASSERT_TRUE(connection_->put_object("m", "name", bytes_of(300000)));
+  EXPECT_EQ(connection_->get_object("m", "name", kLimit).value(), bytes_of(300000));
+}
+
 TEST_F(FleetObjects, AreRefusedUnlessTheyAreWhole) {
   ASSERT_TRUE(connection_->put_object("m", "name", bytes_of(300000)));
   const auto good = nlohmann::json::parse(std::string(natsMsg_GetData(last(kMetadata).get())));

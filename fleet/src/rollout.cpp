@@ -39,8 +39,8 @@ Json json_of(const std::vector<RolloutNode>& nodes) {
 
 Json json_of(const RolloutOptions& options) {
   Json json{{"target", cut(options.target, kMaxTarget)},
-            {"canary", cut(options.canary, kMaxWord)},
-            {"waves", cut(options.waves, kMaxWord)},
+            {"canary", cut(options.canary, kMaxWavesText)},
+            {"waves", cut(options.waves, kMaxWavesText)},
             {"observe_seconds", options.observe_seconds},
             {"observes_last", options.observes_last}};
   if (options.max_unavailable) json["max_unavailable"] = *options.max_unavailable;
@@ -66,8 +66,8 @@ std::vector<RolloutNode> read_nodes(const Reader& reader, const char* key) {
 
 RolloutOptions read_options(const Reader& reader) {
   RolloutOptions options{.target = reader.text("target", kMaxTarget),
-                         .canary = reader.text("canary"),
-                         .waves = reader.text("waves"),
+                         .canary = reader.text("canary", kMaxWavesText),
+                         .waves = reader.text("waves", kMaxWavesText),
                          .observe_seconds = reader.number("observe_seconds"),
                          .observes_last = reader.flag("observes_last")};
   if (reader.has("max_unavailable")) options.max_unavailable = reader.number("max_unavailable");
@@ -110,7 +110,9 @@ Rollout read_rollout(const Reader& reader) {
 }
 
 Running read_running(const Reader& reader) {
-  return {.rollout = reader.name("rollout"), .revision = reader.number("revision")};
+  Running running{.rollout = reader.name("rollout"), .revision = reader.number("revision")};
+  if (reader.has("given")) running.given = read_versions(reader, "given");
+  return running;
 }
 
 std::string whole(const Rollout& rollout) {
@@ -158,7 +160,10 @@ std::string to_json(const Rollout& rollout) {
 }
 
 std::string to_json(const Running& running) {
-  return dump({{"format", kFormat}, {"rollout", running.rollout}, {"revision", running.revision}});
+  return dump({{"format", kFormat},
+               {"rollout", running.rollout},
+               {"revision", running.revision},
+               {"given", json_of(running.given)}});
 }
 
 Result<Rollout> rollout_from_json(std::string_view text) {

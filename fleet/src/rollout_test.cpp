@@ -45,8 +45,11 @@ Rollout rollout() {
 
 TEST(FleetRollout, ReadsWhatItWrites) {
   EXPECT_EQ(rollout_from_json(to_json(rollout())).value(), rollout());
-  const Running running{.rollout = "r-1", .revision = 8};
+  const Running running{.rollout = "r-1", .revision = 8, .given = {rollout().order.version}};
   EXPECT_EQ(running_from_json(to_json(running)).value(), running);
+  Json before = Json::parse(to_json(running));  // as the version before writes it
+  before.erase("given");
+  EXPECT_EQ(running_from_json(before.dump()).value(), (Running{.rollout = "r-1", .revision = 8}));
 }
 
 TEST(FleetRollout, TellsWhatIsWrongAndWhere) {

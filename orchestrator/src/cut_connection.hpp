@@ -22,7 +22,7 @@ class CutConnection final : public fleet::Connection {
   void cut() { is_cut_ = true; }
 
   [[nodiscard]] bool connected() const override { return !is_cut_; }
-  [[nodiscard]] bool has_ended() const override { return false; }
+  [[nodiscard]] bool has_ended() const override { return is_cut_; }
   Result<void> publish(std::string_view subject, std::string_view data) override {
     return is_cut_ ? dead<void>() : real_.publish(subject, data);
   }

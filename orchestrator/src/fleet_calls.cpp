@@ -3,11 +3,13 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "asking.hpp"
 #include "fleet_state.hpp"
 #include "plan.hpp"
 #include "rollouts_impl.hpp"
+#include "secbeat/base/clock.hpp"
 #include "secbeat/fleet/names.hpp"
 
 namespace secbeat::orchestrator {
@@ -26,9 +28,11 @@ Result<fleet::VersionRef> version_to(const fleet::Desired& desired, const FleetR
   }
   if (module->version.label == wanted.to_version) return module->version;
   std::string known = module->version.label;
-  for (const fleet::VersionRef& version : module->before) {
-    if (version.label == wanted.to_version) return version;
-    known += ", " + version.label;
+  for (const auto* versions : {&module->before, &module->after}) {
+    for (const fleet::VersionRef& version : *versions) {
+      if (version.label == wanted.to_version) return version;
+      known += ", " + version.label;
+    }
   }
   return fail(ErrorCode::kUnknownVersion,
               fmt::format("The fleet does not keep {} of {}; it keeps {}", wanted.to_version, wanted.module, known));
@@ -37,8 +41,10 @@ Result<fleet::VersionRef> version_to(const fleet::Desired& desired, const FleetR
 // Goes on through a NATS that is away, for as long as a stall of JetStream lasts at most.
 class GoesOnThroughStalls {
  public:
-  explicit GoesOnThroughStalls(const fleet::Connection& connection) : connection_(connection) {}
+  GoesOnThroughStalls(const fleet::Connection& connection, std::function<bool()> ends)
+      : connection_(connection), ends_(std::move(ends)) {}
   bool operator()() {
+    if (ends_()) return false;
     const auto now = std::chrono::steady_clock::now();
     if (connection_.connected()) seen_ = now;
     return !connection_.has_ended() && now - seen_ < fleet::kStall;
@@ -46,6 +52,7 @@ class GoesOnThroughStalls {
 
  private:
   const fleet::Connection& connection_;
+  std::function<bool()> ends_;
   std::chrono::steady_clock::time_point seen_ = std::chrono::steady_clock::now();
 };
 
@@ -119,7 +126,11 @@ std::expected<FleetResult, FleetFailure> outcome_of(const fleet::Rollout& rollou
 
 std::expected<FleetResult, FleetFailure> Rollouts::rollback(const FleetRollback& wanted) {
   if (!fleet::is_key(wanted.module)) return fail_with({ErrorCode::kBadRequest, "the module's name cannot be one"});
-  if (!wanted.to_version.empty()) {  // a slip of the finger must not end a rollout
+  // A slip of the finger must not end a rollout.
+  if (auto nodes = this->nodes(); !nodes || (nodes = targeted(*std::move(nodes), wanted.target), !nodes)) {
+    return fail_with(nodes.error());
+  }
+  if (!wanted.to_version.empty()) {
     const auto known = read_desired(impl_->connection());
     if (!known) return fail_with(known.error());
     if (const auto version = version_to(known->value, wanted); !version) return fail_with(version.error());
@@ -137,6 +148,7 @@ std::expected<FleetResult, FleetFailure> Rollouts::rollback(const FleetRollback&
                                      .version = *std::move(version),
                                      .expected_version = {},
                                      .forced = true,
+                                     .rollback = true,
                                      .reason = wanted.reason.empty() ? "Manual rollback" : wanted.reason,
                                      .by = wanted.by},
                            .kind = fleet::RolloutKind::kRollback,
@@ -185,7 +197,8 @@ std::expected<FleetResult, FleetFailure> Rollouts::Impl::take_back_first(const F
                         rollout.from_version != rollout.order.version.label &&
                         (wanted.to_version.empty() || wanted.to_version == rollout.from_version);
   if (!is_first) return fail_with(otherwise);
-  const fleet::Running claim{.rollout = rollout.order.rollout, .revision = running->value.revision + 1};
+  const fleet::Running claim{
+      .rollout = rollout.order.rollout, .revision = running->value.revision + 1, .given = running->value.given};
   const auto claimed =
       connection_.put_if(fleet::kDesiredBucket, fleet::running_key(wanted.module), to_json(claim), running->revision);
   if (!claimed) return fail_with(claimed.error());
@@ -194,15 +207,20 @@ std::expected<FleetResult, FleetFailure> Rollouts::Impl::take_back_first(const F
   rollout.error = fmt::format("Rolled back by {}: {}", wanted.by, wanted.reason);
   rollout.holder = holder_;
   ++rollout.beat;
+  // Who was out of reach may have followed since, by what is desired.
+  if (!rollout.left_out.empty()) {
+    rollout.waves.push_back({.nodes = std::exchange(rollout.left_out, {}), .begun_at = rfc3339(RealClock().now())});
+  }
   const std::string id = claim.rollout;
   const auto written = connection_.put_if(fleet::kRolloutsBucket, id, to_json(rollout), last->revision);
   if (!written) return fail_with(written.error());
   run({std::move(rollout), *written});
-  for (;;) {
+  while (!is_left()) {
     const auto ended = wait(id, settings_.timeouts.work);
     if (!ended) return fail_with(ended.error());
     if (*ended) return taken_back(**ended);
   }
+  return std::unexpected(goes_on(id));
 }
 
 std::expected<SyncResult, FleetFailure> Rollouts::sync(const FleetSync& wanted) {
@@ -236,11 +254,12 @@ std::expected<SyncResult, FleetFailure> Rollouts::sync(const FleetSync& wanted) 
                              .expected_version = {},
                              .reason = wanted.reason.empty() ? "Sync of versions" : wanted.reason,
                              .by = wanted.by};
-    const Heard heard =
-        ask_all(connection, impl_->timeouts(), order, &fleet::commit_subject, differ, GoesOnThroughStalls(connection));
+    const Heard heard = ask_all(connection, impl_->timeouts(), order, &fleet::commit_subject, differ,
+                                GoesOnThroughStalls(connection, [this] { return impl_->is_left(); }));
     if (!heard.is_whole) {
       return fail_with({ErrorCode::kNotReady,
-                        "NATS went away in the middle of it: what is synced stays so; ask again when it is there"});
+                        "NATS went away in the middle of it, or the orchestrator ends: what is synced stays so; ask "
+                        "again when it is there"});
     }
     for (const fleet::OrderAnswer& answer : heard.done) {
       has_changed[answer.node] = true;

@@ -9,47 +9,56 @@
 namespace secbeat::orchestrator {
 namespace {
 
-using Steady = std::chrono::steady_clock;
-
 // A report may have been on its way while the node swapped; the one after it was not.
 constexpr std::size_t kSurelyLater = 2;
+constexpr int kMissedLooks = 3;
 
 }  // namespace
-
-Observation::Observation(const fleet::Rollout& rollout, const Settings& settings)
-    : rollout_(rollout), settings_(settings), begun_(Steady::now()) {}
 
 bool Observation::is_version(const fleet::ModuleStatus& status) const {
   return status.version.sha256 == rollout_.order.version.sha256 &&
          status.version.config_sha256 == rollout_.order.version.config_sha256;
 }
 
-std::optional<std::string> Observation::look(const std::vector<Known<fleet::NodeStatus>>& list) {
+std::optional<std::string> Observation::look(const std::vector<Known<fleet::NodeStatus>>& list, Time asked, Time now) {
+  const auto& timeouts = settings_.timeouts;
+  if (const auto gap = asked - looked_; gap > kMissedLooks * timeouts.look + timeouts.beat) {
+    away_ += gap;
+    for (auto& [node, seen] : seen_) seen.missed.reset();
+  }
+  looked_ = now;
   Reports reports;
   for (const auto& report : list) reports[report.value.node] = &report;
   bool all_serve = true;
   for (std::size_t i = 0; i <= rollout_.wave; ++i) {
     for (const fleet::RolloutNode& node : rollout_.waves[i].nodes) {
       if (node.state != fleet::NodeState::kCommitted) continue;
-      if (auto why = gone(node, reports)) return why;
-      all_serve = all_serve && seen_[node.node].serves;
+      if (auto why = gone(node, reports, now)) return why;
+      const Seen& seen = seen_[node.node];
+      all_serve = all_serve && seen.serves && !seen.missed;
     }
   }
   if (auto why = judged(reports)) return why;
-  const auto observed = Steady::now() - begun_;
+  const auto observed = now - begun_ - away_;
   const std::chrono::seconds wanted(rollout_.options.observe_seconds);
   is_over_ = all_serve && observed >= wanted;
-  if (!all_serve && observed >= wanted + settings_.timeouts.reach) {
-    const auto silent = std::ranges::find_if(seen_, [](const auto& one) { return !one.second.serves; });
+  if (!all_serve && observed >= wanted + timeouts.reach) {
+    const auto silent =
+        std::ranges::find_if(seen_, [](const auto& one) { return !one.second.serves || one.second.missed; });
     return fmt::format("{} does not report that it serves {}", silent->first, rollout_.order.version.label);
   }
   return std::nullopt;
 }
 
-std::optional<std::string> Observation::gone(const fleet::RolloutNode& node, const Reports& reports) {
+std::optional<std::string> Observation::gone(const fleet::RolloutNode& node, const Reports& reports, Time now) {
   Seen& seen = seen_[node.node];
   const auto found = reports.find(node.node);
-  if (found == reports.end()) return fmt::format("{} does not report any more", node.node);
+  if (found == reports.end()) {
+    if (!seen.missed) seen.missed = now;
+    if (now - *seen.missed < settings_.timeouts.reach) return std::nullopt;
+    return fmt::format("{} does not report any more", node.node);
+  }
+  seen.missed.reset();
   const Known<fleet::NodeStatus>& report = *found->second;
   if (seen.revision != 0 && report.revision != seen.revision) ++seen.later_reports;
   seen.revision = report.revision;

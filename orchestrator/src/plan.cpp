@@ -61,12 +61,18 @@ std::uint64_t next_revision(const fleet::Desired& desired, const std::vector<fle
 }
 
 std::string next_label(const fleet::Desired& desired, const std::vector<fleet::NodeStatus>& nodes,
-                       std::string_view module, const std::optional<std::string>& embedded_version) {
+                       std::string_view module, const std::optional<std::string>& embedded_version,
+                       const std::vector<fleet::VersionRef>& given) {
   std::set<std::string, std::less<>> used;
   std::uint64_t highest = 0;
+  const auto use = [&](const std::vector<fleet::VersionRef>& versions) {
+    for (const fleet::VersionRef& version : versions) used.insert(version.label);
+  };
+  use(given);
   if (const fleet::DesiredModule* wanted = desired.find(module)) {
     used.insert(wanted->version.label);
-    for (const fleet::VersionRef& before : wanted->before) used.insert(before.label);
+    use(wanted->before);
+    use(wanted->after);
   }
   for (const fleet::NodeStatus& node : nodes) {
     const fleet::ModuleStatus* status = node.find(module);
@@ -91,6 +97,7 @@ fleet::Desired with(fleet::Desired desired, const fleet::Order& order) {
   // The same version wanted anew is not what was before it.
   if (found->version != order.version) found->before.insert(found->before.begin(), found->version);
   if (found->before.size() > kKeptBefore) found->before.resize(kKeptBefore);
+  std::erase(found->after, order.version);
   found->version = order.version;
   found->revision = order.revision;
   return desired;
@@ -100,9 +107,13 @@ fleet::Desired back_to(fleet::Desired desired, const fleet::Order& order) {
   const auto module = std::ranges::find(desired.modules, order.module, &fleet::DesiredModule::name);
   if (module == desired.modules.end()) return with(std::move(desired), order);
   auto& before = module->before;
-  if (const auto found = std::ranges::find(before, order.version); found != before.end()) {
-    before.erase(before.begin(), found + 1);
-  }
+  const auto found = std::ranges::find(before, order.version);
+  if (found == before.end()) return with(std::move(desired), order);  // forward again, or the same anew
+  std::vector<fleet::VersionRef> left{module->version};
+  left.insert(left.end(), before.begin(), found);
+  before.erase(before.begin(), found + 1);
+  module->after.insert(module->after.begin(), left.begin(), left.end());
+  if (module->after.size() > kKeptBefore) module->after.resize(kKeptBefore);
   module->version = order.version;
   module->revision = order.revision;
   desired.revision = std::max(desired.revision, order.revision);

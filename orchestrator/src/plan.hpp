@@ -18,15 +18,16 @@ namespace secbeat::orchestrator {
 // state was lost.
 std::uint64_t next_revision(const fleet::Desired& desired, const std::vector<fleet::NodeStatus>& nodes);
 
-// The embedded version where nobody has it, else with +2, +3, …; without one v<N>, numbering on from the highest that
-// any node has given.
+// The embedded version where it was never given, else with +2, +3, …; without one v<N>, numbering on from the highest
+// that any node has given. `given`: to versions of the module before.
 std::string next_label(const fleet::Desired& desired, const std::vector<fleet::NodeStatus>& nodes,
-                       std::string_view module, const std::optional<std::string>& embedded_version);
+                       std::string_view module, const std::optional<std::string>& embedded_version,
+                       const std::vector<fleet::VersionRef>& given = {});
 
 // The desired state with this version; what was desired before is kept for a rollback, kKeptBefore of them.
 inline constexpr std::size_t kKeptBefore = 8;
 fleet::Desired with(fleet::Desired desired, const fleet::Order& order);
-// The desired state with a version that was desired before; what was desired since then is forgotten.
+// The desired state with a version that was desired before; what was desired since then is reached by its label only.
 fleet::Desired back_to(fleet::Desired desired, const fleet::Order& order);
 // The desired state that wants the module's version anew, so that who went on to `revision` - 1 comes back to it.
 fleet::Desired anew(fleet::Desired desired, std::string_view module, std::uint64_t revision);

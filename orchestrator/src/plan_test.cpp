@@ -32,6 +32,9 @@ TEST(Plan, GivesALabelThatNobodyHas) {
           {.name = "waf", .version = {.label = "v8"}, .revision = 1, .before = {{.label = "v9"}, {.label = "1.4.2"}}}}};
   EXPECT_EQ(next_label(desired, {node("v1", 0, 1)}, "waf", std::nullopt), "v10");
   EXPECT_EQ(next_label(desired, {node("1.4.2+2", 0, 1)}, "waf", "1.4.2"), "1.4.2+3");
+  // Also not one that a version had which serves nowhere any more.
+  EXPECT_EQ(next_label({}, {node("v1", 0, 1)}, "waf", "1.4.2", {{.label = "1.4.2"}, {.label = "1.4.2+2"}}), "1.4.2+3");
+  EXPECT_EQ(next_label({}, {node("v1", 0, 1)}, "waf", std::nullopt, {{.label = "v7"}}), "v8");
 }
 
 TEST(Plan, KeepsWhatWasDesiredBefore) {
@@ -72,6 +75,15 @@ TEST(Plan, GoesBackAlongWhatWasDesired) {
   EXPECT_EQ(desired.modules[0].version.label, "v2");
   ASSERT_EQ(desired.modules[0].before.size(), 1);
   EXPECT_EQ(desired.modules[0].before[0].label, "v1");
+  ASSERT_EQ(desired.modules[0].after.size(), 2) << "reached by their labels";
+  EXPECT_EQ(desired.modules[0].after[0].label, "v4");
+  EXPECT_EQ(desired.modules[0].after[1].label, "v3");
+  desired = back_to(desired, order(3, 6));
+  EXPECT_EQ(desired.modules[0].version.label, "v3");
+  ASSERT_EQ(desired.modules[0].before.size(), 2);
+  EXPECT_EQ(desired.modules[0].before[0].label, "v2") << "a rollback takes that back";
+  ASSERT_EQ(desired.modules[0].after.size(), 1);
+  EXPECT_EQ(desired.modules[0].after[0].label, "v4");
 }
 
 TEST(Plan, ReachesTheNodesInWaves) {

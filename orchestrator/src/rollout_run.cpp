@@ -17,6 +17,7 @@ namespace {
 using fleet::NodeState;
 using fleet::RolloutKind;
 using fleet::RolloutState;
+using Steady = std::chrono::steady_clock;
 
 std::string now_text() { return rfc3339(RealClock().now()); }
 
@@ -157,7 +158,7 @@ bool RolloutRun::was_asked(RolloutState resumes, bool& result) {
     result = begin_revert({ErrorCode::kRolloutAborted, "The rollout was aborted"});
     return true;
   }
-  if (rollout().asked != fleet::Asked::kPause) return false;
+  if (rollout().asked != fleet::Asked::kPause || rollout().kind == RolloutKind::kRollback) return false;
   rollout().state = RolloutState::kPaused;
   rollout().resumes = resumes;
   result = held_.save();
@@ -239,13 +240,14 @@ bool RolloutRun::observe() {
   spdlog::info("fleet: rollout {}: wave {} of {} is observed for {} s", held_.id(), rollout().wave + 1,
                rollout().waves.size(), rollout().options.observe_seconds);
   fault_point("rollout.observing");
-  Observation observation(rollout(), settings_);
+  Observation observation(rollout(), settings_, Steady::now());
   for (;;) {
     bool result = false;
     if (!held_.keep()) return false;
     if (was_asked(RolloutState::kObserving, result)) return result;
+    const auto asked = Steady::now();
     if (const auto reports = read_nodes(connection_)) {
-      if (const auto hurts = observation.look(*reports)) {
+      if (const auto hurts = observation.look(*reports, asked, Steady::now())) {
         return begin_revert(
             {ErrorCode::kRolloutReverted, fmt::format("Wave {} was taken back: {}", rollout().wave + 1, *hurts)});
       }

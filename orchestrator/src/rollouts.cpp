@@ -72,6 +72,8 @@ Result<void> Rollouts::prepare(int replicas) const {
 }
 
 void Rollouts::take_over() { impl_->take_over(); }
+void Rollouts::let_go() { impl_->let_go(); }
+bool Rollouts::works_on(std::string_view id) const { return impl_->works_on(id); }
 
 Result<std::vector<fleet::NodeStatus>> Rollouts::nodes() const {
   auto known = read_nodes(impl_->connection());
@@ -98,7 +100,11 @@ fleet::VersionRef version_of(const FleetReload& wanted, const Ground& ground) {
   const bool same =
       now != nullptr && now->version.sha256 == version.sha256 && now->version.config_sha256 == version.config_sha256;
   version.label =
-      same ? now->version.label : next_label(ground.desired, ground.nodes, wanted.module, wanted.embedded_version);
+      same ? now->version.label
+           : next_label(ground.desired, ground.nodes, wanted.module, wanted.embedded_version, ground.running.given);
+  version.signature = wanted.signature;
+  const bool same_file = now != nullptr && now->version.sha256 == version.sha256;
+  if (version.signature.empty() && same_file) version.signature = now->version.signature;
   return version;
 }
 
@@ -149,7 +155,7 @@ std::expected<std::string, FleetFailure> Rollouts::Impl::begin(std::string_view 
     if (!nodes) return fail_with(nodes.error());
     auto desired = read_desired(connection_);
     if (!desired) return fail_with(desired.error());
-    const Ground ground{std::move(desired->value), values_of(*std::move(nodes))};
+    const Ground ground{std::move(desired->value), values_of(*std::move(nodes)), running->value};
     auto rollout = write(ground);
     if (!rollout) return std::unexpected(rollout.error());
     if (rollout->waves.front().nodes.size() > fleet::kMaxListed) {
@@ -162,10 +168,13 @@ std::expected<std::string, FleetFailure> Rollouts::Impl::begin(std::string_view 
     if (!written) return fail_with(written.error());
     fault_point("rollout.written");
     const fleet::Running claim{.rollout = rollout->order.rollout,
-                               .revision = std::max(running->value.revision, rollout->order.revision)};
+                               .revision = std::max(running->value.revision, rollout->order.revision),
+                               .given = given_with(running->value.given, rollout->order.version)};
     const auto claimed =
         connection_.put_if(fleet::kDesiredBucket, fleet::running_key(module), to_json(claim), running->revision);
-    if (claimed || is_claimed(module, claim)) {
+    const auto is_ours = claimed ? std::optional(true) : is_claimed(module, claim);
+    if (!is_ours) return std::unexpected(goes_on(claim.rollout));
+    if (*is_ours) {
       fault_point("rollout.claimed");
       run({*std::move(rollout), *written});
       return claim.rollout;
@@ -175,6 +184,15 @@ std::expected<std::string, FleetFailure> Rollouts::Impl::begin(std::string_view 
     if (claimed.error().code != ErrorCode::kPreconditionFailed) return fail_with(claimed.error());
   }
   return fail_with({ErrorCode::kReloadInProgress, "Others begin rollouts of this module all the time; try again"});
+}
+
+std::vector<fleet::VersionRef> Rollouts::Impl::given_with(std::vector<fleet::VersionRef> given,
+                                                          fleet::VersionRef version) {
+  version.signature.clear();  // it is long, and labels are what this is for
+  if (std::ranges::find(given, version) != given.end()) return given;
+  given.insert(given.begin(), std::move(version));
+  if (given.size() > fleet::kMostGiven) given.resize(fleet::kMostGiven);
+  return given;
 }
 
 // What all rollouts are given alike.

@@ -16,6 +16,7 @@ using Steady = std::chrono::steady_clock;
 
 constexpr std::size_t kKept = 50;            // rollouts that have ended
 constexpr std::chrono::seconds kUnread{60};  // how long a rollout's end may be hidden by a NATS that is away
+constexpr int kUnclaimedLeases = 4;          // for so long a document may lie that nobody has made a rollout of
 
 }  // namespace
 
@@ -49,15 +50,49 @@ FleetFailure Rollouts::Impl::busy(const fleet::Rollout& other) {
           .rollout = other.order.rollout};
 }
 
-bool Rollouts::Impl::is_claimed(std::string_view module, const fleet::Running& claim) const {
-  const auto now = read_running(connection_, module);
-  return now && now->value == claim;
+FleetFailure Rollouts::Impl::goes_on(std::string_view id) {
+  return {.error = {ErrorCode::kNotReady,
+                    fmt::format("Nobody can say at this moment what comes of rollout {}: look at it when the "
+                                "orchestrator and NATS are there",
+                                id)},
+          .in = FailedIn::kUnknown,
+          .rollout = std::string(id)};
+}
+
+// What was written may be in force though nobody heard of it, and an orchestrator would carry it out then.
+std::optional<bool> Rollouts::Impl::is_claimed(std::string_view module, const fleet::Running& claim) const {
+  const auto until = Steady::now() + fleet::kStall;
+  for (;;) {
+    if (const auto now = read_running(connection_, module)) return now->value == claim;
+    if (is_left_ || connection_.has_ended() || Steady::now() >= until) return std::nullopt;
+    std::this_thread::sleep_for(settings_.timeouts.ask);
+  }
+}
+
+void Rollouts::Impl::let_go() {
+  const std::scoped_lock lock(mutex_);
+  is_left_ = true;
+  over_.notify_all();
+}
+
+bool Rollouts::Impl::works_on(std::string_view id) {
+  const std::scoped_lock lock(mutex_);
+  return works_on_locked(id);
+}
+
+bool Rollouts::Impl::works_on_locked(std::string_view id) const {
+  const auto found = work_.find(id);
+  return found != work_.end() && !found->second->is_over;
 }
 
 void Rollouts::Impl::run(Known<fleet::Rollout> rollout) {
+  std::vector<std::unique_ptr<Work>> over;  // joined without the lock: they may be waiting for NATS
   const std::scoped_lock lock(mutex_);
   if (is_ending_) return;
-  std::erase_if(work_, [](const auto& one) { return one.second->is_over; });
+  for (auto& [id, one] : work_) {
+    if (one->is_over) over.push_back(std::move(one));
+  }
+  std::erase_if(work_, [](const auto& one) { return one.second == nullptr; });
   const std::string id = rollout.value.order.rollout;
   auto& work = work_[id];
   work = std::make_unique<Work>();
@@ -88,11 +123,7 @@ void Rollouts::Impl::work(const std::stop_token& ending, Known<fleet::Rollout> r
 
 std::optional<fleet::Rollout> Rollouts::Impl::wait_here(std::string_view id, Steady::time_point deadline) {
   std::unique_lock lock(mutex_);
-  const auto is_worked_on = [&] {
-    const auto found = work_.find(id);
-    return found != work_.end() && !found->second->is_over;
-  };
-  over_.wait_until(lock, deadline, [&] { return !is_worked_on(); });
+  over_.wait_until(lock, deadline, [&] { return is_left_ || !works_on_locked(id); });
   const auto found = work_.find(id);
   return found == work_.end() ? std::nullopt : found->second->ended;
 }
@@ -101,6 +132,7 @@ Result<std::optional<fleet::Rollout>> Rollouts::Impl::wait(std::string_view id, 
   const auto deadline = Steady::now() + limit;
   for (;;) {
     if (auto ended = wait_here(id, deadline)) return ended;
+    if (is_left_) return std::nullopt;
     auto rollout = read_rollout(connection_, id);
     if (rollout && has_ended(rollout->value.state)) return std::move(rollout->value);
     if (!rollout && rollout.error().code == ErrorCode::kUnknownRollout) return std::unexpected(rollout.error());
@@ -112,11 +144,15 @@ Result<std::optional<fleet::Rollout>> Rollouts::Impl::wait(std::string_view id, 
 }
 
 std::expected<FleetResult, FleetFailure> Rollouts::Impl::outcome(std::string_view id) {
-  for (;;) {
+  while (!is_left_) {
     const auto ended = wait(id, kUnread);
-    if (!ended) return std::unexpected(FleetFailure{.error = ended.error(), .rollout = std::string(id)});
+    if (!ended) {
+      return std::unexpected(
+          FleetFailure{.error = ended.error(), .in = FailedIn::kUnknown, .rollout = std::string(id)});
+    }
     if (*ended) return outcome_of(**ended);
   }
+  return std::unexpected(goes_on(id));
 }
 
 Result<fleet::Rollout> Rollouts::Impl::ask(std::string_view id, fleet::Asked what) {
@@ -128,6 +164,9 @@ Result<fleet::Rollout> Rollouts::Impl::ask(std::string_view id, fleet::Asked wha
       return fail(ErrorCode::kRolloutEnded, fmt::format("Rollout {} is {}{}", id, word_of(now.state), why));
     };
     if (has_ended(now.state)) return refuse("");
+    if (what == fleet::Asked::kPause && now.kind == fleet::RolloutKind::kRollback) {
+      return refuse(": nothing pauses a rollback");
+    }
     if (now.state == fleet::RolloutState::kReverting || (now.asked == fleet::Asked::kAbort && now.asked != what)) {
       return refuse(", and is taken back");
     }
@@ -158,12 +197,7 @@ void Rollouts::Impl::look_for_others() {
   if (!running) return;
   for (const auto& [module, one] : *running) {
     if (const auto ended = ended_.find(one.rollout); ended != ended_.end() && ended->second == one.revision) continue;
-    {
-      const std::scoped_lock lock(mutex_);
-      const auto found = work_.find(one.rollout);
-      if (found != work_.end() && !found->second->is_over) continue;
-    }
-    look_at(one);
+    if (!works_on(one.rollout)) look_at(one);
   }
 }
 
@@ -192,13 +226,29 @@ void Rollouts::Impl::look_at(const fleet::Running& running) {
   if (written) run({std::move(rollout->value), *written});
 }
 
-void Rollouts::Impl::forget_old() const {
+void Rollouts::Impl::forget_old() {
   auto entries = connection_.list(fleet::kRolloutsBucket);
-  if (!entries) return;  // the next one does it
-  std::erase_if(*entries, [](const fleet::Entry& entry) {
+  const auto running = read_all_running(connection_);
+  if (!entries || !running) return;  // the next one does it
+  const std::scoped_lock lock(forgetting_);
+  std::map<std::string, Other, std::less<>> unclaimed;
+  std::erase_if(*entries, [&](const fleet::Entry& entry) {
     const auto rollout = fleet::rollout_from_json(entry.value);
-    return rollout && !has_ended(rollout->state);
+    if (!rollout || has_ended(rollout->state)) return false;
+    // One that its orchestrator wrote, and ended before it had claimed the module, never comes to an end.
+    const auto claim = running->find(rollout->order.module);
+    if (claim == running->end() || claim->second.rollout == entry.key) return true;
+    const auto seen = unclaimed_.find(entry.key);
+    const bool is_same = seen != unclaimed_.end() && seen->second.revision == entry.revision;
+    const Other now = is_same ? seen->second : Other{entry.revision, Steady::now()};
+    if (Steady::now() - now.since < kUnclaimedLeases * settings_.timeouts.lease) {
+      unclaimed.emplace(entry.key, now);
+    } else {
+      (void)connection_.remove(fleet::kRolloutsBucket, entry.key);
+    }
+    return true;
   });
+  unclaimed_ = std::move(unclaimed);
   std::ranges::sort(*entries, std::greater(), &fleet::Entry::revision);
   for (std::size_t i = kKept; i < entries->size(); ++i) {
     (void)connection_.remove(fleet::kRolloutsBucket, (*entries)[i].key);  // the next one tries again

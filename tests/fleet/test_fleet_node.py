@@ -65,6 +65,11 @@ def test_an_order_is_staged_without_a_swap_and_then_committed(make_node, nats, b
     trapping = fleet.call("stage", order(fleet.version("traps_always", "v2"), rollout="r3"))
     assert trapping["progress"] == "failed" and trapping["code"] == "sample_trapped"
     assert fleet.client.request("secbeat.node.node-1.stage", b"nonsense")["code"] == "protocol"
+    # What failed for a reason that has gone is asked anew by another rollout.
+    missing = fleet.version("log_all", "v3", keep=False)
+    assert fleet.call("stage", order(missing, rollout="r4"))["code"] == "not_found"
+    fleet.version("log_all", "v3")
+    assert fleet.call("stage", order(missing, rollout="r5"))["progress"] == "done"
     assert fleet.call("stage", order(wanted, expected=first))["progress"] == "done"
     assert serving(node)["sha256"] == before
 
@@ -77,6 +82,9 @@ def test_an_order_is_staged_without_a_swap_and_then_committed(make_node, nats, b
     fleet.want(1, wanted)
     wait_for("the node to report", lambda: fleet.module()["reached"] == 1)
     assert fleet.module()["drift"] == ""
+    # A rollout to some of the nodes has the revision that is desired.
+    assert fleet.call("commit", order(missing, 1, "r6"))["progress"] == "done"
+    wait_for("the node to tell", lambda: fleet.module()["drift"] == "rollout r6 brought v3 to some of the nodes", log=node.log)
 
 
 def test_a_commit_is_taken_back_and_not_followed_again(make_node, nats, build):
@@ -88,6 +96,8 @@ def test_a_commit_is_taken_back_and_not_followed_again(make_node, nats, build):
     first = order(wanted, rollout="r1")
     untouched = fleet.call("revert", order(wanted, rollout="r0"))
     assert (untouched["progress"], untouched["unchanged"]) == ("done", True)
+    overtaken = fleet.call("commit", order(wanted, rollout="r0"))
+    assert overtaken["code"] == "version_conflict" and "taken back before" in overtaken["error"], overtaken
     assert fleet.call("commit", first)["progress"] == "done" and serving(node)["version"] == "v2"
 
     # An agent that dies in between knows what it has done, and what served before.
@@ -121,11 +131,25 @@ def test_a_commit_is_taken_back_and_not_followed_again(make_node, nats, build):
     left = fleet.call("revert", order(wanted, 2, "r2"))
     assert (left["progress"], left["unchanged"]) == ("done", True) and serving(node)["version"] == own
 
-    # What was new here goes.
+    # What was new here goes, also where somebody has frozen the node since.
     assert fleet.call("commit", order(wanted, 3, "r4") | {"module": "second"})["progress"] == "done"
     assert list(node.modules()) == ["bad-bot-blocker", "second"]
+    assert node.cli("freeze", "--reason", "incident").returncode == 0
     assert fleet.call("revert", order(wanted, 3, "r4") | {"module": "second"})["progress"] == "done"
     assert list(node.modules()) == ["bad-bot-blocker"]
+    # A version that is kept comes back through a freeze by a rollback, and by nothing else.
+    for step in ("stage", "commit"):
+        assert fleet.call(step, order(wanted, 4, "s5"))["code"] == "frozen", step
+    assert serving(node)["version"] == own
+    assert fleet.call("commit", order(wanted, 4, "r6") | {"rollback": True})["progress"] == "done"
+    assert serving(node)["version"] == "v2"
+    assert node.cli("unfreeze").returncode == 0
+
+    # What the node has followed by itself goes back too, when its rollout is taken back.
+    fleet.want(5, fleet.version("log_all", "v9"))
+    wait_for("the node to follow", lambda: fleet.module()["version"] == "v9", log=node.log)
+    back = fleet.call("revert", order(fleet.version("log_all", "v9", keep=False), 5, "r7"))
+    assert (back["progress"], back["unchanged"]) == ("done", False) and serving(node)["version"] == "v2"
 
 
 def test_a_node_tells_what_its_version_does_and_when_it_has_taken_it_back(make_node, nats, build):

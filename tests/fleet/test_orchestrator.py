@@ -1,5 +1,6 @@
 """One call changes the rules of every node: a real orchestrator, real nodes with nginx, a real nats-server."""
 
+import concurrent.futures
 import json
 
 import pytest
@@ -33,8 +34,7 @@ def test_one_call_reloads_every_node_under_load_and_no_request_is_lost(whole):
         load.__enter__()
     try:
         status, body = whole.nodes[0].curl("-X", "POST", f"http://127.0.0.1:{whole.orchestrator.api_port}/api/v1/wasm/reload-fleet",
-                                           "-F", f"file=@{whole.nodes[0].guest('allow_all')}", "-F", f"name={MODULE}",
-                                           "-F", "reason=first")
+                                           "-F", f"file=@{whole.nodes[0].guest('allow_all')}", "-F", "reason=first")
     finally:
         for load in loads:
             load.__exit__()
@@ -176,6 +176,27 @@ def test_metrics_and_probes(whole):
     assert whole.orchestrator.get("/api/v1/rollouts/r-nothing").status == 404
 
 
+def test_calls_that_wait_for_rollouts_do_not_keep_others_out(whole):
+    def waits(name):
+        return whole.orchestrator.upload("allow_all", name=name, canary="1", observe_seconds="600")
+
+    def rollouts():
+        return {rollout["module"]: rollout for rollout in whole.orchestrator.get("/api/v1/rollouts").json["rollouts"]}
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        calls = [pool.submit(waits, name) for name in ("one", "two", "three")]
+        wait_for("three rollouts to be observed", lambda: all(rollouts().get(name, {}).get("state") == "observing"
+                                                             for name in ("one", "two", "three")), log=whole.orchestrator.log)
+        more = whole.orchestrator.upload("allow_all", name=MODULE)
+        assert more.status == 202, more
+        whole.orchestrator.await_end(more.json["rollout_id"])
+        assert whole.orchestrator.post("/api/v1/wasm/sync-versions", name=MODULE).status == 200
+        for name in ("one", "two", "three"):
+            assert whole.orchestrator.post(f"/api/v1/rollouts/{rollouts()[name]['id']}/abort").status == 200
+        assert [call.result().json["code"] for call in calls] == ["rollout_aborted"] * 3
+    assert [list(node.modules()) for node in whole.nodes] == [[MODULE]] * 3
+
+
 def test_without_nats_it_says_so_and_is_there_when_nats_is(make_orchestrator, nats):
     nats.kill()
     orchestrator = make_orchestrator(start=False).start(wait=False)
@@ -187,6 +208,12 @@ def test_without_nats_it_says_so_and_is_there_when_nats_is(make_orchestrator, na
     nats.start()
     wait_for("it to be ready", lambda: orchestrator.get("/readyz").status == 200, log=orchestrator.log)
     assert orchestrator.upload("allow_all", name=MODULE).json["code"] == "no_nodes"
+    # What somebody deletes is made again.
+    client = nats.client()
+    for stream in ("KV_secbeat_nodes", "OBJ_secbeat_modules"):
+        client.delete_stream(stream)
+    wait_for("the buckets to be there", lambda: all("error" not in client.api(f"STREAM.INFO.{stream}") for stream in
+                                                   ("KV_secbeat_nodes", "OBJ_secbeat_modules")), log=orchestrator.log)
     assert orchestrator.stop() == 0
 
 

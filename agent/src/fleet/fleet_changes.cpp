@@ -36,6 +36,8 @@ bool took_back(const HistoryRow& row, const fleet::Order& order) {
   return row.kind == "remove" || (row.kind == "rollback" && row.version != order.version.label);
 }
 
+std::string following(std::uint64_t revision) { return fmt::format("desired-{}", revision); }
+
 ReachedRevision ahead_by(const fleet::Order& order) {
   return {.revision = order.revision,
           .ahead = true,
@@ -75,17 +77,41 @@ Result<ReloadResult> FleetChanges::apply(const fleet::Order& order, Bytes bytes,
   upload.reason = order.reason;
   upload.origin = {.by = order.by, .request_id = order.rollout};
   upload.label = order.version.label;
+  if (!order.version.signature.empty()) upload.signature = order.version.signature;
   auto result = reloader_.reload(upload);
   if (!result) return std::unexpected(result.error().error);
   return *std::move(result);
 }
 
-std::optional<HistoryRow> FleetChanges::last_of(const fleet::Order& order) const {
-  const auto rows = reloader_.history(order.module, Page{.limit = kRowsLookedAt, .before = {}});
+std::optional<HistoryRow> FleetChanges::last_by(const std::string& module, std::string_view request_id) const {
+  const auto rows = reloader_.history(module, Page{.limit = kRowsLookedAt, .before = {}});
   if (!rows) return std::nullopt;  // there never was such a module
-  const auto found = std::ranges::find_if(
-      *rows, [&](const HistoryRow& row) { return row.success && row.request_id == order.rollout; });
+  const auto found =
+      std::ranges::find_if(*rows, [&](const HistoryRow& row) { return row.success && row.request_id == request_id; });
   return found == rows->end() ? std::nullopt : std::optional(*found);
+}
+
+std::optional<HistoryRow> FleetChanges::last_of(const fleet::Order& order) const {
+  return last_by(order.module, order.rollout);
+}
+
+// Of a node that was out of reach of the rollout, and has come to its version by what is desired.
+std::optional<HistoryRow> FleetChanges::followed(const fleet::Order& order) const {
+  auto row = last_by(order.module, following(order.revision));
+  return row && row->version == order.version.label ? row : std::nullopt;
+}
+
+// Where the version serves already, nothing changes.
+Result<void> FleetChanges::may_change(const fleet::Order& order) const {
+  const auto view = reloader_.version(order.module);
+  if (view && view->version == order.version.label && view->sha256 == order.version.sha256) return {};
+  return may_change();
+}
+
+Result<void> FleetChanges::may_change() const {
+  if (!config_.hot_reload_enabled) return fail(ErrorCode::kHotReloadDisabled, "Hot reload is disabled");
+  const auto frozen = control::freeze_of(scoreboard_.layout().break_glass, unix_ms_of(clock_.now()));
+  return frozen ? fail(ErrorCode::kFrozen, frozen_sentence(*frozen)) : Result<void>();
 }
 
 std::string FleetChanges::serving(const std::string& module) const {
@@ -130,6 +156,7 @@ Result<FleetChange> FleetChanges::bring(const fleet::Order& order, Bytes bytes, 
 }
 
 Result<FleetChange> FleetChanges::stage(const fleet::Order& order) {
+  if (auto may = may_change(order); !may) return std::unexpected(may.error());  // it would not swap
   auto bytes = fetch(order.version);
   if (!bytes) return std::unexpected(bytes.error());
   const auto result = apply(order, *bytes, Mode::kDryRun);
@@ -150,6 +177,12 @@ Result<FleetChange> FleetChanges::commit(const fleet::Order& order) {
     return fail(ErrorCode::kVersionConflict, fmt::format("rollout {} has changed {} here already, and {} serves since",
                                                          order.rollout, order.module, now.empty() ? "nothing" : now));
   }
+  if (reached_.was_reverted(order.rollout)) {
+    return fail(ErrorCode::kVersionConflict,
+                fmt::format("rollout {} was taken back before it was committed here", order.rollout));
+  }
+  // A version that is kept comes back as by a rollback, which a freeze does not hold up: only what is one may.
+  if (auto may = may_change(order); !may && !order.rollback) return std::unexpected(may.error());
   const ReachedRevision before = reached_.of(order.module);
   if (before.ahead && order.revision < before.revision) {
     return fail(ErrorCode::kVersionConflict, fmt::format("{} has reached revision {} here, which is newer than {}",
@@ -164,8 +197,11 @@ Result<FleetChange> FleetChanges::bring_back(const fleet::Order& order, const Hi
   const std::string reason = fmt::format("Rollout {} is reverted: {}", order.rollout, order.reason);
   const Origin origin{.by = order.by, .request_id = order.rollout};
   if (commit.from_version.empty()) {  // nothing served before
-    const auto removed = reloader_.remove(
-        {.name = order.module, .expected_version = commit.version, .reason = reason, .origin = origin});
+    const auto removed = reloader_.remove({.name = order.module,
+                                           .expected_version = commit.version,
+                                           .reason = reason,
+                                           .origin = origin,
+                                           .takes_back = true});
     if (!removed) return std::unexpected(removed.error().error);
     return FleetChange{.downtime_ms = removed->downtime_ms};
   }
@@ -182,7 +218,11 @@ Result<FleetChange> FleetChanges::bring_back(const fleet::Order& order, const Hi
 
 Result<FleetChange> FleetChanges::revert(const fleet::Order& order) {
   const std::scoped_lock lock(turn_);
-  const auto last = last_of(order);
+  auto last = last_of(order);
+  if (!last) {
+    if (auto noted = reached_.note_revert(order.rollout); !noted) return std::unexpected(noted.error());
+    last = followed(order);
+  }
   const bool serves = last && !last->version.empty() && serving(order.module) == last->version;
   FleetChange change{.unchanged = true};
   if (serves && !took_back(*last, order)) {
@@ -204,14 +244,12 @@ Result<FleetChange> FleetChanges::revert(const fleet::Order& order) {
 Result<FleetChange> FleetChanges::follow(const fleet::DesiredModule& wanted) {
   const auto reached = [&] { return wanted.revision <= reached_.of(wanted.name).revision; };
   if (reached()) return FleetChange{.unchanged = true};
-  if (const auto frozen = control::freeze_of(scoreboard_.layout().break_glass, unix_ms_of(clock_.now()))) {
-    return fail(ErrorCode::kFrozen, frozen_sentence(*frozen));
-  }
+  if (auto may = may_change(); !may) return std::unexpected(may.error());
   auto bytes = fetch(wanted.version);
   if (!bytes) return std::unexpected(bytes.error());
   const std::scoped_lock lock(turn_);
   if (reached()) return FleetChange{.unchanged = true};  // by an order meanwhile
-  const fleet::Order order{.rollout = fmt::format("desired-{}", wanted.revision),
+  const fleet::Order order{.rollout = following(wanted.revision),
                            .module = wanted.name,
                            .version = wanted.version,
                            .revision = wanted.revision,

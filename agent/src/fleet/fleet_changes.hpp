@@ -43,8 +43,8 @@ class FleetChanges {
   Result<FleetChange> commit(const fleet::Order& order);
   // Brings back what served before the rollout's commit.
   Result<FleetChange> revert(const fleet::Order& order);
-  // Does nothing where the module's desired revision has been reached. kFrozen without an attempt, so that the history
-  // does not fill while a freeze lasts.
+  // Does nothing where the module's desired revision has been reached. kFrozen and kHotReloadDisabled without an
+  // attempt, so that the history does not fill meanwhile.
   Result<FleetChange> follow(const fleet::DesiredModule& wanted);
 
  private:
@@ -66,8 +66,12 @@ class FleetChanges {
   [[nodiscard]] Result<FleetChange> bring_new(const fleet::Order& order, Bytes bytes) const;
   [[nodiscard]] Result<FleetChange> bring(const fleet::Order& order, Bytes bytes, ReachedRevision reached) const;
   [[nodiscard]] Result<FleetChange> bring_back(const fleet::Order& order, const HistoryRow& commit) const;
+  [[nodiscard]] std::optional<HistoryRow> last_by(const std::string& module, std::string_view request_id) const;
   // What the rollout did here last.
   [[nodiscard]] std::optional<HistoryRow> last_of(const fleet::Order& order) const;
+  [[nodiscard]] std::optional<HistoryRow> followed(const fleet::Order& order) const;
+  [[nodiscard]] Result<void> may_change() const;  // kFrozen, kHotReloadDisabled
+  [[nodiscard]] Result<void> may_change(const fleet::Order& order) const;
   [[nodiscard]] std::string serving(const std::string& module) const;  // label; empty: nothing
 
   const Config& config_;

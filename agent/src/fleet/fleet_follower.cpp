@@ -100,7 +100,9 @@ void FleetFollower::follow(const fleet::DesiredModule& wanted) {
     const std::scoped_lock lock(mutex_);
     Failed& failed = failed_[wanted.name];
     const bool is_new = failed.revision != wanted.revision;
-    const bool is_frozen = change.error().code == ErrorCode::kFrozen;  // a look at that costs nothing
+    // A look at that costs nothing.
+    const bool is_frozen =
+        change.error().code == ErrorCode::kFrozen || change.error().code == ErrorCode::kHotReloadDisabled;
     failed.pause = is_new || is_frozen ? kFirstPause : std::min(kLongestPause, failed.pause * 2);
     const bool is_known = !is_new && failed.why == change.error().message;
     failed.revision = wanted.revision;

@@ -112,7 +112,13 @@ std::string FleetReport::drift_of(const fleet::ModuleStatus& status, const Reach
     return serves(reached.sha256, reached.config_sha256) ? std::string() : last_change(status.name);
   }
   if (!followed.wanted || serves(followed.wanted->version.sha256, followed.wanted->version.config_sha256)) return {};
-  if (followed.wanted->revision <= reached.revision) return last_change(status.name);
+  if (followed.wanted->revision <= reached.revision) {
+    // By a rollout to some of the nodes, whose order has the revision that is desired.
+    if (reached.ahead && serves(reached.sha256, reached.config_sha256)) {
+      return fmt::format("rollout {} brought {} to some of the nodes", reached.rollout, status.version.label);
+    }
+    return last_change(status.name);
+  }
   return followed.failing.empty() ? "catching up" : followed.failing;
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 constexpr std::size_t kMaxFileBytes = 65536;
+constexpr std::size_t kRevertsKept = 32;
 
 Json json_of(const ReachedRevision& reached) {
   return {{"revision", reached.revision},
@@ -42,8 +43,10 @@ Reached::Reached(std::filesystem::path file) : file_(std::move(file)) {
     if (!text) throw std::runtime_error(text.error().message);
     const Json json = Json::parse(*text);
     for (const auto& [name, reached] : json.at("reached").items()) modules_.emplace(name, read_reached(reached));
+    reverted_ = json.value("reverted", std::deque<std::string>());
   } catch (const std::exception& error) {
     modules_.clear();
+    reverted_.clear();
     spdlog::warn("fleet: {} cannot be read, the node follows the newest desired state: {}", file_.string(),
                  error.what());
   }
@@ -61,9 +64,26 @@ Result<void> Reached::set(std::string_view module, ReachedRevision reached) {
   reached.revision = std::max(reached.revision, kept.revision);
   if (kept == reached) return {};
   kept = std::move(reached);
+  return write();
+}
+
+Result<void> Reached::note_revert(std::string_view rollout) {
+  const std::scoped_lock lock(mutex_);
+  if (std::ranges::find(reverted_, rollout) != reverted_.end()) return {};
+  reverted_.emplace_back(rollout);
+  if (reverted_.size() > kRevertsKept) reverted_.pop_front();
+  return write();
+}
+
+bool Reached::was_reverted(std::string_view rollout) const {
+  const std::scoped_lock lock(mutex_);
+  return std::ranges::find(reverted_, rollout) != reverted_.end();
+}
+
+Result<void> Reached::write() const {
   Json modules = Json::object();
   for (const auto& [name, one] : modules_) modules[name] = json_of(one);
-  const Json json{{"format", 1}, {"reached", std::move(modules)}};
+  const Json json{{"format", 1}, {"reached", std::move(modules)}, {"reverted", reverted_}};
   return write_file_atomically(file_, json.dump() + "\n", 0600);
 }
 

@@ -1,10 +1,12 @@
 // Which desired revision of each module the node has reached, on the disk. A node never follows the same or an older
-// one again; where the file is lost it follows the newest, as a new node does.
+// one again; where the file is lost it follows the newest, as a new node does. And which rollouts were taken back
+// before they were committed here: a commit that comes late is not done.
 //
 // Thread safety: every method may be called from any thread.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <mutex>
@@ -34,10 +36,16 @@ class Reached {
   // Never goes back to an older revision: that of `reached` counts if it is newer than what the module has.
   Result<void> set(std::string_view module, ReachedRevision reached);
 
+  Result<void> note_revert(std::string_view rollout);
+  [[nodiscard]] bool was_reverted(std::string_view rollout) const;
+
  private:
+  Result<void> write() const;
+
   const std::filesystem::path file_;
   mutable std::mutex mutex_;
   std::map<std::string, ReachedRevision, std::less<>> modules_;  // guarded by mutex_
+  std::deque<std::string> reverted_;                             // the same; newest last, bounded
 };
 
 }  // namespace secbeat::agent

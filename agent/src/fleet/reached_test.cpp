@@ -39,10 +39,24 @@ TEST_F(ReachedTest, NeverGoesBackToAnOlderRevision) {
   EXPECT_EQ(Reached(file_).of("m").revision, 4U);
 }
 
+TEST_F(ReachedTest, ARolloutThatWasTakenBackIsRemembered) {
+  Reached reached(file_);
+  EXPECT_FALSE(reached.was_reverted("r1"));
+  for (const char* rollout : {"r1", "r2", "r1"}) ASSERT_TRUE(reached.note_revert(rollout));
+  ASSERT_TRUE(reached.set("m", {.revision = 4}));
+  EXPECT_TRUE(Reached(file_).was_reverted("r1"));
+  EXPECT_TRUE(Reached(file_).was_reverted("r2"));
+  EXPECT_FALSE(Reached(file_).was_reverted("r3"));
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(reached.note_revert("x" + std::to_string(i)));
+  EXPECT_FALSE(Reached(file_).was_reverted("r1")) << "not for ever";
+  EXPECT_TRUE(Reached(file_).was_reverted("x99"));
+}
+
 TEST_F(ReachedTest, AFileThatCannotBeReadIsAsNone) {
   for (const std::string_view text :
        {"", "{", "[]", R"({"reached":5})", R"({"reached":{"m":4}})", R"({"reached":{"m":{"revision":"4"}}})",
-        R"({"reached":{"a":{"revision":1},"m":{"revision":-1,"ahead":4}}})"}) {
+        R"({"reached":{"a":{"revision":1},"m":{"revision":-1,"ahead":4}}})", R"({"reached":{},"reverted":4})",
+        R"({"reached":{"m":{"revision":1}},"reverted":[4]})"}) {
     ASSERT_TRUE(write_file_atomically(file_, text, 0600));
     Reached reached(file_);
     EXPECT_EQ(reached.of("m"), ReachedRevision{}) << text;

@@ -99,7 +99,9 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
     if (replaced) attempt.reason += told_as_lost(lost_rules(*replaced, *upload.config));
   }
 
-  if (upload.file) {
+  const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
+  // A fleet sends the bytes that are in force also where only their configuration changes, which needs no signature.
+  if (upload.file && !(upload.kind == UploadKind::kFleet && same_bytes)) {
     if (auto vouched = check_vouched(*candidate, upload.signature, attempt); !vouched) {
       Failure failure = about(attempt.name, vouched.error());
       if (upload.mode == Mode::kDryRun) return std::unexpected(std::move(failure));
@@ -107,7 +109,6 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
     }
   }
 
-  const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
   // Where what is in force is taken back, every upload is a change: it ends that.
   // And of a fleet, which has one label for a version on all nodes, one of another label.
   const bool same_label = !upload.label || (current != nullptr && current->label == *upload.label);

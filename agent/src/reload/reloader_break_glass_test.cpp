@@ -70,6 +70,16 @@ TEST_F(ReloaderBreakGlassTest, AFreezeRefusesEverythingButARollback) {
   EXPECT_TRUE(upload({.salt = "third"}));
 }
 
+TEST_F(ReloaderBreakGlassTest, AFreezeDoesNotKeepWhatIsTakenBack) {
+  freeze();
+  Removal removal;
+  removal.name = "waf";
+  removal.takes_back = true;
+  removal.expected_version = "v2";
+  EXPECT_TRUE(reloader_->remove(removal));
+  EXPECT_FALSE(reloader_->version("waf"));
+}
+
 // A freeze that comes while workers get ready: the answer to it says that nothing changes any more.
 TEST_F(ReloaderBreakGlassTest, AFreezeHoldsAlsoWhereAChangeIsUnderWay) {
   hub_.on_stage = [this](const control::InForce&) {

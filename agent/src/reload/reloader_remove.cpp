@@ -11,11 +11,15 @@ Outcome<RemovalResult> ReloaderImpl::remove(const Removal& removal) {
   Attempt attempt = new_attempt("remove", removal.reason, removal.origin);
   attempt.name = removal.name;
   if (auto slot = find_in_chain(in_force(), config_names_, removal.name); !slot) return std::unexpected(slot.error());
-  if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));
-  auto turn = enter(removal.name, Patient::kNo);
+  if (auto refused = removal.takes_back ? std::nullopt : forbidden(attempt)) {
+    return std::unexpected(*std::move(refused));
+  }
+  auto turn = enter(removal.name, removal.takes_back ? Patient::kYes : Patient::kNo);
   if (!turn) return std::unexpected(turn.error());
   const auto posted = board_.post(attempt.name, attempt.kind, OperationStage::kStage, removal.origin.request_id);
-  if (auto refused = forbidden(attempt)) return std::unexpected(*std::move(refused));  // frozen meanwhile
+  if (auto refused = removal.takes_back ? std::nullopt : forbidden(attempt)) {  // frozen meanwhile
+    return std::unexpected(*std::move(refused));
+  }
   const control::InForce before = in_force();
   auto slot = find_in_chain(before, config_names_, removal.name);
   if (!slot) return std::unexpected(slot.error());
@@ -41,7 +45,8 @@ Outcome<RemovalResult> ReloaderImpl::take_out(const control::Slot& slot, const R
   control::InForce next = with_slot(before, std::move(rest));
   next.generation = numbers->generation;
 
-  auto applied = bring_into_force(before, next, Intent{}, attempt, nullptr);
+  auto applied =
+      bring_into_force(before, next, Intent{}, attempt, nullptr, removal.takes_back ? Late::kGoOn : Late::kRefuse);
   if (!applied) return std::unexpected(applied.error());
   collect_garbage();
   result.downtime_ms = applied->max_pause_ns / 1000000;

@@ -6,10 +6,10 @@
 #include "commands/commands.hpp"
 #include "commands/glass_options.hpp"
 #include "commands/render.hpp"
+#include "commands/signature_file.hpp"
 #include "exit_codes.hpp"
 #include "node_api/api_command.hpp"
 #include "node_api/progress.hpp"
-#include "secbeat/agent/signature.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::cli {
@@ -31,14 +31,6 @@ struct ReloadOptions {
   bool force = false;
 };
 
-// The one that is named, else FILE.sig where it is there.
-std::string signature_of(const ReloadOptions& options) {
-  if (!options.signature.empty() || options.file.empty()) return options.signature;
-  const std::filesystem::path beside = agent::signature_path(options.file);
-  std::error_code error;
-  return std::filesystem::exists(beside, error) ? beside.string() : std::string();
-}
-
 Result<std::vector<FormPart>> form_of(const ReloadOptions& options) {
   std::vector<FormPart> parts;
   const auto add_file = [&parts](const char* field, const std::string& path) -> Result<void> {
@@ -50,7 +42,8 @@ Result<std::vector<FormPart>> form_of(const ReloadOptions& options) {
   };
   if (auto added = add_file("file", options.file); !added) return std::unexpected(added.error());
   if (auto added = add_file("config", options.config); !added) return std::unexpected(added.error());
-  if (auto added = add_file("signature", signature_of(options)); !added) return std::unexpected(added.error());
+  const std::string signature = signature_file(options.signature, options.file);
+  if (auto added = add_file("signature", signature); !added) return std::unexpected(added.error());
   const auto add_text = [&parts](const char* field, const std::string& text) {
     if (!text.empty()) parts.push_back({field, text, std::nullopt});
   };

@@ -7,6 +7,7 @@
 #include "commands/commands.hpp"
 #include "commands/fleet_progress.hpp"
 #include "commands/render.hpp"
+#include "commands/signature_file.hpp"
 #include "exit_codes.hpp"
 #include "node_api/api_command.hpp"
 #include "secbeat/base/files.hpp"
@@ -23,6 +24,7 @@ struct FleetReloadOptions {
   ApiOptions api;
   std::string file;
   std::string config;
+  std::string signature;
   std::string name;
   std::string expected_version;
   std::string reason;
@@ -36,7 +38,8 @@ struct FleetReloadOptions {
 
 Result<std::vector<FormPart>> form_of(const FleetReloadOptions& options) {
   std::vector<FormPart> parts;
-  for (const auto& [field, path] : {std::pair("file", options.file), std::pair("config", options.config)}) {
+  for (const auto& [field, path] : {std::pair("file", options.file), std::pair("config", options.config),
+                                    std::pair("signature", signature_file(options.signature, options.file))}) {
     if (path.empty()) continue;
     auto bytes = read_file(path, kMostFileBytes);
     if (!bytes) return std::unexpected(bytes.error());
@@ -93,6 +96,8 @@ void add_reload(CLI::App& fleet, Run& run) {
   command->add_option("file", options->file, "The WebAssembly module; without it only the configuration changes")
       ->type_name("FILE");
   command->add_option("--config", options->config, "The module's configuration; default: the one that is desired")
+      ->type_name("FILE");
+  command->add_option("--signature", options->signature, "The module's signature; default: FILE.sig where it is there")
       ->type_name("FILE");
   command->add_option("--name", options->name, "The module's name; default: the embedded one");
   command->add_option("--expected-version", options->expected_version, "Only if every node serves this version")

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <set>
 #include <thread>
 
 #include "fleet_context.hpp"
@@ -21,11 +23,12 @@ constexpr std::size_t kMaxReasonBytes = 1000;
 constexpr std::size_t kMaxLabelBytes = 128;
 constexpr std::size_t kMaxNameBytes = 64;
 constexpr std::size_t kMaxTargetBytes = 65536;
-constexpr std::size_t kMaxWavesBytes = 1024;
 constexpr std::uint64_t kMostSeconds = 86400;
 // How long a call waits for its rollout, beyond what the rollout is told to observe. It goes on when nobody waits.
 constexpr std::chrono::seconds kWaits{300};
 constexpr std::chrono::milliseconds kLook{500};  // whether the orchestrator stops
+// Calls that wait for their rollouts; the server works on four at once, and one stays for what cannot wait.
+constexpr int kMostWaiting = 3;
 
 OrRefusal<std::string> text_of(Form& form, std::string_view name, std::size_t limit) {
   auto text = http::take_text(form, name, limit);
@@ -66,13 +69,28 @@ OrRefusal<void> check_module_name(std::string_view name) {
                 {{"field", "name"}});
 }
 
-// The module that is meant where no name is given: the only one that is desired.
+// Those that every node has.
+std::set<std::string> common_modules(const std::vector<fleet::NodeStatus>& nodes) {
+  std::set<std::string> common;
+  for (const fleet::NodeStatus& node : nodes) {
+    for (const fleet::ModuleStatus& module : node.modules) common.insert(module.name);
+  }
+  std::erase_if(common, [&](const std::string& name) {
+    return !std::ranges::all_of(nodes, [&](const auto& node) { return node.find(name) != nullptr; });
+  });
+  return common;
+}
+
+// The module that is meant where no name is given: the only one that all nodes have, else the only one that is desired.
 OrRefusal<std::string> only_module(const FleetContext& context) {
+  const auto nodes = context.rollouts.nodes();
+  if (!nodes) return std::unexpected(http::error_response(nodes.error()));
+  const std::set<std::string> common = common_modules(*nodes);
+  if (common.size() == 1) return *common.begin();
   const auto desired = context.rollouts.desired();
   if (!desired) return std::unexpected(http::error_response(desired.error()));
   if (desired->modules.size() == 1) return desired->modules.front().name;
-  Json names = Json::array();
-  for (const fleet::DesiredModule& module : desired->modules) names.push_back(module.name);
+  Json names = common;
   return refuse(ErrorCode::kBadRequest,
                 names.empty() ? "Say which module: the field \"name\" (the file names none, and the fleet has none yet)"
                               : "Say which module: the field \"name\"",
@@ -111,6 +129,25 @@ OrRefusal<void> complete(const FleetContext& context, FleetReload& wanted, bool 
   return {};
 }
 
+// The nodes say whether it holds.
+OrRefusal<void> read_signature(Form& form, bool has_file, FleetReload& wanted) {
+  auto signature = http::take(form, "signature");
+  if (!signature) return {};
+  if (!has_file) {
+    return refuse(ErrorCode::kBadRequest, "The field \"signature\" is of a module: send it with the field \"file\"",
+                  {{"field", "signature"}});
+  }
+  if (signature->empty() || signature->size() > fleet::kMaxSignatureText) {
+    return refuse(
+        ErrorCode::kBadRequest,
+        fmt::format("The signature has {} bytes; it must have 1 to {}: send the text that secbeat sign writes",
+                    signature->size(), fleet::kMaxSignatureText),
+        {{"field", "signature"}});
+  }
+  wanted.signature = *std::move(signature);
+  return {};
+}
+
 OrRefusal<void> read_module(const FleetContext& context, Form& form, FleetReload& wanted) {
   auto file = http::take(form, "file");
   auto config = http::take(form, "config");
@@ -129,6 +166,7 @@ OrRefusal<void> read_module(const FleetContext& context, Form& form, FleetReload
     wanted.config = *std::move(config);
   }
   const bool has_config = !wanted.config.empty();
+  if (auto read = read_signature(form, file.has_value(), wanted); !read) return read;
   if (file) {
     const auto info = engine::read_module_info(*file);
     if (!info) return std::unexpected(http::error_response(info.error()));
@@ -159,7 +197,7 @@ OrRefusal<FleetReload> read_reload(const FleetContext& context, HttpRequest& req
                                      {"reason", wanted.reason, kMaxReasonBytes},
                                      {"target", wanted.options.target, kMaxTargetBytes},
                                      {"canary", wanted.options.canary, kMaxNameBytes},
-                                     {"waves", wanted.options.waves, kMaxWavesBytes}});
+                                     {"waves", wanted.options.waves, fleet::kMaxWavesText}});
       !read) {
     return std::unexpected(read.error());
   }
@@ -187,6 +225,20 @@ OrRefusal<FleetReload> read_reload(const FleetContext& context, HttpRequest& req
   return wanted;
 }
 
+// One call that waits, for as long as it lives.
+class Waiting {
+ public:
+  explicit Waiting(std::atomic<int>& number) : number_(number), before_(number++) {}
+  ~Waiting() { --number_; }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  [[nodiscard]] bool are_too_many() const { return before_ >= kMostWaiting; }
+
+ private:
+  std::atomic<int>& number_;
+  const int before_;
+};
+
 HttpResponse accepted(const std::string& rollout) {
   constexpr int kAcceptedStatus = 202;
   auto response = http::json_response(to_document(Accepted{rollout}), kAcceptedStatus);
@@ -202,7 +254,8 @@ HttpResponse handle_reload_fleet(const FleetContext& context, HttpRequest& reque
   if (!wanted) return wanted.error();
   const auto rollout = context.rollouts.begin(*wanted);
   if (!rollout) return failure_response(rollout.error());
-  if (!waits) return accepted(*rollout);
+  const Waiting waiting(context.waiting);
+  if (!waits || waiting.are_too_many()) return accepted(*rollout);
   const auto until = context.clock.steady() + kWaits + std::chrono::seconds(wanted->options.observe_seconds);
   while (!context.stopping && context.clock.steady() < until) {
     const auto ended = context.rollouts.wait(*rollout, kLook);

@@ -215,7 +215,7 @@ constexpr Member kFleetErrorMembers[] = {
     {"code", text("For programs; stable")},
     {"outcome",
      text("nothing_swapped: every node serves what it served before; reverted: the nodes that had swapped "
-          "are back; partly: not all of them are"),
+          "are back; partly: not all of them are; unknown: NATS or the orchestrator went away, look at the rollout"),
      nullptr, kSometimes},
     {"rollout_id", text(), nullptr, kSometimes},
     {"nodes", document(kNodeFailure, "Where it did not come about, and why").list(), nullptr, kSometimes},
@@ -232,7 +232,16 @@ constexpr Member kFleetErrorMembers[] = {
 };
 
 std::string_view word_of(FailedIn in) {
-  return in == FailedIn::kReverted ? "reverted" : in == FailedIn::kPartly ? "partly" : "nothing_swapped";
+  switch (in) {
+    case FailedIn::kReverted:
+      return "reverted";
+    case FailedIn::kPartly:
+      return "partly";
+    case FailedIn::kUnknown:
+      return "unknown";
+    default:
+      return "nothing_swapped";
+  }
 }
 
 }  // namespace

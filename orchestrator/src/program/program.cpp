@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
+#include <utility>
 
 #include "api/fleet_context.hpp"
 #include "secbeat/agent/nats_options.hpp"
@@ -20,8 +23,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kBetweenLooksAtNats{1000};   // whether the connection has ended
-constexpr milliseconds kTryAgain{500};              // where NATS is not there yet
+constexpr milliseconds kBetweenLooksAtNats{1000};  // whether the connection has ended
+constexpr milliseconds kTryAgain{500};             // where NATS is not there yet
+constexpr milliseconds kBetweenLooksAtBuckets{5000};
 constexpr std::chrono::seconds kBeyondCompile{15};  // that a node may need beside its compile timeout
 
 http::Settings api_settings(const agent::Config& config) {
@@ -61,6 +65,7 @@ class Orchestrator {
                  .limits = api_settings(config).limits,
                  .ready = ready_,
                  .stopping = stopping_,
+                 .waiting = waiting_,
                  .access = &server_->access()} {}
 
   Result<void> begin() {
@@ -74,6 +79,7 @@ class Orchestrator {
 
   void end() {
     stopping_ = true;
+    rollouts_.let_go();
     preparing_ = {};
     server_->stop();
   }
@@ -90,31 +96,40 @@ class Orchestrator {
   }
 
  private:
-  // Until the buckets are there; then rollouts that others have left are gone on with.
+  // Makes the buckets where they are not there, at first and whenever somebody has deleted one. Once they are there,
+  // rollouts that others have left are gone on with.
   void prepare(const std::stop_token& ending) {
-    bool told = false;
+    std::string told;
+    bool was_ready = false;
     while (!ending.stop_requested()) {
       const auto prepared = rollouts_.prepare(static_cast<int>(config_.orchestrator.replicas));
-      if (prepared) break;
-      if (!told) spdlog::warn("the fleet's buckets cannot be made yet: {}", prepared.error().message);
-      told = true;
-      std::this_thread::sleep_for(kTryAgain);
+      if (prepared) {
+        if (!ready_) spdlog::info("the fleet's buckets are there");
+        if (!std::exchange(was_ready, true)) {
+          rollouts_.take_over();
+          service::notify("READY=1\nSTATUS=Serving");
+        }
+        told.clear();
+      } else if (std::exchange(told, prepared.error().message) != prepared.error().message) {
+        spdlog::warn("the fleet's buckets cannot be made: {}", told);
+      }
+      ready_ = prepared.has_value();
+      std::unique_lock lock(mutex_);
+      ended_.wait_for(lock, ending, prepared ? kBetweenLooksAtBuckets : kTryAgain, [] { return false; });
     }
-    if (ending.stop_requested()) return;
-    rollouts_.take_over();
-    ready_ = true;
-    spdlog::info("the fleet's buckets are there");
-    service::notify("READY=1\nSTATUS=Serving");
   }
 
   const agent::Config& config_;
   RealClock clock_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> stopping_{false};
+  std::atomic<int> waiting_{0};
   std::unique_ptr<fleet::Connection> connection_;
   Rollouts rollouts_;
   std::unique_ptr<http::Server> server_;
   FleetContext context_;
+  std::mutex mutex_;
+  std::condition_variable_any ended_;
   std::jthread preparing_;
 };
 

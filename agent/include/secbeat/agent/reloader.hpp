@@ -173,6 +173,7 @@ struct Removal {
   std::optional<std::string> expected_version;
   std::string reason;
   Origin origin;
+  bool takes_back = false;  // what had come into force: goes as a rollback does, which no freeze forbids
 };
 
 struct RemovalResult {

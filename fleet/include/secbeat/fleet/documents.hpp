@@ -20,6 +20,7 @@ namespace secbeat::fleet {
 inline constexpr std::uint64_t kFormat = 1;
 inline constexpr std::size_t kMaxDocumentBytes = std::size_t{512} * 1024;
 inline constexpr std::size_t kMaxListed = 4096;  // of modules, nodes, versions in one document
+inline constexpr std::size_t kMaxSignatureText = 1024;
 
 // One version, wherever it serves.
 struct VersionRef {
@@ -28,8 +29,13 @@ struct VersionRef {
   std::uint64_t size_bytes = 0;
   std::string config_sha256 = {};  // empty: no configuration
   std::uint64_t config_size_bytes = 0;
+  std::string signature = {};  // of the module, the text of a file .sig; empty: none
 
-  bool operator==(const VersionRef&) const = default;
+  // Who vouches for a version is no part of what it is.
+  bool operator==(const VersionRef& other) const {
+    return label == other.label && sha256 == other.sha256 && size_bytes == other.size_bytes &&
+           config_sha256 == other.config_sha256 && config_size_bytes == other.config_size_bytes;
+  }
 };
 
 struct DesiredModule {
@@ -37,6 +43,7 @@ struct DesiredModule {
   VersionRef version;
   std::uint64_t revision = 0;           // of the desired state, when this was last wanted anew
   std::vector<VersionRef> before = {};  // what was wanted before, newest first
+  std::vector<VersionRef> after = {};   // what was rolled back from, newest first; reached by its label only
 
   bool operator==(const DesiredModule&) const = default;
 };
@@ -95,6 +102,7 @@ struct Order {
   std::uint64_t revision = 0;         // that the rollout will make the desired one, or that is desired already
   std::string expected_version = {};  // label; empty: any
   bool forced = false;
+  bool rollback = false;  // is done whatever a freeze forbids
   std::string reason = {};
   std::string by = {};
 

@@ -18,6 +18,8 @@
 
 namespace secbeat::fleet {
 
+inline constexpr std::size_t kMostGiven = 64;
+inline constexpr std::size_t kMaxWavesText = 128;                         // of the options
 inline constexpr std::size_t kMaxRolloutBytes = std::size_t{960} * 1024;  // a message of NATS holds 1 MiB
 
 enum class RolloutState : std::uint8_t {
@@ -97,6 +99,8 @@ struct Rollout {
 struct Running {
   std::string rollout;
   std::uint64_t revision = 0;  // the highest that any rollout of the module was given
+  // Every version that a rollout brought, newest first, kMostGiven of them: a label means one version for ever.
+  std::vector<VersionRef> given = {};
 
   bool operator==(const Running&) const = default;
 };

@@ -48,6 +48,9 @@ struct FleetReload {
   std::string file;    // the module's bytes
   std::string config;  // empty: none
   std::optional<std::string> embedded_version;
+  // Of the file, the text of a file .sig, which each node checks by its own keys; empty: that of what is desired, where
+  // the bytes are the same.
+  std::string signature = {};
   std::string expected_version;  // empty: any
   std::string reason;
   std::string by;
@@ -90,8 +93,9 @@ struct FleetResult {
 };
 
 // kNothingSwapped: what serves is what served before, on every node. kReverted: the nodes that had swapped are back.
-// kPartly: not all of them are; `nodes` says which, sync() brings them back.
-enum class FailedIn : std::uint8_t { kNothingSwapped, kReverted, kPartly };
+// kPartly: not all of them are; `nodes` says which, sync() brings them back. kUnknown: nobody can say at this moment;
+// the rollout says so later.
+enum class FailedIn : std::uint8_t { kNothingSwapped, kReverted, kPartly, kUnknown };
 struct FleetFailure {
   // kReloadInProgress: another rollout of the module runs, which `rollout` names.
   Error error;

@@ -39,6 +39,10 @@ class Rollouts {
   [[nodiscard]] Result<void> prepare(int replicas) const;
   // From now on, rollouts that nobody works on any more are gone on with here.
   void take_over();
+  // Whoever waits for a rollout here is let go: this orchestrator ends.
+  void let_go();
+  // Whether this orchestrator works on the rollout at this moment.
+  [[nodiscard]] bool works_on(std::string_view id) const;
 
   // Who reports, by name; a report that cannot be read is told in the log and left out.
   [[nodiscard]] Result<std::vector<fleet::NodeStatus>> nodes() const;
