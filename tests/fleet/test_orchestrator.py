@@ -187,9 +187,10 @@ def test_calls_that_wait_for_rollouts_do_not_keep_others_out(whole):
         calls = [pool.submit(waits, name) for name in ("one", "two", "three")]
         wait_for("three rollouts to be observed", lambda: all(rollouts().get(name, {}).get("state") == "observing"
                                                              for name in ("one", "two", "three")), log=whole.orchestrator.log)
-        more = whole.orchestrator.upload("allow_all", name=MODULE)
+        more = whole.orchestrator.upload("allow_all", name=MODULE, canary="1", observe_seconds="1")
         assert more.status == 202, more
         whole.orchestrator.await_end(more.json["rollout_id"])
+        assert whole.orchestrator.upload("bad-bot-blocker", name=MODULE).status == 200
         assert whole.orchestrator.post("/api/v1/wasm/sync-versions", name=MODULE).status == 200
         for name in ("one", "two", "three"):
             assert whole.orchestrator.post(f"/api/v1/rollouts/{rollouts()[name]['id']}/abort").status == 200

@@ -27,7 +27,8 @@ constexpr std::uint64_t kMostSeconds = 86400;
 // How long a call waits for its rollout, beyond what the rollout is told to observe. It goes on when nobody waits.
 constexpr std::chrono::seconds kWaits{300};
 constexpr std::chrono::milliseconds kLook{500};  // whether the orchestrator stops
-// Calls that wait for their rollouts; the server works on four at once, and one stays for what cannot wait.
+// Calls that wait for rollouts that observe, which may take a day; the server works on four calls at once, and one
+// stays for the others.
 constexpr int kMostWaiting = 3;
 
 OrRefusal<std::string> text_of(Form& form, std::string_view name, std::size_t limit) {
@@ -225,17 +226,19 @@ OrRefusal<FleetReload> read_reload(const FleetContext& context, HttpRequest& req
   return wanted;
 }
 
-// One call that waits, for as long as it lives.
+// One call that waits for long, for as long as it lives.
 class Waiting {
  public:
-  explicit Waiting(std::atomic<int>& number) : number_(number), before_(number++) {}
-  ~Waiting() { --number_; }
+  Waiting(std::atomic<int>& number, bool waits_long)
+      : number_(number), share_(waits_long ? 1 : 0), before_(number.fetch_add(share_)) {}
+  ~Waiting() { number_ -= share_; }
   Waiting(const Waiting&) = delete;
   Waiting& operator=(const Waiting&) = delete;
-  [[nodiscard]] bool are_too_many() const { return before_ >= kMostWaiting; }
+  [[nodiscard]] bool are_too_many() const { return share_ > 0 && before_ >= kMostWaiting; }
 
  private:
   std::atomic<int>& number_;
+  const int share_;
   const int before_;
 };
 
@@ -254,7 +257,7 @@ HttpResponse handle_reload_fleet(const FleetContext& context, HttpRequest& reque
   if (!wanted) return wanted.error();
   const auto rollout = context.rollouts.begin(*wanted);
   if (!rollout) return failure_response(rollout.error());
-  const Waiting waiting(context.waiting);
+  const Waiting waiting(context.waiting, waits && wanted->options.observe_seconds > 0);
   if (!waits || waiting.are_too_many()) return accepted(*rollout);
   const auto until = context.clock.steady() + kWaits + std::chrono::seconds(wanted->options.observe_seconds);
   while (!context.stopping && context.clock.steady() < until) {

@@ -27,7 +27,7 @@ struct FleetContext {
   http::BodyLimits limits;
   const std::atomic<bool>& ready;     // the buckets are there
   const std::atomic<bool>& stopping;  // calls that wait for a rollout end, and the rollout does not
-  std::atomic<int>& waiting;          // how many such calls there are
+  std::atomic<int>& waiting;          // how many of them wait for rollouts that observe
   const http::Access* access = nullptr;
 };
 
