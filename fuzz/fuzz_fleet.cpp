@@ -6,6 +6,7 @@
 #include "secbeat/fleet/documents.hpp"
 #include "secbeat/fleet/names.hpp"
 #include "secbeat/fleet/rollout.hpp"
+#include "secbeat/fleet/rules.hpp"
 
 namespace {
 
@@ -27,6 +28,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   survives(order_answer_from_json(text), &order_answer_from_json);
   survives(rollout_from_json(text), &rollout_from_json);
   survives(running_from_json(text), &running_from_json);
+  survives(entered_rules_from_json(text), &entered_rules_from_json);
+  survives(rule_ends_from_json(text), &rule_ends_from_json);
+  survives(rule_counts_from_json(text), &rule_counts_from_json);
   const auto status = node_status_from_json(text);
   survives(status, &node_status_from_json);
   if (status && !is_key(status->node)) std::abort();

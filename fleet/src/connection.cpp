@@ -239,4 +239,17 @@ Result<std::unique_ptr<Subscription>> NatsConnection::subscribe(std::string_view
   return subscription;
 }
 
+Result<std::unique_ptr<Subscription>> NatsConnection::subscribe_group(std::string_view subject, std::string_view group,
+                                                                      LateHandler handler) {
+  auto hands_over = [handler = std::move(handler)](natsConnection*, natsMsg* message) {
+    const char* reply = natsMsg_GetReply(message);
+    handler({natsMsg_GetData(message), static_cast<std::size_t>(natsMsg_GetDataLength(message))},
+            reply == nullptr ? "" : reply);
+  };
+  auto subscription = std::make_unique<NatsSubscription>(std::move(hands_over));
+  const natsStatus status = subscription->begin(connection_.get(), std::string(subject), std::string(group));
+  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("listen to {}", subject), status));
+  return subscription;
+}
+
 }  // namespace secbeat::fleet

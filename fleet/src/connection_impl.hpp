@@ -32,6 +32,8 @@ class NatsConnection final : public Connection {
                               std::chrono::milliseconds timeout) override;
   Result<std::unique_ptr<Calls>> calls() override;
   Result<std::unique_ptr<Subscription>> subscribe(std::string_view subject, Handler handler) override;
+  Result<std::unique_ptr<Subscription>> subscribe_group(std::string_view subject, std::string_view group,
+                                                        LateHandler handler) override;
   Result<void> make_bucket(const BucketOptions& options) override;
   Result<std::optional<Entry>> get(std::string_view bucket, std::string_view key) override;
   Result<std::vector<Entry>> list(std::string_view bucket) override;

@@ -75,6 +75,7 @@ Json json_of(const Order& order) {
   json["rollback"] = order.rollback;
   json["reason"] = cut(order.reason, kMaxSentence / 4);
   json["by"] = cut(order.by, kMaxWord);
+  if (order.edits_rules) json["edits_rules"] = true;
   return json;
 }
 
@@ -88,7 +89,8 @@ Order read_order(const Reader& reader) {
           .forced = reader.flag("forced"),
           .rollback = reader.has("rollback") ? reader.flag("rollback") : reader.flag("forced"),
           .reason = reader.text("reason", kMaxSentence),
-          .by = reader.text("by")};
+          .by = reader.text("by"),
+          .edits_rules = reader.flag_if("edits_rules")};
 }
 
 namespace {

@@ -30,9 +30,13 @@ class NatsSubscription final : public Subscription {
     gone_.wait_for(lock, std::chrono::seconds(5), [this] { return completed_; });
   }
 
-  natsStatus begin(natsConnection* connection, const std::string& subject) {
+  // `group` is empty where every message is wanted.
+  natsStatus begin(natsConnection* connection, const std::string& subject, const std::string& group = {}) {
     natsSubscription* made = nullptr;
-    const natsStatus status = natsConnection_Subscribe(&made, connection, subject.c_str(), &on_message, this);
+    const natsStatus status =
+        group.empty()
+            ? natsConnection_Subscribe(&made, connection, subject.c_str(), &on_message, this)
+            : natsConnection_QueueSubscribe(&made, connection, subject.c_str(), group.c_str(), &on_message, this);
     subscription_.reset(made);
     if (status == NATS_OK) natsSubscription_SetOnCompleteCB(made, &on_complete, this);
     return status;

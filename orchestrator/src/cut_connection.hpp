@@ -38,6 +38,10 @@ class CutConnection final : public fleet::Connection {
   Result<std::unique_ptr<fleet::Subscription>> subscribe(std::string_view subject, Handler handler) override {
     return real_.subscribe(subject, std::move(handler));
   }
+  Result<std::unique_ptr<fleet::Subscription>> subscribe_group(std::string_view subject, std::string_view group,
+                                                               LateHandler handler) override {
+    return real_.subscribe_group(subject, group, std::move(handler));
+  }
   Result<void> make_bucket(const fleet::BucketOptions& options) override { return real_.make_bucket(options); }
   Result<std::optional<fleet::Entry>> get(std::string_view bucket, std::string_view key) override {
     return is_cut_ ? dead<std::optional<fleet::Entry>>() : real_.get(bucket, key);

@@ -33,6 +33,13 @@ std::expected<void, FleetFailure> expects(const std::vector<fleet::NodeStatus>& 
       FleetFailure{.error = {ErrorCode::kVersionConflict, differ.front().error}, .nodes = std::move(differ)});
 }
 
+Result<void> is_based(const fleet::Desired& desired, const FleetReload& wanted) {
+  const fleet::DesiredModule* module = desired.find(wanted.module);
+  const std::uint64_t now = module == nullptr ? 0 : module->revision;
+  if (!wanted.based_on || *wanted.based_on == now) return {};
+  return fail(ErrorCode::kVersionConflict, fmt::format("Somebody else changed {} meanwhile", wanted.module));
+}
+
 Result<void> keep_bytes(fleet::Connection& connection, const FleetReload& wanted, const fleet::VersionRef& version) {
   auto kept = connection.put_object(fleet::kModulesBucket, version.sha256, wanted.file);
   if (!kept || version.config_sha256.empty()) return kept;
@@ -122,6 +129,7 @@ std::expected<std::string, FleetFailure> Rollouts::begin(const FleetReload& want
     auto nodes = targeted(ground.nodes, wanted.options.target);
     if (!nodes) return fail_with(nodes.error());
     if (auto same = expects(*nodes, wanted); !same) return std::unexpected(same.error());
+    if (auto same = is_based(ground.desired, wanted); !same) return fail_with(same.error());
     if (auto waves = waves_of(wanted.options, nodes->size()); !waves) return fail_with(waves.error());
     fleet::Rollout rollout{.order = {.rollout = {},
                                      .module = wanted.module,
@@ -129,7 +137,8 @@ std::expected<std::string, FleetFailure> Rollouts::begin(const FleetReload& want
                                      .expected_version = wanted.expected_version,
                                      .forced = wanted.forced,
                                      .reason = wanted.reason,
-                                     .by = wanted.by},
+                                     .by = wanted.by,
+                                     .edits_rules = wanted.edits_rules},
                            .options = wanted.options};
     rollout.waves = impl_->one_wave(*nodes);
     if (auto kept = keep_bytes(impl_->connection(), wanted, rollout.order.version); !kept) {

@@ -53,7 +53,8 @@ def test_every_example_of_the_document_is_valid_and_taken(schema, fault_of):
 
 @pytest.mark.parametrize("document", [
     {"rules": []}, {"$schema": "x", "version": 1, "description": None, "x-note": {}, "rules": []},
-    {"rules": [{"id": "a", "action": "Log", **LEAF, "expires_at": 1, "tags": ["t"], "enabled": False, "message": "m", "confidence": 0.5}]},
+    {"rules": [{"id": "a", "action": "Log", **LEAF, "expires_at": 1, "tags": ["t"], "enabled": False, "message": "m", "confidence": 0.5,
+                "evidence": "e" * 1024, "origin": "o" * 128}]},
     {"rules": [{"id": "a", "action": "Allow", "any": [LEAF, {"not": LEAF}], "requires": {"Header:Host": "a"}, "x-a": 1}]},
     {"rules": [{"id": "a", "action": "Block", "field": "JSON:", "match": "regex", "pattern": ["a+", "b"], "transformations": ["lowercase"],
                 "min_length": 0, "max_length": 9, "min_count": 1, "max_count": 2}]},
@@ -77,7 +78,7 @@ def wrong(**more):
     wrong(match="like"), wrong(max_length=-1), wrong(max_length=1.5), wrong(min_count=0), wrong(transformations=["rot13"]),
     wrong(transformations=["lowercase"] * 9), wrong(all=[]), wrong(all=[LEAF]), wrong(requires={"Url": "x"}), wrong(requires={"URI": ""}),
     wrong(requires=[]), wrong(expires_at="tomorrow"), wrong(expires_at=-1), wrong(ttl_seconds=60), wrong(enabled="no"), wrong(message="m" * 257),
-    wrong(tags=["t"] * 17), wrong(tags=[""]), wrong(tags="t"), {"rules": [{"id": "a", "action": "Block", "not": {**LEAF, "id": "b"}}]},
+    wrong(evidence=7), wrong(evidence="e" * 1025), wrong(origin="o" * 129), wrong(origin=[]), wrong(tags=["t"] * 17), wrong(tags=[""]), wrong(tags="t"), {"rules": [{"id": "a", "action": "Block", "not": {**LEAF, "id": "b"}}]},
     {"rules": [{"id": "a", "action": "Block", "field": "URI"}]}, {"rules": [{"id": "a", "action": "Block"}]},
 ], ids=lambda document: json.dumps(document)[:80])
 def test_what_is_wrong_is_refused_by_both(schema, fault_of, document):

@@ -18,31 +18,13 @@ std::map<std::string, RuleTally> tallies_of(const ApiContext& context) {
   return tallies;
 }
 
-std::optional<std::string> text_in(const RuleJson& rule, const char* key) {
-  const auto found = rule.find(key);
-  if (found == rule.end() || !found->is_string()) return std::nullopt;
-  return found->get<std::string>();
-}
-
-std::optional<std::string> pattern_of(const RuleJson& rule) {
-  const auto found = rule.find("pattern");
-  if (found == rule.end() || !found->is_array()) return text_in(rule, "pattern");
-  std::string all;
-  for (const RuleJson& each : *found) {
-    if (!each.is_string()) continue;
-    if (!all.empty()) all += " | ";
-    all += each.get<std::string>();
-  }
-  return all;
-}
-
 ActiveRule active_rule(const RuleJson& rule, const std::map<std::string, RuleTally>& tallies) {
   ActiveRule active{.id = id_of_rule(rule),
-                    .pattern = pattern_of(rule),
-                    .created_at = text_in(rule, "created_at"),
+                    .pattern = pattern_of_rule(rule),
+                    .created_at = text_in_rule(rule, "created_at"),
                     .expires_at = std::nullopt,
                     .last_match_at = std::nullopt,
-                    .action = text_in(rule, "action").value_or("")};
+                    .action = text_in_rule(rule, "action").value_or("")};
   if (const auto end = end_of_rule(rule)) active.expires_at = rfc3339(*end);
   const auto found = tallies.find(active.id);
   if (found == tallies.end()) return active;

@@ -295,6 +295,10 @@ constexpr auto kKeys = std::to_array<Key>({
     {"orchestrator.gates.block_percent", kNumber, 0, 100, [](D& d, N, const S& v) { d.config.watch.block_percent = number(v); return ok(); }},
     {"orchestrator.gates.p99_factor", kNumber, 0, 1e6, [](D& d, N, const S& v) { d.config.watch.p99_factor = number(v); return ok(); }},
     {"orchestrator.gates.p99_floor_us", kInteger, 0, 1e6, [](D& d, N, const S& v) { d.config.watch.p99_floor = std::chrono::microseconds(whole(v)); return ok(); }},
+    {"rules.min_confidence", kNumber, 0, 1, [](D& d, N, const S& v) { d.config.orchestrator.min_confidence = number(v); return ok(); }},
+    {"rules.max_active_rules", kInteger, 1, 10000, [](D& d, N, const S& v) { d.config.orchestrator.max_active_rules = whole_as<std::uint32_t>(v); return ok(); }},
+    {"rules.default_ttl_seconds", kInteger, 0, 366 * kSecondsOfADay, [](D& d, N, const S& v) { d.config.orchestrator.default_ttl = std::chrono::seconds(whole(v)); return ok(); }},
+    {"rules.max_new_rules_per_minute", kInteger, 0, 6000, [](D& d, N, const S& v) { d.config.orchestrator.max_new_rules_per_minute = whole_as<std::uint32_t>(v); return ok(); }},
     // clang-format on
 });
 
@@ -302,7 +306,7 @@ constexpr auto kKeys = std::to_array<Key>({
 
 std::vector<Key> config_keys(Program program) {
   const auto is_of = [program](const Key& key) {
-    const bool of_orchestrator = key.path.starts_with("orchestrator.");
+    const bool of_orchestrator = key.path.starts_with("orchestrator.") || key.path.starts_with("rules.");
     if (program == Program::kNode) return !of_orchestrator;
     return of_orchestrator || key.path.starts_with("api.") || key.path.starts_with("nats.") ||
            key.path.starts_with("archive.");

@@ -431,6 +431,10 @@ TEST(OrchestratorConfig, TheSampleFileShowsTheDefaults) {
   EXPECT_EQ(sample->compile_timeout, least->compile_timeout);
   EXPECT_EQ(sample->orchestrator.replicas, least->orchestrator.replicas);
   EXPECT_EQ(sample->orchestrator.stage_timeout, least->orchestrator.stage_timeout);
+  EXPECT_EQ(sample->orchestrator.min_confidence, least->orchestrator.min_confidence);
+  EXPECT_EQ(sample->orchestrator.max_active_rules, least->orchestrator.max_active_rules);
+  EXPECT_EQ(sample->orchestrator.default_ttl, least->orchestrator.default_ttl);
+  EXPECT_EQ(sample->orchestrator.max_new_rules_per_minute, least->orchestrator.max_new_rules_per_minute);
 }
 
 TEST(OrchestratorConfig, KnowsNoKeysOfANodeAndTheOtherWayRound) {

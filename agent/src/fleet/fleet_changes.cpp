@@ -67,7 +67,7 @@ Result<FleetChanges::Bytes> FleetChanges::fetch(const fleet::VersionRef& version
 
 Result<ReloadResult> FleetChanges::apply(const fleet::Order& order, Bytes bytes, Mode mode) const {
   Upload upload;
-  upload.kind = UploadKind::kFleet;
+  upload.kind = order.edits_rules ? UploadKind::kFleetRules : UploadKind::kFleet;
   upload.mode = mode;
   upload.gates = order.forced ? Gates::kForced : Gates::kOn;
   upload.file = std::move(bytes.module);

@@ -11,6 +11,7 @@
 #include "fleet_follower.hpp"
 #include "fleet_orders.hpp"
 #include "fleet_report.hpp"
+#include "rule_counts_report.hpp"
 #include "secbeat/agent/nats_options.hpp"
 #include "secbeat/fleet/names.hpp"
 
@@ -33,9 +34,10 @@ constexpr std::chrono::milliseconds kTick{200};  // what serves is looked at, wh
 
 class FleetNodeImpl {
  public:
-  FleetNodeImpl(const Config& config, Reloader& reloader, const control::Scoreboard& scoreboard, const Clock& clock,
-                std::unique_ptr<fleet::Connection> connection)
+  FleetNodeImpl(const Config& config, Reloader& reloader, const control::Scoreboard& scoreboard, RuleRecords& records,
+                const Clock& clock, std::unique_ptr<fleet::Connection> connection)
       : config_(config),
+        records_(records),
         clock_(clock),
         connection_(std::move(connection)),
         reached_(config.data_dir / "fleet.json"),
@@ -61,6 +63,7 @@ class FleetNodeImpl {
 
   // constant after begin()
   const Config& config_;
+  RuleRecords& records_;
   const Clock& clock_;
   std::unique_ptr<fleet::Connection> connection_;
 
@@ -89,13 +92,17 @@ Result<void> FleetNodeImpl::begin() {
   const auto obey = [&](const std::string& subject, OrderStep step) {
     return listen(subject, [this, step](auto text) { return answer(step, text); });
   };
-  for (const auto& begun :
-       {obey(fleet::stage_subject(config_.node_name), OrderStep::kStage),
-        obey(fleet::commit_subject(config_.node_name), OrderStep::kCommit),
-        obey(fleet::revert_subject(config_.node_name), OrderStep::kRevert), listen(fleet::kReloadEvent, [this](auto) {
-          follower_.wake();
-          return std::string();
-        })}) {
+  for (const auto& begun : {obey(fleet::stage_subject(config_.node_name), OrderStep::kStage),
+                            obey(fleet::commit_subject(config_.node_name), OrderStep::kCommit),
+                            obey(fleet::revert_subject(config_.node_name), OrderStep::kRevert),
+                            listen(fleet::kReloadEvent,
+                                   [this](auto) {
+                                     follower_.wake();
+                                     return std::string();
+                                   }),
+                            listen(fleet::rules_subject(config_.node_name), [this](auto) {
+                              return to_json(rule_counts(config_.node_name, records_.tallies()));
+                            })}) {
     if (!begun) return begun;
   }
   thread_ = std::jthread([this](const std::stop_token& ending) { run(ending); });
@@ -226,10 +233,11 @@ void FleetNodeKeeper::tell(const Error& refused) {
 }
 
 Result<std::unique_ptr<FleetNodeImpl>> make_node(const Config& config, Reloader& reloader,
-                                                 const control::Scoreboard& scoreboard, const Clock& clock) {
+                                                 const control::Scoreboard& scoreboard, RuleRecords& records,
+                                                 const Clock& clock) {
   auto connection = fleet::Connection::start(nats_options(config, "secbeat node " + config.node_name));
   if (!connection) return std::unexpected(connection.error());
-  auto node = std::make_unique<FleetNodeImpl>(config, reloader, scoreboard, clock, *std::move(connection));
+  auto node = std::make_unique<FleetNodeImpl>(config, reloader, scoreboard, records, clock, *std::move(connection));
   if (auto begun = node->begin(); !begun) return std::unexpected(begun.error());
   return node;
 }
@@ -237,7 +245,8 @@ Result<std::unique_ptr<FleetNodeImpl>> make_node(const Config& config, Reloader&
 }  // namespace
 
 Result<std::unique_ptr<FleetNode>> FleetNode::start(const Config& config, Reloader& reloader,
-                                                    const control::Scoreboard& scoreboard, const Clock& clock) {
+                                                    const control::Scoreboard& scoreboard, RuleRecords& records,
+                                                    const Clock& clock) {
   if (!fleet::is_key(config.node_name)) {
     return fail(
         ErrorCode::kConfig,
@@ -245,8 +254,8 @@ Result<std::unique_ptr<FleetNode>> FleetNode::start(const Config& config, Reload
                     "them",
                     config.node_name));
   }
-  auto node = std::make_unique<FleetNodeKeeper>(
-      [&config, &reloader, &scoreboard, &clock] { return make_node(config, reloader, scoreboard, clock); });
+  auto node =
+      std::make_unique<FleetNodeKeeper>([&] { return make_node(config, reloader, scoreboard, records, clock); });
   if (auto begun = node->begin(); !begun) return std::unexpected(begun.error());
   return node;
 }

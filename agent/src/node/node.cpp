@@ -194,7 +194,7 @@ Result<void> Node::begin(const service::Signals& signals) {
   }
   upkeep_ = std::make_unique<Upkeep>(*reloader_);
   if (!config_.nats_url.empty()) {
-    auto fleet = FleetNode::start(config_, *reloader_, *scoreboard_, clock_);
+    auto fleet = FleetNode::start(config_, *reloader_, *scoreboard_, *records_, clock_);
     if (!fleet) return std::unexpected(fleet.error());
     fleet_ = std::move(*fleet);
   }

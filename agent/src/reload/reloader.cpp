@@ -205,7 +205,7 @@ Outcome<ReloadResult> ReloaderImpl::try_out(const Candidate& candidate, Attempt&
   if (auto refused = judged_by_rehearsal(attempt, *checked, before)) return std::unexpected(*std::move(refused));
   auto label = label_for(candidate);
   if (!label) return std::unexpected(about(attempt.name, label.error()));
-  if (attempt.upload == UploadKind::kFleet) keep_rehearsed(candidate, *checked);
+  if (is_of_fleet(attempt.upload)) keep_rehearsed(candidate, *checked);
   const control::Slot* slot = before.find(attempt.name);
   const control::Version* current = slot == nullptr ? nullptr : slot->find(attempt.replaces);
   const bool same = current != nullptr && current->sha256 == candidate.sha256 &&

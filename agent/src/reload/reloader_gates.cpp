@@ -27,7 +27,7 @@ std::optional<Failure> ReloaderImpl::judged_by_rehearsal(Attempt& attempt, Check
   attempt.measured = {.cost = report.cost, .inventory = compare(report.inventory, replaced)};
   std::optional<Error> refused = judge_cost(config_.gates, report.cost, replaced);
   // Who edits a file sees what is in it; an upload may come from a pipeline that has lost half of its input.
-  const bool counts_rules = attempt.kind != "file_change" && attempt.upload != UploadKind::kRuleEdit;
+  const bool counts_rules = attempt.kind != "file_change" && !is_rule_edit(attempt.upload);
   if (!refused && counts_rules) refused = judge_inventory(config_.gates, attempt.measured.inventory);
   if (!refused) refused = judge_rule_tests(rule_tests_of(attempt.name, config_, config_names_), report.rule_tests);
   if (!refused) return std::nullopt;

@@ -16,15 +16,12 @@
 #include <string>
 #include <vector>
 
-#include "rules/rule_document.hpp"
 #include "secbeat/agent/reloader.hpp"
+#include "secbeat/agent/rule_document.hpp"
 #include "secbeat/agent/rule_records.hpp"
 #include "secbeat/base/clock.hpp"
 
 namespace secbeat::agent {
-
-// The module whose configuration is the document of rules.
-inline constexpr std::string_view kRulesModule = "universal-waf";
 
 struct RuleEdit {
   enum class Kind : std::uint8_t { kAdd, kReplace, kRemove, kAll };

@@ -1,4 +1,4 @@
-#include "rules/rule_document.hpp"
+#include "secbeat/agent/rule_document.hpp"
 
 #include <gmock/gmock.h>
 

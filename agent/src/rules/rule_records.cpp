@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "rules/rule_book.hpp"
-#include "rules/rule_document.hpp"
 #include "rules/rule_tallies.hpp"
+#include "secbeat/agent/rule_document.hpp"
 #include "secbeat/http/text.hpp"
 
 namespace secbeat::agent {

@@ -1,4 +1,4 @@
-#include "rules/rule_text.hpp"
+#include "secbeat/agent/rule_text.hpp"
 
 #include <fmt/format.h>
 
@@ -135,6 +135,24 @@ Result<RuleJson> rule_on_receipt(RuleJson rule, SystemTime now) {
   }
   if (!rule.contains("created_at")) rule["created_at"] = rfc3339(now);
   return rule;
+}
+
+std::optional<std::string> text_in_rule(const RuleJson& rule, const char* key) {
+  const auto found = rule.find(key);
+  if (found == rule.end() || !found->is_string()) return std::nullopt;
+  return found->get<std::string>();
+}
+
+std::optional<std::string> pattern_of_rule(const RuleJson& rule) {
+  const auto found = rule.find("pattern");
+  if (found == rule.end() || !found->is_array()) return text_in_rule(rule, "pattern");
+  std::string all;
+  for (const RuleJson& each : *found) {
+    if (!each.is_string()) continue;
+    if (!all.empty()) all += " | ";
+    all += each.get<std::string>();
+  }
+  return all;
 }
 
 std::string text_of_rules(const RuleJson& json) {

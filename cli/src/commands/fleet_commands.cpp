@@ -1,4 +1,4 @@
-// fleet status, reload, rollback, sync, watch, rollouts, pause, resume, abort: what an orchestrator is asked.
+// fleet status, reload, rollback, sync, watch, pause, resume, abort: what an orchestrator is asked.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -280,6 +280,7 @@ void add_fleet_command(CLI::App& app, Run& run) {
   add_steering(*fleet, run, "pause", "Let a rollout swap nothing more until it is resumed");
   add_steering(*fleet, run, "resume", "Let a paused rollout go on");
   add_steering(*fleet, run, "abort", "End a rollout and take back what it has reached");
+  add_fleet_rules(*fleet, run);
 }
 
 }  // namespace secbeat::cli

@@ -27,6 +27,15 @@ inline constexpr std::array kRulesShape = {Field{"rules", Kind::kList}};
 inline constexpr std::array kRuleStatsShape = {Field{"total_dynamic_rules", Kind::kNumber},
                                                Field{"active_rules", Kind::kNumber},
                                                Field{"total_blocks", Kind::kNumber}};
+inline constexpr std::array kFleetRuleShape = {
+    Field{"message", Kind::kText},  Field{"version", Kind::kTextOrNull}, Field{"expires_at", Kind::kTextOrNull},
+    Field{"deployed", Kind::kFlag}, Field{"deployed_to", Kind::kList},   Field{"failed", Kind::kList},
+};
+inline constexpr std::array kRuleDeploymentShape = {
+    Field{"rule_id", Kind::kText},
+    Field{"deployed_to", Kind::kNumber},
+    Field{"failed", Kind::kNumber},
+};
 inline constexpr std::array kRuleShape = {Field{"id", Kind::kText}};
 inline constexpr std::array kRuleChangeShape = {
     Field{"success", Kind::kFlag},          Field{"message", Kind::kText}, Field{"name", Kind::kText},

@@ -39,8 +39,14 @@ std::string render_rules(const Json& answer, const Json& active) {
   if (active.is_object() && active.contains("rules")) {
     for (const Json& rule : active.at("rules")) {
       std::uint64_t sum = 0;
-      for (const char* key : {"blocks", "logs", "rate_limits"}) sum += rule.value(key, std::uint64_t{0});
-      counts[text_of(rule, "id")] = fmt::format("{}", sum);
+      bool is_known = false;
+      for (const char* key : {"blocks", "logs", "rate_limits"}) {
+        const auto number = rule.find(key);
+        if (number == rule.end() || !number->is_number_unsigned()) continue;  // nobody has measured it
+        sum += number->get<std::uint64_t>();
+        is_known = true;
+      }
+      if (is_known) counts[text_of(rule, "id")] = fmt::format("{}", sum);
     }
   }
   std::vector<std::vector<std::string>> rows;

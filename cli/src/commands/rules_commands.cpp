@@ -18,8 +18,6 @@ namespace {
 constexpr const char* kRulesPath = "/api/v1/rules";
 constexpr const char* kActiveRulesPath = "/api/v1/rules/active";
 constexpr const char* kRuleStatsPath = "/api/v1/rules/stats";
-// What the node takes; this only keeps a mistaken argument from being read whole.
-constexpr std::size_t kMaxRuleBytes = std::size_t{1} << 20U;
 
 struct RulesOptions {
   ApiOptions api;
@@ -34,14 +32,6 @@ struct RulesOptions {
     return path;
   }
 };
-
-// The file's text, or what standard input says.
-Result<std::string> rule_from(const std::string& file) {
-  if (file != "-") return read_file(file, kMaxRuleBytes);
-  std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-  if (text.size() > kMaxRuleBytes) return fail(ErrorCode::kTooLarge, "standard input is longer than a rule can be");
-  return text;
-}
 
 void add_rules_reason(CLI::App& command, const std::shared_ptr<RulesOptions>& options) {
   command.add_option("--reason", options->reason, "Why, for the history");
@@ -137,6 +127,15 @@ void add_rules_remove(CLI::App& rules, Run& run) {
 }
 
 }  // namespace
+
+Result<std::string> rule_from(const std::string& file) {
+  // What a node takes; this only keeps a mistaken argument from being read whole.
+  constexpr std::size_t kMaxRuleBytes = std::size_t{1} << 20U;
+  if (file != "-") return read_file(file, kMaxRuleBytes);
+  std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+  if (text.size() > kMaxRuleBytes) return fail(ErrorCode::kTooLarge, "standard input is longer than a rule can be");
+  return text;
+}
 
 void add_rules_command(CLI::App& app, Run& run) {
   CLI::App* rules =

@@ -11,9 +11,12 @@ constexpr size_t kLongestId = 100;
 constexpr size_t kLongestMessage = 256;
 constexpr uint32_t kMostTags = 16;
 constexpr size_t kLongestTag = 64;
+constexpr size_t kLongestEvidence = 1024;
+constexpr size_t kLongestOrigin = 128;
 
-constexpr StringView kRuleKeys[] = {"id",          "action",     "message",    "enabled",    "tags",       "expires_at",
-                                    "ttl_seconds", "created_at", "created_by", "confidence", "description"};
+constexpr StringView kRuleKeys[] = {"id",          "action",      "message",    "enabled",    "tags",
+                                    "expires_at",  "ttl_seconds", "created_at", "created_by", "confidence",
+                                    "description", "evidence",    "origin"};
 constexpr StringView kDocumentKeys[] = {"rules", "$schema", "description", "version"};
 constexpr StringView kActionNames[] = {"Allow", "Block", "RateLimit", "Log"};  // in the order of Action
 
@@ -108,6 +111,8 @@ class DocumentReader {
     read_message(object, rule);
     read_tags(object, rule);
     read_expiry(object, rule);
+    check_note(object, "evidence", kLongestEvidence, "expected a text of at most 1,024 bytes");
+    check_note(object, "origin", kLongestOrigin, "expected a text of at most 128 bytes");
     const JsonValue* const enabled = object.member("enabled");
     if (enabled != nullptr && !enabled->is(JsonType::kBool))
       faults_.add(enabled->place, "enabled", "expected true or false");
@@ -164,6 +169,13 @@ class DocumentReader {
       return faults_.add(list->place, "tags", "expected at most 16 texts of 1 to 64 bytes, without control characters");
     rule.tags = tags.begin();
     rule.tag_count = tags.size();
+  }
+
+  void check_note(const JsonValue& object, StringView key, size_t longest, StringView what) {
+    const JsonValue* const note = object.member(key);
+    if (note != nullptr && (!note->is(JsonType::kString) || note->text.size() > longest)) {
+      faults_.add(note->place, key, what);
+    }
   }
 
   void read_expiry(const JsonValue& object, Rule& rule) {

@@ -11,6 +11,7 @@
 #include "secbeat/http/form.hpp"
 #include "secbeat/http/message.hpp"
 #include "secbeat/http/route.hpp"
+#include "secbeat/orchestrator/fleet_rules.hpp"
 #include "secbeat/orchestrator/rollouts.hpp"
 
 namespace secbeat::orchestrator {
@@ -23,6 +24,7 @@ using http::OrRefusal;
 struct FleetContext {
   fleet::Connection& connection;
   Rollouts& rollouts;
+  FleetRules& rules;
   const Clock& clock;
   http::BodyLimits limits;
   const std::atomic<bool>& ready;     // the buckets are there
@@ -47,6 +49,15 @@ HttpResponse handle_abort(const FleetContext& context, HttpRequest& request);
 HttpResponse handle_history(const FleetContext& context, HttpRequest& request);
 HttpResponse handle_healthz(const FleetContext& context, HttpRequest& request);
 HttpResponse handle_readyz(const FleetContext& context, HttpRequest& request);
+
+// fleet_rules_api.cpp
+HttpResponse handle_rules(const FleetContext& context, HttpRequest& request);
+HttpResponse handle_rule(const FleetContext& context, HttpRequest& request);
+HttpResponse handle_add_rule(const FleetContext& context, HttpRequest& request);
+HttpResponse handle_deploy_rule(const FleetContext& context, HttpRequest& request);
+HttpResponse handle_remove_rule(const FleetContext& context, HttpRequest& request);
+HttpResponse handle_active_rules(const FleetContext& context, HttpRequest& request);
+HttpResponse handle_rule_stats(const FleetContext& context, HttpRequest& request);
 
 // fleet_metrics.cpp
 HttpResponse handle_metrics(const FleetContext& context, HttpRequest& request);

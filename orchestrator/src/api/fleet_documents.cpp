@@ -280,8 +280,8 @@ Json to_document(const RolloutList& list) { return write(documents::kRollouts, &
 Json to_document(const History& history) { return write(documents::kFleetHistory, &history); }
 Json to_document(const Health& health) { return write(documents::kFleetHealth, &health); }
 
-HttpResponse failure_response(const FleetFailure& failure) {
-  Json extra{{"outcome", word_of(failure.in)}};
+HttpResponse failure_response(const FleetFailure& failure, Json extra) {
+  extra["outcome"] = word_of(failure.in);
   if (!failure.rollout.empty()) extra["rollout_id"] = failure.rollout;
   if (!failure.nodes.empty()) extra["nodes"] = list_of(failure.nodes);
   if (!failure.reverted.empty()) extra["reverted"] = failure.reverted;

@@ -48,7 +48,7 @@ http::Json to_document(const History& history);
 http::Json to_document(const Health& health);
 
 // Status, body, headers of what did not come about.
-http::HttpResponse failure_response(const FleetFailure& failure);
+http::HttpResponse failure_response(const FleetFailure& failure, http::Json extra = http::Json::object());
 
 namespace documents {
 extern const http::DocumentType kFleetReload;

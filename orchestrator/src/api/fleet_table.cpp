@@ -1,6 +1,7 @@
 // The routes of the orchestrator's API: see secbeat/http/route.hpp.
 #include "fleet_context.hpp"
 #include "fleet_documents.hpp"
+#include "fleet_rule_documents.hpp"
 #include "secbeat/http/openapi.hpp"
 
 namespace secbeat::orchestrator {
@@ -44,6 +45,9 @@ constexpr Input kSyncFields[] = {kName, kReason};
 constexpr Input kLimitQuery[] = {{"limit", count("Rows").within(1, 1000).by_default("50")}};
 constexpr Input kIdInPath[] = {{"id", text("Of the rollout").matching("^[a-z0-9-]{1,64}$")}};
 
+constexpr Input kRuleQuery[] = {kReason};
+constexpr Input kRuleInPath[] = {{"id", text("Of the rule").matching("^[A-Za-z0-9._:-]{1,100}$")}};
+
 constexpr Answers kReloadAnswers[] = {&documents::kFleetReload};
 constexpr Answers kRollbackAnswers[] = {&documents::kFleetRollback};
 constexpr Answers kSyncAnswers[] = {&documents::kSync};
@@ -52,6 +56,10 @@ constexpr Answers kVersionsAnswers[] = {&documents::kVersions};
 constexpr Answers kRolloutAnswers[] = {&documents::kRollout};
 constexpr Answers kRolloutsAnswers[] = {&documents::kRollouts};
 constexpr Answers kHistoryAnswers[] = {&documents::kFleetHistory};
+constexpr Answers kRuleChangeAnswers[] = {&documents::kFleetRuleChange};
+constexpr Answers kDeploymentAnswers[] = {&documents::kRuleDeployment};
+constexpr Answers kActiveRulesAnswers[] = {&documents::kFleetActiveRules};
+constexpr Answers kRuleStatsAnswers[] = {&documents::kFleetRuleStats};
 constexpr Answers kHealthAnswers[] = {&documents::kFleetHealth};
 
 // Of JetStream: it is not reached, stalls, or holds what cannot be read.
@@ -67,6 +75,17 @@ constexpr ErrorCode kSyncErrors[] = {SECBEAT_STORE_ERRORS, kUnknownModule, kNoNo
 constexpr ErrorCode kReadErrors[] = {SECBEAT_STORE_ERRORS};
 constexpr ErrorCode kRolloutErrors[] = {SECBEAT_STORE_ERRORS, kUnknownRollout};
 constexpr ErrorCode kSteerErrors[] = {SECBEAT_STORE_ERRORS, kUnknownRollout, kRolloutEnded};
+#define SECBEAT_RULE_ERRORS                                                                                            \
+  SECBEAT_STORE_ERRORS, kConfigureFailed, kVersionConflict, kReloadInProgress, kUnknownModule, kNoNodes, kStageFailed, \
+      kUnreachable, kRolloutReverted, kRolloutAborted, kNotFound, kUnknownRollout, kTooLarge, kShuttingDown
+constexpr ErrorCode kAddRuleErrors[] = {SECBEAT_RULE_ERRORS, kBadJson,     kBadRule,   kLowConfidence,
+                                        kTooManyRules,       kRateLimited, kRuleExists};
+constexpr ErrorCode kDeployRuleErrors[] = {SECBEAT_RULE_ERRORS, kBadJson,     kBadRule,    kLowConfidence,
+                                           kTooManyRules,       kRateLimited, kRuleExists, kUnknownRule,
+                                           kBadRequest,         kUnknownField};
+constexpr ErrorCode kRemoveRuleErrors[] = {SECBEAT_RULE_ERRORS, kUnknownRule, kBadRequest};
+constexpr ErrorCode kRulesErrors[] = {SECBEAT_STORE_ERRORS, kNotFound};
+constexpr ErrorCode kRuleErrors[] = {SECBEAT_STORE_ERRORS, kNotFound, kUnknownRule, kBadRequest};
 constexpr ErrorCode kReadyErrors[] = {kNotReady};
 
 constexpr Route kRoutes[] = {
@@ -112,6 +131,67 @@ constexpr Route kRoutes[] = {
      .fields = kSyncFields,
      .answers = kSyncAnswers,
      .errors = kSyncErrors},
+    {.method = "GET",
+     .path = "/api/v1/rules",
+     .handler = on<&handle_rules>,
+     .operation = "rules",
+     .summary = "The rules that every node is to have, as a document",
+     .lane = Lane::kEmergency,
+     .errors = kRulesErrors},
+    {.method = "POST",
+     .path = "/api/v1/rules",
+     .handler = on<&handle_add_rule>,
+     .operation = "addRule",
+     .summary = "Add a rule on every node; with \"deploy\": false it waits for rules/deploy",
+     .lane = Lane::kWork,
+     .body = BodyKind::kJson,
+     .query = kRuleQuery,
+     .answers = kRuleChangeAnswers,
+     .errors = kAddRuleErrors},
+    {.method = "POST",
+     .path = "/api/v1/rules/deploy",
+     .handler = on<&handle_deploy_rule>,
+     .operation = "deployRule",
+     .summary = "A rule, or one that was entered before, to every node",
+     .lane = Lane::kWork,
+     .body = BodyKind::kJson,
+     .query = kRuleQuery,
+     .answers = kDeploymentAnswers,
+     .errors = kDeployRuleErrors},
+    {.method = "GET",
+     .path = "/api/v1/rules/active",
+     .handler = on<&handle_active_rules>,
+     .operation = "activeRules",
+     .summary = "The rules by which requests are decided now, and how often each did on all nodes",
+     .lane = Lane::kEmergency,
+     .answers = kActiveRulesAnswers,
+     .errors = kRulesErrors},
+    {.method = "GET",
+     .path = "/api/v1/rules/stats",
+     .handler = on<&handle_rule_stats>,
+     .operation = "ruleStats",
+     .summary = "The rules in figures",
+     .lane = Lane::kEmergency,
+     .answers = kRuleStatsAnswers,
+     .errors = kRulesErrors},
+    {.method = "GET",
+     .path = "/api/v1/rules/{id}",
+     .handler = on<&handle_rule>,
+     .operation = "rule",
+     .summary = "A rule",
+     .lane = Lane::kEmergency,
+     .in_path = kRuleInPath,
+     .errors = kRuleErrors},
+    {.method = "DELETE",
+     .path = "/api/v1/rules/{id}",
+     .handler = on<&handle_remove_rule>,
+     .operation = "removeRule",
+     .summary = "Remove a rule from every node",
+     .lane = Lane::kWork,
+     .query = kRuleQuery,
+     .in_path = kRuleInPath,
+     .answers = kRuleChangeAnswers,
+     .errors = kRemoveRuleErrors},
     {.method = "GET",
      .path = "/api/v1/nodes",
      .handler = on<&handle_nodes>,

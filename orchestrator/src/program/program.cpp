@@ -11,8 +11,11 @@
 #include <utility>
 
 #include "api/fleet_context.hpp"
+#include "api/rule_subject.hpp"
 #include "secbeat/agent/nats_options.hpp"
+#include "secbeat/base/own_programs.hpp"
 #include "secbeat/http/server.hpp"
+#include "secbeat/orchestrator/fleet_rules.hpp"
 #include "secbeat/orchestrator/rollouts.hpp"
 #include "secbeat/service/log.hpp"
 #include "secbeat/service/notify.hpp"
@@ -52,15 +55,28 @@ Settings rollout_settings(const agent::Config& config) {
   return settings;
 }
 
+RuleLimits rule_limits(const agent::Config& config) {
+  return {.min_confidence = config.orchestrator.min_confidence,
+          .max_active = config.orchestrator.max_active_rules,
+          .default_ttl = config.orchestrator.default_ttl,
+          .max_new_per_minute = config.orchestrator.max_new_rules_per_minute};
+}
+
 class Orchestrator {
  public:
   Orchestrator(const agent::Config& config, std::unique_ptr<fleet::Connection> connection)
       : config_(config),
         connection_(std::move(connection)),
         rollouts_(*connection_, rollout_settings(config)),
+        rules_({.connection = *connection_,
+                .rollouts = rollouts_,
+                .clock = clock_,
+                .limits = rule_limits(config),
+                .shipped = find_own_guest(agent::kRulesModule)}),
         server_(http::Server::create(api_settings(config), orchestrator_service(), clock_)),
         context_{.connection = *connection_,
                  .rollouts = rollouts_,
+                 .rules = rules_,
                  .clock = clock_,
                  .limits = api_settings(config).limits,
                  .ready = ready_,
@@ -69,7 +85,11 @@ class Orchestrator {
                  .access = &server_->access()} {}
 
   Result<void> begin() {
+    rules_.start();
     if (auto listening = server_->listen(&context_); !listening) return listening;
+    auto subject = RuleSubject::listen(*connection_, rules_, clock_);
+    if (!subject) return std::unexpected(subject.error());
+    subject_ = *std::move(subject);
     preparing_ = std::jthread([this](const std::stop_token& ending) { prepare(ending); });
     spdlog::info("ready: API {}://{}/api/v1, metrics at /metrics; NATS {}",
                  config_.tls_certificate.empty() ? "http" : "https", to_text(Listen{config_.api.host, server_->port()}),
@@ -81,6 +101,8 @@ class Orchestrator {
     stopping_ = true;
     rollouts_.let_go();
     preparing_ = {};
+    subject_.reset();
+    rules_.stop();  // calls that wait for it end
     server_->stop();
   }
 
@@ -102,7 +124,9 @@ class Orchestrator {
     std::string told;
     bool was_ready = false;
     while (!ending.stop_requested()) {
-      const auto prepared = rollouts_.prepare(static_cast<int>(config_.orchestrator.replicas));
+      const int replicas = static_cast<int>(config_.orchestrator.replicas);
+      auto prepared = rollouts_.prepare(replicas);
+      if (prepared) prepared = rules_.prepare(replicas);
       if (prepared) {
         if (!ready_) spdlog::info("the fleet's buckets are there");
         if (!std::exchange(was_ready, true)) {
@@ -126,8 +150,10 @@ class Orchestrator {
   std::atomic<int> waiting_{0};
   std::unique_ptr<fleet::Connection> connection_;
   Rollouts rollouts_;
+  FleetRules rules_;
   std::unique_ptr<http::Server> server_;
   FleetContext context_;
+  std::unique_ptr<RuleSubject> subject_;
   std::mutex mutex_;
   std::condition_variable_any ended_;
   std::jthread preparing_;

@@ -65,14 +65,20 @@ struct GateLimits {
   bool operator==(const GateLimits&) const = default;
 };
 
-// Whose file it is. An orchestrator's has [orchestrator], [api], [nats] and [archive], and nothing else.
+// Whose file it is. An orchestrator's has [orchestrator], [rules], [api], [nats] and [archive], and nothing else.
 enum class Program : std::uint8_t { kNode, kOrchestrator };
 
-// [orchestrator]. Its gates are Config::watch, its log level and limits those of Config.
+// [orchestrator] and [rules]. Its gates are Config::watch, its log level and limits those of Config.
 struct OrchestratorConfig {
   std::string name;            // default: the host's name
   std::uint32_t replicas = 1;  // of what lies in JetStream
   std::chrono::seconds stage_timeout{10};
+
+  // [rules]: what may come from a generator of rules
+  double min_confidence = 0.8;
+  std::uint32_t max_active_rules = 1000;
+  std::chrono::seconds default_ttl{3600};
+  std::uint32_t max_new_rules_per_minute = 60;
 };
 
 struct Config {

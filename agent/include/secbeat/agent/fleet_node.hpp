@@ -12,6 +12,7 @@
 
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/reloader.hpp"
+#include "secbeat/agent/rule_records.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/control/scoreboard.hpp"
 
@@ -21,7 +22,8 @@ class FleetNode {
  public:
   // REQUIRES: config.nats_url is not empty; all outlive it. kConfig where [nats] or the node's name cannot be used.
   static Result<std::unique_ptr<FleetNode>> start(const Config& config, Reloader& reloader,
-                                                  const control::Scoreboard& scoreboard, const Clock& clock);
+                                                  const control::Scoreboard& scoreboard, RuleRecords& records,
+                                                  const Clock& clock);
   // Waits for what is under way, which a reloader that shuts down ends.
   virtual ~FleetNode() = default;
 };

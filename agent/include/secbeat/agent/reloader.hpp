@@ -70,7 +70,11 @@ enum class Mode : std::uint8_t { kApply, kDryRun };
 enum class Gates : std::uint8_t { kOn, kForced };
 // A file change and changes of rules wait for their turn, where the others are turned away, and the frequency limit is
 // not for them. Of one rule (kRuleEdit), the guard against lost rules is neither; of all of them (kRuleSet), it is.
-enum class UploadKind : std::uint8_t { kReload, kLoad, kFileChange, kRuleEdit, kRuleSet, kFleet };
+enum class UploadKind : std::uint8_t { kReload, kLoad, kFileChange, kRuleEdit, kRuleSet, kFleet, kFleetRules };
+constexpr bool is_of_fleet(UploadKind kind) { return kind == UploadKind::kFleet || kind == UploadKind::kFleetRules; }
+constexpr bool is_rule_edit(UploadKind kind) {
+  return kind == UploadKind::kRuleEdit || kind == UploadKind::kFleetRules;
+}
 constexpr bool is_patient(UploadKind kind) { return kind != UploadKind::kReload && kind != UploadKind::kLoad; }
 
 struct Origin {

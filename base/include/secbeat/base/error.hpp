@@ -36,9 +36,11 @@ namespace secbeat {
   X(kQuarantined, "quarantined", 409)                     \
   X(kNoWatch, "no_watch", 409)                            \
   X(kRuleExists, "rule_exists", 409)                      \
+  X(kTooManyRules, "too_many_rules", 409)                 \
   X(kPreconditionFailed, "precondition_failed", 412)      \
   X(kPreconditionRequired, "precondition_required", 428)  \
   X(kBadRule, "bad_rule", 422)                            \
+  X(kLowConfidence, "low_confidence", 422)                \
   X(kTooLarge, "too_large", 413)                          \
   X(kUnsupportedMediaType, "unsupported_media_type", 415) \
   X(kInvalidWasm, "invalid_wasm", 422)                    \

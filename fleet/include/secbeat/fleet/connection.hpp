@@ -72,6 +72,8 @@ class Connection {
  public:
   // Answers a call; an empty text: no answer. On a thread of the library, which others wait for.
   using Handler = std::function<std::string(std::string_view data)>;
+  // `reply` is the subject that the answer is published to, whenever there is one; empty: nobody waits for it.
+  using LateHandler = std::function<void(std::string_view data, std::string reply)>;
 
   // kConfig: the options cannot be used, whatever the server says. kNotReady: a server refuses them at this moment.
   static Result<std::unique_ptr<Connection>> start(const ConnectionOptions& options);
@@ -87,6 +89,9 @@ class Connection {
                                       std::chrono::milliseconds timeout) = 0;
   virtual Result<std::unique_ptr<Calls>> calls() = 0;
   virtual Result<std::unique_ptr<Subscription>> subscribe(std::string_view subject, Handler handler) = 0;
+  // Each message comes to one of those that listen as the same group.
+  virtual Result<std::unique_ptr<Subscription>> subscribe_group(std::string_view subject, std::string_view group,
+                                                                LateHandler handler) = 0;
 
   // Makes the bucket where it is not there; one that is there stays as it is.
   virtual Result<void> make_bucket(const BucketOptions& options) = 0;

@@ -105,6 +105,7 @@ struct Order {
   bool rollback = false;  // is done whatever a freeze forbids
   std::string reason = {};
   std::string by = {};
+  bool edits_rules = false;  // rule by rule: the guard against lost rules is not for it
 
   bool operator==(const Order&) const = default;
 };

@@ -55,7 +55,9 @@ struct FleetReload {
   std::string reason;
   std::string by;
   bool forced = false;
-  fleet::RolloutOptions options = {};  // a target other than "all" leaves the desired state as it is
+  bool edits_rules = false;                    // as Order says
+  std::optional<std::uint64_t> based_on = {};  // only where the module's desired revision is this (0: none is) still
+  fleet::RolloutOptions options = {};          // a target other than "all" leaves the desired state as it is
 };
 
 // Back to a version that was desired before, at once: in one wave, without staging and gates. A rollout of the module

@@ -36,6 +36,11 @@ bool is_enabled(const RuleJson& rule);
 // When the rule ends, as expires_at says; nothing: it does not, or nobody can read it.
 std::optional<SystemTime> end_of_rule(const RuleJson& rule);
 
+// The text of a key; nothing: there is none, or it is no text.
+std::optional<std::string> text_in_rule(const RuleJson& rule, const char* key);
+// What its condition looks for, several put together by " | "; nothing: it has none of its own.
+std::optional<std::string> pattern_of_rule(const RuleJson& rule);
+
 // Two spaces of indentation and a final line feed.
 std::string text_of_rules(const RuleJson& json);
 

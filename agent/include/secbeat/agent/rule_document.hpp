@@ -8,9 +8,12 @@
 #include <string_view>
 #include <vector>
 
-#include "rules/rule_text.hpp"
+#include "secbeat/agent/rule_text.hpp"
 
 namespace secbeat::agent {
+
+// The module whose configuration is the document of rules.
+inline constexpr std::string_view kRulesModule = "universal-waf";
 
 class RuleDocument {
  public:
