@@ -25,6 +25,17 @@ std::uint64_t number_of(std::string_view label) {
   return error == std::errc{} && end == label.data() + label.size() ? number : 0;
 }
 
+// Of "1.4.2" 1, of "1.4.2+3" 3; 0: it is no label of that version.
+std::uint64_t times_given(std::string_view label, std::string_view embedded_version) {
+  if (!label.starts_with(embedded_version)) return 0;
+  label.remove_prefix(embedded_version.size());
+  if (label.empty()) return 1;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(label.data() + 1, label.data() + label.size(), number);
+  const bool is_number = label.front() == '+' && error == std::errc{} && end == label.data() + label.size();
+  return is_number ? believed(number) : 0;
+}
+
 // "3" or "25%" of so many, rounded up.
 std::optional<std::size_t> part_of(std::string_view text, std::size_t nodes) {
   const bool is_percent = text.ends_with('%');
@@ -82,9 +93,10 @@ std::string next_label(const fleet::Desired& desired, const std::vector<fleet::N
   }
   for (const std::string& label : used) highest = std::max(highest, believed(number_of(label)));
   if (!embedded_version) return fmt::format("v{}", highest + 1);
-  std::string label = *embedded_version;
-  for (std::uint64_t n = 2; used.contains(label); ++n) label = fmt::format("{}+{}", *embedded_version, n);
-  return label;
+  // Past the highest that is known: those that nobody remembers were lower.
+  std::uint64_t times = 0;
+  for (const std::string& label : used) times = std::max(times, times_given(label, *embedded_version));
+  return times == 0 ? *embedded_version : fmt::format("{}+{}", *embedded_version, times + 1);
 }
 
 fleet::Desired with(fleet::Desired desired, const fleet::Order& order) {

@@ -26,6 +26,9 @@ TEST(Plan, GivesALabelThatNobodyHas) {
   EXPECT_EQ(next_label({}, {node("v6", 0, 6)}, "other", std::nullopt), "v1");
   EXPECT_EQ(next_label({}, {node("v1", 0, 1)}, "waf", "1.4.2"), "1.4.2");
   EXPECT_EQ(next_label({}, {node("1.4.2", 0, 0)}, "waf", "1.4.2"), "1.4.2+2");
+  // Lower ones were given before, though nobody lists them any more.
+  EXPECT_EQ(next_label({}, {node("1.4.2+17", 0, 0)}, "waf", "1.4.2"), "1.4.2+18");
+  EXPECT_EQ(next_label({}, {node("1.4.2+x", 0, 0)}, "waf", "1.4.2"), "1.4.2");
   const fleet::Desired desired{
       .revision = 1,
       .modules = {
