@@ -214,3 +214,22 @@ def test_an_end_is_told_once_for_the_fleet_with_its_blocks(whole):
         assert told() == [f"Rule expired: short after 2 s, {blocked} blocks"], told()
     finally:
         assert other.stop() == 0
+
+
+def test_the_command_line_lists_adds_deploys_and_removes(whole, tmp_path):
+    file = tmp_path / "rule.json"
+    file.write_text(json.dumps(rule("by_hand", "/by-hand*", deploy=False)))
+    entered = whole.orchestrator.cli("rules", "add", str(file))
+    assert entered.returncode == 0 and "by_hand" in entered.stdout, entered
+    deployed = whole.orchestrator.cli("rules", "deploy", "by_hand", "--ttl-seconds", "600")
+    assert deployed.returncode == 0 and "in force on 3 nodes" in deployed.stdout, deployed
+    assert statuses(whole, "/by-hand") == [403] * 3
+    listed = whole.orchestrator.cli("rules", "list")
+    row = next(line.split() for line in listed.stdout.splitlines() if line.startswith("by_hand"))
+    assert row[1] == "Block" and row[-1] == "3", listed.stdout
+    removed = whole.orchestrator.cli("rules", "remove", "by_hand", "--reason", "over")
+    assert removed.returncode == 0 and "3 nodes serve universal-waf" in removed.stdout, removed
+    assert whole.orchestrator.cli("rules", "remove", "by_hand").returncode == 1
+    file.write_text("{")
+    refused = whole.orchestrator.cli("rules", "add", str(file))
+    assert refused.returncode == 1 and "Malformed JSON" in refused.stderr, refused
