@@ -1,7 +1,7 @@
 """kill -9 of an orchestrator between any two steps of a rollout, under traffic.
 
-Each run has a module and an orchestrator of its own, which dies at one fault point of a rollout of that module. Another one goes
-on with what it left. Then the rollout is where it should be, every node serves the same, each swap was made once, and the module
+Each run has a module and an orchestrator of its own, which dies at one fault point of a rollout of that module. Another one, or
+itself after a restart, goes on with what it left. Then the rollout is where it should be, every node serves the same, each swap was made once, and the module
 can be reloaded. Requests go on all the while. All runs share a fleet and go on at once: most of the time is the 15 s after which
 a rollout counts as left.
 
@@ -70,6 +70,8 @@ class Run:
         self.steer()
         wait_for(f"{self.point} to be reached", lambda: self.fault.taken, log=self.orchestrator.log)
         assert self.orchestrator.process.wait(60) == -signal.SIGKILL
+        if self.point not in PAUSED:
+            self.orchestrator.start()
         new = [rollout["id"] for rollout in self.rollouts() if rollout["id"] not in self.known]
         if self.point == "rollout.written":  # nobody was told of it, and nobody goes on with it
             assert (new, self.rollout) == ([], None)
