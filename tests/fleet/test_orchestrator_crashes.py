@@ -118,7 +118,7 @@ class Run:
     def expected_state(self):
         """Once somebody else has gone on with it."""
         if self.point == "rollout.paused":
-            wait_for("it to be gone on with", lambda: f"has left rollout {self.rollout} " in self.survivor.log.read_text())
+            wait_for("it to be gone on with", self.is_taken_over)
             assert self.survivor.await_state(self.rollout, "paused")["state"] == "paused"
             self.ask("resume")
         if self.point in PAUSED:
@@ -126,6 +126,9 @@ class Run:
             self.ask("abort")
         self.survivor.await_end(self.rollout)
         return "aborted" if self.point in ABORTED | PAUSED else "done"
+
+    def is_taken_over(self):
+        return any(f"has left rollout {self.rollout} " in log.read_text() for log in self.fleet.folder.glob("*.log"))
 
     def reload(self):
         answer = self.survivor.upload("generation_3", name=self.module)
@@ -139,8 +142,6 @@ class Run:
                 step()
         except BaseException as error:  # told by the test of the point
             return error
-        finally:
-            self.orchestrator.clean_up()
         return None
 
 
@@ -150,10 +151,12 @@ def outcomes(fleet_of, build):
     outcomes = {}
     with fleet_of(2, module="allow_all", called=module_of(POINTS[0])) as fleet, traffic(fleet.nodes):
         for number in range(ROUNDS):
-            with concurrent.futures.ThreadPoolExecutor(len(POINTS)) as pool:
-                done = {point: pool.submit(Run(fleet, build, point, number).go) for point in POINTS}
-                for point, run in done.items():
-                    outcomes[point] = outcomes.get(point) or run.result()
+            runs = [Run(fleet, build, point, number) for point in POINTS]
+            with concurrent.futures.ThreadPoolExecutor(len(runs)) as pool:
+                for run, error in zip(runs, pool.map(Run.go, runs), strict=True):
+                    outcomes[run.point] = outcomes.get(run.point) or error
+            for run in runs:  # not before: who was started again may go on with what another one has left
+                run.orchestrator.clean_up()
     return outcomes  # and clients have noticed nothing
 
 

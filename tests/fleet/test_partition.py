@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from support.cables import NatsBehindCables
+from support.fleet_by_hand import NODES
 from support.processes import wait_for
 from support.traffic import traffic
 
@@ -16,6 +17,13 @@ MODULE = "bad-bot-blocker"
 ALL = ["node-1", "node-2", "node-3"]
 SOON = {"stage_timeout_seconds": 2, "compile_timeout_seconds": 10}  # a node that works is awaited 15 s longer
 slow = pytest.mark.skipif("SECBEAT_CHAOS" not in os.environ, reason="scripts/chaos_rounds.sh runs it")
+
+
+def pull_until_reports_expire(nats, *who):
+    nats.pull(*who)
+    client = nats.client()
+    wait_for("reports to expire", lambda: not any(client.get(NODES, name) for name in ALL))
+    client.close()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +99,9 @@ def test_a_node_that_is_cut_off_while_it_gets_ready_means_that_nothing_swaps_any
         refused, = answers
         assert refused.status == 422 and refused.json["outcome"] == "nothing_swapped", refused
         assert [(failure["node"], failure["code"]) for failure in refused.json["nodes"]] == [("node-3", "compile_timeout")], refused.json
+        last = whole.orchestrator.nodes().get("node-3")
         whole.nats.plug("node-3")
+        wait_for("it to report", lambda: whole.orchestrator.nodes().get("node-3") not in (last, None), log=whole.nodes[2].log)
         done = whole.orchestrator.upload("generation_1", name=MODULE)
         assert done.status == 200 and done.json["deployed_to"] == ALL, done
     assert before != served(whole) == [done.json["version"]] * 3 and swaps_of(whole, refused.json["rollout_id"]) == [0, 0, 0]
@@ -134,8 +144,9 @@ def test_an_orchestrator_that_is_cut_off_while_it_leads_is_followed_by_another_a
 @pytest.mark.parametrize(("cut", "who"), [
     pytest.param(NatsBehindCables.pull, ["orchestrator-1"], id="orchestrator"),
     pytest.param(NatsBehindCables.pull, ["orchestrator-1", *ALL], id="everybody"),
-    pytest.param(NatsBehindCables.deafen, ["orchestrator-1"], id="orchestrator, one way")])
-def test_who_is_cut_off_for_some_seconds_goes_on(whole, cut, who):
+    pytest.param(NatsBehindCables.deafen, ["orchestrator-1"], id="orchestrator, one way"),
+    pytest.param(pull_until_reports_expire, ["orchestrator-1", *ALL], id="everybody, until reports have expired")])
+def test_who_is_cut_off_for_a_while_goes_on(whole, cut, who):
     with traffic(whole.nodes):
         rollout, canary, _ = in_observation(whole.orchestrator, "generation_1", 5)
         before = served(whole)
