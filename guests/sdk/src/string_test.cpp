@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "secbeat/guest.hpp"
 #include "std_view.hpp"
@@ -35,6 +36,34 @@ TEST(StringView, FindsTextAtEveryPlace) {
   EXPECT_FALSE(StringView().contains("a"));
   EXPECT_TRUE(StringView().contains(""));
 }
+
+// Sixteen places are compared at once: every place of texts around that size, and nothing behind their ends.
+TEST(StringView, FindsTextAtEveryPlaceOfLongTexts) {
+  for (std::size_t size = 1; size < 70; ++size) {
+    for (std::size_t place = 0; place + 5 <= size; ++place) {
+      std::string text(size, 'n');
+      text.replace(place, 5, "NiKtO");
+      const std::vector<char> exact(text.begin(), text.end());  // the sanitizer sees what is read behind it
+      const StringView view(exact.data(), exact.size());
+      EXPECT_TRUE(view.contains_ignore_case("nikto")) << text;
+      EXPECT_TRUE(view.contains("NiKtO")) << text;
+      EXPECT_FALSE(view.contains("nikto")) << text;
+      EXPECT_FALSE(view.contains_ignore_case("nikto!")) << text;
+      EXPECT_TRUE(view.contains_ignore_case("O") && view.contains("t")) << text;
+    }
+  }
+}
+
+TEST(StringView, FindsNothingWhereOnlyTheEndsOfTheTextStand) {
+  const StringView text = "n____o_nikt_o_[akt]o_N....O_n1kto_n\xC9kto_{}@`_long enough for two blocks";
+  EXPECT_FALSE(text.contains_ignore_case("nikto"));
+  EXPECT_FALSE(text.contains_ignore_case("[AKT}O"));
+  EXPECT_FALSE(text.contains_ignore_case("{}`@"));
+  EXPECT_TRUE(text.contains_ignore_case("[AKT]O"));
+  EXPECT_TRUE(text.contains_ignore_case("N\xC9KTO"));
+}
+
+static_assert(StringView("a text that is longer than a block").contains_ignore_case("BLOCK"));
 
 TEST(StringView, ComparesBeginningAndEnd) {
   const StringView text = "/Admin/x";

@@ -27,6 +27,53 @@ namespace secbeat::guest {
 
 constexpr char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
+namespace detail {
+
+constexpr size_t kLanes = 16;
+using Lanes [[gnu::vector_size(kLanes)]] = signed char;
+
+// The first and the last byte of a text that is looked for: few places have both.
+class Ends {
+ public:
+  Ends(const char* text, size_t size, bool ignore_case)
+      : distance_(size - 1), first_(text[0], ignore_case), last_(text[size - 1], ignore_case) {}
+
+  // Whether the text may begin at one of sixteen places. REQUIRES: kLanes - 1 + the text's size bytes at `places`.
+  [[nodiscard]] bool may_be_at(const char* places) const {
+    const Lanes both = first_.where(places) & last_.where(places + distance_);
+    uint64_t halves[2];
+    __builtin_memcpy(halves, &both, sizeof both);
+    return (halves[0] | halves[1]) != 0;
+  }
+
+ private:
+  class Byte {
+   public:
+    Byte(char c, bool ignore_case) {
+      const auto lower = static_cast<signed char>(ignore_case ? ascii_lower(c) : c);
+      const bool has_case = ignore_case && lower >= 'a' && lower <= 'z';
+      const auto upper = static_cast<signed char>(has_case ? lower - ('a' - 'A') : lower);
+      lower_ = Lanes{} + lower;
+      upper_ = Lanes{} + upper;
+    }
+    [[nodiscard]] Lanes where(const char* places) const {
+      Lanes bytes;
+      __builtin_memcpy(&bytes, places, sizeof bytes);
+      return (bytes == lower_) | (bytes == upper_);
+    }
+
+   private:
+    Lanes lower_;
+    Lanes upper_;
+  };
+
+  size_t distance_;
+  Byte first_;
+  Byte last_;
+};
+
+}  // namespace detail
+
 // Bytes that somebody else keeps. "ignore_case" means ASCII only.
 class StringView {
  public:
@@ -61,12 +108,7 @@ class StringView {
   [[nodiscard]] constexpr bool ends_with(StringView text) const {
     return text.size_ <= size_ && from(size_ - text.size_) == text;
   }
-  [[nodiscard]] constexpr bool contains(StringView text) const {
-    for (size_t i = 0; text.size_ <= size_ && i <= size_ - text.size_; ++i) {
-      if (StringView(data_ + i, text.size_) == text) return true;
-    }
-    return false;
-  }
+  [[nodiscard]] constexpr bool contains(StringView text) const { return has<Case::kExact>(text); }
   [[nodiscard]] constexpr bool equals_ignore_case(StringView text) const {
     if (size_ != text.size_) return false;
     for (size_t i = 0; i < size_; ++i) {
@@ -77,18 +119,7 @@ class StringView {
   [[nodiscard]] constexpr bool starts_with_ignore_case(StringView text) const {
     return first(text.size_).equals_ignore_case(text);
   }
-  [[nodiscard]] constexpr bool contains_ignore_case(StringView text) const {
-    if (text.empty()) return true;
-    // Most places fail at the first byte, which is therefore compared here, against both of its cases.
-    const char lower = ascii_lower(text[0]);
-    const char upper = lower >= 'a' && lower <= 'z' ? static_cast<char>(lower - ('a' - 'A')) : lower;
-    for (size_t i = 0; text.size_ <= size_ && i <= size_ - text.size_; ++i) {
-      if ((data_[i] == lower || data_[i] == upper) && StringView(data_ + i, text.size_).equals_ignore_case(text)) {
-        return true;
-      }
-    }
-    return false;
-  }
+  [[nodiscard]] constexpr bool contains_ignore_case(StringView text) const { return has<Case::kIgnored>(text); }
   // Without the blanks and line ends around it.
   [[nodiscard]] constexpr StringView trimmed() const {
     const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
@@ -107,6 +138,39 @@ class StringView {
   }
 
  private:
+  enum class Case { kExact, kIgnored };
+
+  template <Case kCase>
+  [[nodiscard]] constexpr bool has_at(size_t place, StringView text) const {
+    const StringView here(data_ + place, text.size_);
+    return kCase == Case::kExact ? here == text : here.equals_ignore_case(text);
+  }
+  template <Case kCase>
+  [[nodiscard]] constexpr bool has_between(size_t first, size_t last, StringView text) const {
+    for (size_t i = first; i < last; ++i) {
+      if (has_at<kCase>(i, text)) return true;
+    }
+    return false;
+  }
+  // Sixteen places at a time where there are as many, the last sixteen a second time where they do not divide.
+  template <Case kCase>
+  [[nodiscard]] constexpr bool has(StringView text) const {
+    if (text.empty()) return true;
+    if (text.size_ > size_) return false;
+    const size_t places = size_ - text.size_ + 1;
+    if consteval {
+      return has_between<kCase>(0, places, text);
+    }
+    const bool whole = places >= detail::kLanes;
+    const detail::Ends ends(text.data_, text.size_, kCase == Case::kIgnored);
+    for (size_t i = 0; i < places; i += detail::kLanes) {
+      const size_t first = whole && i + detail::kLanes > places ? places - detail::kLanes : i;
+      if (whole && !ends.may_be_at(data_ + first)) continue;
+      if (has_between<kCase>(first, whole ? first + detail::kLanes : places, text)) return true;
+    }
+    return false;
+  }
+
   const char* data_ = "";
   size_t size_ = 0;
 };
