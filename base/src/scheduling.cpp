@@ -1,10 +1,14 @@
 #include "secbeat/base/scheduling.hpp"
 
+#include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <system_error>
+#include <thread>
 
 namespace secbeat {
 namespace {
@@ -20,6 +24,7 @@ struct SchedulingAttributes {
 };
 
 constexpr std::uint64_t kShortest = 100'000;
+constexpr int kQuiet = 10;  // nice
 
 }  // namespace
 
@@ -30,6 +35,21 @@ void wake_on_time() noexcept {
   if (attributes.runtime <= kShortest) return;  // of a kernel that knows no slices: 0
   attributes.runtime = kShortest;
   static_cast<void>(::syscall(SYS_sched_setattr, 0, &attributes, 0));
+}
+
+// Linux has a nice value for each thread; what lowers itself may not rise again without a privilege, hence a thread.
+void run_quietly(const std::function<void()>& work) {
+  std::thread thread;
+  try {
+    thread = std::thread([&work] {
+      ::pthread_setname_np(::pthread_self(), "secbeat-quiet");
+      ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kQuiet);
+      work();
+    });
+  } catch (const std::system_error&) {
+    return work();
+  }
+  thread.join();
 }
 
 }  // namespace secbeat

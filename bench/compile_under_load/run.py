@@ -7,7 +7,7 @@ Open loop, 2,000 requests a second over 32 connections, two workers, the compile
 --window seconds in turn: in one nothing happens, in the next a module of 500 KB with other bytes is uploaded again and
 again, in the third a loop that touches next to no memory runs at the compile child's priority: what a machine of two cores
 makes clients pay for any work beside them. Latencies of all requests due while an upload (the loop) ran are compared with
-those of the quiet windows. Then reloads with two processes that keep both cores busy. Writes its part of docs/benchmarks.md.
+those of the quiet windows. Before that, reloads with two processes that keep both cores busy. Writes its part of docs/benchmarks.md.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from support.processes import free_port  # noqa: E402
 from support.soak import distinct  # noqa: E402
 
 RATE, CONNECTIONS = 2000, 32
-CHILD_NICE = 10  # of the compile child
+CHILD_NICE = 10  # of the compile child, and of this program, which is on the client's machine elsewhere
 
 
 def upload(node, module, numbers):
@@ -47,7 +47,7 @@ def windows(node, module, numbers, seconds):
     quiet, end, spans = (quiet_from, monotonic_us()), time.monotonic() + seconds, []
     while time.monotonic() < end:
         spans.append(upload(node, module, numbers))
-    with spinning(1, CHILD_NICE):
+    with spinning(1):
         loop_from = monotonic_us()
         time.sleep(seconds)
         return quiet, spans, (loop_from, monotonic_us())
@@ -67,16 +67,15 @@ def row(title, latencies):
             f"{statistics.median(each):.2f} ({min(each):.2f} to {max(each):.2f}) | {percentile(whole, 99.9):.1f} | {max(whole):.1f} |")
 
 
-def spin(nice):
-    os.nice(nice)
+def spin():
     while True:
         pass
 
 
 @contextlib.contextmanager
-def spinning(count, nice=0):
+def spinning(count):
     """`count` processes that want a core each."""
-    spinners = [multiprocessing.Process(target=spin, args=(nice,), daemon=True) for _ in range(count)]
+    spinners = [multiprocessing.Process(target=spin, daemon=True) for _ in range(count)]
     for spinner in spinners:
         spinner.start()
     try:
@@ -103,15 +102,16 @@ def main():
         node = Node(options.build, folder, upstream_port, module=options.build / "guests" / "allow_all.wasm").start()
         stack.callback(node.clean_up)
         large, small = (node.guest(name).read_bytes() for name in ("sized_500k", "bad-bot-blocker"))
+        print("saturated", flush=True)
+        busy = {name: saturated(node, module, numbers, 5) for name, module in (("bad-bot-blocker", small), ("sized_500k", large))}
         rounds = []
         with Load(node, rate=RATE, connections=CONNECTIONS, seconds=3600) as load:
+            os.nice(CHILD_NICE)  # after the load, which is a process of its own
             for number in range(options.rounds):
                 print(f"round {number + 1} of {options.rounds}", flush=True)
                 rounds.append(windows(node, large, numbers, options.window))
         if load.result["failed"] or load.result["closed_by_server"]:
             raise RuntimeError(f"the load lost requests: {load.result['failures']}")
-        print("saturated", flush=True)
-        busy = {name: saturated(node, module, numbers, 5) for name, module in (("bad-bot-blocker", small), ("sized_500k", large))}
         if node.stop() != 0:
             raise RuntimeError("the node did not stop cleanly")
 

@@ -107,6 +107,16 @@ void Chain::append_ids(std::vector<std::uint64_t>& ids) const {
   }
 }
 
+bool all_loaded(const control::InForce& in_force, std::span<const Chain* const> existing) noexcept {
+  const auto in_a_chain = [&](const control::Slot& slot, const control::Version& version) {
+    return std::ranges::any_of(existing, [&](const Chain* chain) { return chain->find(version, slot) != nullptr; });
+  };
+  return std::ranges::all_of(in_force.slots, [&](const control::Slot& slot) {
+    return std::ranges::all_of(slot.versions,
+                               [&](const control::Version& version) { return in_a_chain(slot, version); });
+  });
+}
+
 BuiltChain build_chain(const LoadContext& context, const control::InForce& in_force, std::shared_ptr<Counters> counters,
                        std::span<const Chain* const> existing) {
   BuiltChain built{std::make_unique<Chain>(in_force, std::move(counters)), {}, {}};

@@ -87,6 +87,9 @@ struct BuiltChain {
   std::vector<LoadFailure> failed_fallbacks;  // of others: `chain` does, with less to fall back to
 };
 
+// Whether chains of `existing` have all that `in_force` names.
+[[nodiscard]] bool all_loaded(const control::InForce& in_force, std::span<const Chain* const> existing) noexcept;
+
 // Loads what `in_force` names and no chain of `existing` has. Chains in `existing` keep their counters' numbers.
 BuiltChain build_chain(const LoadContext& context, const control::InForce& in_force, std::shared_ptr<Counters> counters,
                        std::span<const Chain* const> existing);

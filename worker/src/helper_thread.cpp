@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "secbeat/base/fault_point.hpp"
+#include "secbeat/base/scheduling.hpp"
 #include "thread.hpp"
 
 namespace secbeat::worker {
@@ -132,7 +133,7 @@ void HelperThread::handle(const control::Stage& stage) {
   fault_point("worker.stage_received");
   const std::uint64_t generation = stage.in_force.generation;
   if (!staged_ || staged_->document != stage.in_force) {
-    BuiltChain built = build_chain(context_, stage.in_force, newest().counters, chains());
+    BuiltChain built = build(stage.in_force);
     staged_.reset();
     if (!built.failures.empty()) {
       const LoadFailure& first = built.failures.front();
@@ -147,6 +148,18 @@ void HelperThread::handle(const control::Stage& stage) {
   staged_->prepare(context_);
   link_.send(control::Staged{generation, staged_->failed_fallbacks});
   fault_point("worker.staged");
+}
+
+// Milliseconds of work, for which requests do not wait. A rollback has nothing to load and is not held up on a busy
+// machine.
+BuiltChain HelperThread::build(const control::InForce& in_force) {
+  const std::vector<const Chain*> existing = chains();
+  const auto build_and_prepare = [&] {
+    BuiltChain built = build_chain(context_, in_force, newest().counters, existing);
+    if (built.failures.empty()) built.chain->prepare(context_);
+    return built;
+  };
+  return all_loaded(in_force, existing) ? build_and_prepare() : quietly(build_and_prepare);
 }
 
 void HelperThread::handle(const control::Commit& commit) {

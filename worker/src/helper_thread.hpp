@@ -72,6 +72,7 @@ class HelperThread {
     link_.close();
   }
 
+  [[nodiscard]] BuiltChain build(const control::InForce& in_force);
   void hand_over(std::unique_ptr<Chain> chain, Acknowledge acknowledge);
   void see_what_is_served();
   void maintain_instances();

@@ -6,6 +6,7 @@
 
 #include "secbeat/base/fault_point.hpp"
 #include "secbeat/base/files.hpp"
+#include "secbeat/base/scheduling.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -104,7 +105,7 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
     if (auto put = write_file_unsynced(*file, *bytes, kPrivate); !put) return std::unexpected(put.error());
   }
   fault_point("reload.bytes_in_work");
-  auto report = compiler_.run(job, cancel);
+  auto report = quietly([&] { return compiler_.run(job, cancel); });
   fault_point("reload.checked");
   if (!report) return std::unexpected(report.error());
   keep_counting(candidate, job, *report);
@@ -129,6 +130,10 @@ Result<void> ReloadPipeline::keep_artifact(const Checked& checked) {
 }
 
 Result<std::uint64_t> ReloadPipeline::keep(const Candidate& candidate, const Checked& checked) {
+  return quietly([&] { return put(candidate, checked); });
+}
+
+Result<std::uint64_t> ReloadPipeline::put(const Candidate& candidate, const Checked& checked) {
   if (auto put = store_.put_module(candidate.sha256, candidate.bytes); !put) return std::unexpected(put.error());
   fault_point("reload.module_kept");
   if (!candidate.config.empty()) {

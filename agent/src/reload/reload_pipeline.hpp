@@ -51,6 +51,7 @@ class ReloadPipeline {
   Result<std::uint64_t> keep(const Candidate& candidate, const Checked& checked);
 
  private:
+  Result<std::uint64_t> put(const Candidate& candidate, const Checked& checked);
   Result<Checked> run(const Candidate& candidate, const std::string& known_artifact, const CancelToken& cancel,
                       engine::Costing costing, const std::filesystem::path& rule_tests);
   engine::CompileJob job_for(const Candidate& candidate, const std::string& known_artifact, engine::Costing costing);
