@@ -5,8 +5,9 @@
 
 Five nginx of one configuration, one worker each: plain, plain again (how much the measurement sees where there is no
 difference), with rules loaded and `secbeat off` for what is requested, on with a rule that does nothing, on with bad-bot-blocker. In
-each round each of them is loaded in turn, closed loop, with GET and then with POST; CPU time is that of all its
-processes (schedstat), divided by the answers. Writes its part of docs/benchmarks.md.
+each round each of them is loaded in turn, closed loop: with GET that nginx answers by itself, then with GET and with POST
+that go to the site. CPU time is that of all its processes (schedstat), divided by the answers. Writes its part of
+docs/benchmarks.md.
 """
 
 import contextlib
@@ -33,8 +34,8 @@ GUESTS = {"off": "allow_all", "empty": "allow_all", "bot": "bad-bot-blocker"}
 
 
 def start_variant(stack, build, folder, name, upstream_port):
-    """(port, pids of its nginx)"""
-    home, port = folder / name, free_port()
+    """(port to the site, port that nginx answers by itself, pids of its nginx)"""
+    home, port, own_port = folder / name, free_port(), free_port()
     home.mkdir()
     home.chmod(0o755)
     main = http = server = ""
@@ -46,11 +47,12 @@ def start_variant(stack, build, folder, name, upstream_port):
         main = f"load_module {build}/nginx/ngx_http_secbeat_module.so;"
         http = f"secbeat_state {node.state}; secbeat {'off' if name == 'off' else 'on'};"
         server = "location /elsewhere { secbeat on; return 204; }"  # so that workers load the rules in every variant
+    http += f" server {{ listen 127.0.0.1:{own_port}; location / {{ return 200 '{'x' * 1024}'; }} }}"
     nginx = proxy(home, name, port, upstream_port, main=main, http=http, server=server)
     stack.callback(nginx.stop)
     if name in GUESTS:
         wait_for("the node to be ready", node.is_ready, log=node.log)
-    return port, tree(nginx.process.pid)
+    return port, own_port, tree(nginx.process.pid)
 
 
 def cpu_us(build, port, pids, seconds, post_percent):
@@ -76,29 +78,35 @@ def table(samples):
 
 def main():
     options = options_of(__doc__, rounds=9, seconds=2.0)
-    build, samples = options.build, {kind: {name: [] for name in VARIANTS} for kind in ("GET", "POST")}
+    build, samples = options.build, {kind: {name: [] for name in VARIANTS} for kind in ("own", "GET", "POST")}
     with contextlib.ExitStack() as stack:
         folder, upstream_port = stack.enter_context(benchmark_folder()), free_port()
         stack.callback(upstream(folder, upstream_port).stop)
         sites = {name: start_variant(stack, build, folder, name, upstream_port) for name in VARIANTS}
-        for port, _ in sites.values():
-            load(build, port, 0.5, rate=0, connections=CONNECTIONS)  # warm
+        for port, own_port, _ in sites.values():
+            for each in (port, own_port):
+                load(build, each, 0.5, rate=0, connections=CONNECTIONS)  # warm
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", flush=True)
-            for kind, posts in (("GET", 0), ("POST", 100)):
+            for kind, posts in (("own", 0), ("GET", 0), ("POST", 100)):
                 order = list(VARIANTS) if number % 2 == 0 else list(reversed(VARIANTS))
                 for name in order:
-                    samples[kind][name].append(cpu_us(build, *sites[name], options.seconds, posts))
+                    port, own_port, pids = sites[name]
+                    samples[kind][name].append(cpu_us(build, own_port if kind == "own" else port, pids, options.seconds, posts))
     text = f"""## CPU time of a request
 
 One worker each, {CONNECTIONS} connections, closed loop; {options.rounds} rounds of {options.seconds:g} s for each, in turn and in alternating order. {machine()}.
 Neither rule asks for bodies.
 
-GET of 787 bytes:
+GET of 787 bytes that nginx answers by itself (`return 200`), where the inspection is the largest part:
+
+{table(samples["own"])}
+
+GET of 787 bytes, passed on to the site:
 
 {table(samples["GET"])}
 
-POST with 2,039 bytes of JSON:
+POST with 2,039 bytes of JSON, passed on:
 
 {table(samples["POST"])}
 
