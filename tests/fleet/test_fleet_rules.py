@@ -233,3 +233,17 @@ def test_the_command_line_lists_adds_deploys_and_removes(whole, tmp_path):
     file.write_text("{")
     refused = whole.orchestrator.cli("rules", "add", str(file))
     assert refused.returncode == 1 and "Malformed JSON" in refused.stderr, refused
+
+
+def test_rules_that_have_ended_leave_with_the_next_edit_however_many_they_are(whole):
+    ended = [rule(f"ended-{i}", f"/ended-{i}*", expires_at="2026-01-01T00:00:00Z") for i in range(12)]
+    brought = whole.orchestrator.upload(name="universal-waf", config=json.dumps({"rules": [*ended, rule("stays", "/stays*")]}))
+    assert brought.status == 200, brought
+    assert [one["id"] for one in whole.orchestrator.get("/api/v1/rules").json["rules"]] == ["stays"]
+    stats = whole.orchestrator.get("/api/v1/rules/stats").json
+    assert (stats["total_dynamic_rules"], stats["active_rules"]) == (13, 1), stats
+    # The guard against lost rules is for uploads.
+    added = add(whole.orchestrator, rule("next", "/next*"))
+    assert added.status == 200 and len(added.json["dropped"]) == 12 and added.json["rules"] == 2, added
+    assert statuses(whole, "/stays") == statuses(whole, "/next") == [403] * 3
+    remove(whole.orchestrator, "stays", "next")
