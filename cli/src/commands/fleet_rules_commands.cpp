@@ -19,7 +19,7 @@ struct FleetRulesOptions {
   std::string reason;
   std::uint64_t ttl_seconds = 0;
 
-  [[nodiscard]] std::string path(std::string path) const {
+  [[nodiscard]] std::string with_reason(const std::string& path) const {
     return reason.empty() ? path : path + "?reason=" + url_encode(reason);
   }
 };
@@ -76,7 +76,7 @@ void add_fleet_rules_add(CLI::App& rules, Run& run) {
       const auto rule = rule_from(options->file);
       if (!rule) return complain(rule.error(), kUsage);
       return with_orchestrator(options->api, [&](const Client& client) {
-        const auto reply = client.post_json(options->path(kFleetRulesPath), *rule);
+        const auto reply = client.post_json(options->with_reason(kFleetRulesPath), *rule);
         return finish(options->api, client, reply, kFleetRuleShape, render_fleet_rule);
       });
     };
@@ -94,7 +94,8 @@ void add_fleet_rules_remove(CLI::App& rules, Run& run) {
     run = [options] {
       return with_orchestrator(options->api, [&](const Client& client) {
         const std::string path = fmt::format("{}/{}", kFleetRulesPath, url_encode(options->id));
-        return finish(options->api, client, client.remove(options->path(path)), kFleetRuleShape, render_fleet_rule);
+        return finish(options->api, client, client.remove(options->with_reason(path)), kFleetRuleShape,
+                      render_fleet_rule);
       });
     };
   });
