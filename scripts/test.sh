@@ -65,6 +65,9 @@ suite_process() {
   local probe=secbeat-probe-$$
   { [ "$(id -u)" -eq 0 ] && ip netns add $probe && ip netns del $probe; } 2>>"$logs/process.log" ||
     say "process: without the tests that cut a fleet's network: they need root, and network namespaces (ip netns)"
+  SECBEAT_VERSITYGW=$(deps/versitygw/build.sh 2>>"$logs/process.log") || SECBEAT_VERSITYGW=
+  export SECBEAT_VERSITYGW
+  [ -n "$SECBEAT_VERSITYGW" ] || say "process: without the tests of an archive in S3: there is no Go from $GO_MINIMUM on, or it cannot build versitygw"
   build/venv/bin/python -m pytest tests -q --build build/release -p no:cacheprovider >>"$logs/process.log" 2>&1
   local status=$? line
   line=$(tail -n 1 "$logs/process.log")

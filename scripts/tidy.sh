@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 . deps/versions.env
 build=${1:?usage: tidy.sh BUILD_DIR}
 batches=$(jq -r '.[].file' "$build/compile_commands.json" |
-  grep -E '/(base|engine|control|service|http|fleet|worker|agent|orchestrator|cli)/CMakeFiles/secbeat_[a-z_]+\.dir/Unity/' | sort -u)
-unread=$(git ls-files '*.cpp' | grep -E '^(base|engine|control|service|http|fleet|worker|agent|orchestrator|cli)/' |
+  grep -E '/(base|engine|archive|control|service|http|fleet|worker|agent|orchestrator|cli)/CMakeFiles/secbeat_[a-z_]+\.dir/Unity/' | sort -u)
+unread=$(git ls-files '*.cpp' | grep -E '^(base|engine|archive|control|service|http|fleet|worker|agent|orchestrator|cli)/' |
   grep -vE '_test\.cpp$|_test_support|_fixture|/bench/|/tools/|testing' |
   while read -r source; do
     # shellcheck disable=SC2086

@@ -20,6 +20,8 @@ collect_ignore = [] if os.environ.get("SECBEAT_NATS_TOOLS") else ["test_nats_too
 # Nor are those that pull cables, where there are no network namespaces.
 if not can_be_pulled():
     collect_ignore.append("test_partition.py")
+# The same of a server of S3.
+collect_ignore += [] if os.environ.get("SECBEAT_VERSITYGW") else ["test_archive_s3.py"]
 
 
 @pytest.fixture

@@ -12,13 +12,15 @@
 #include <thread>
 
 #include "archive_thread.hpp"
-#include "secbeat/agent/archive_folder.hpp"
+#include "secbeat/archive/version_archive.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::agent {
 namespace fs = std::filesystem;
 namespace {
 
+using archive::Manifest;
+using archive::VersionArchive;
 using std::chrono::milliseconds;
 
 // Kinds of history rows after which row.version is in force.
@@ -47,7 +49,8 @@ fs::path config_in(const fs::path& data_dir, const ForceRecord& record) {
 class Work {
  public:
   Work(const Config& config, const ArchivePatience& patience)
-      : archive_(config.archive_dir),
+      : storage_(archive::open_storage(config.archive)),
+        archive_(storage_),
         data_dir_(config.data_dir),
         node_(config.node_name),
         patience_(patience),
@@ -94,13 +97,16 @@ class Work {
     std::unique_lock lock(mutex_);
     ending_ = true;
     changed_.notify_all();
-    abandoned_ = !changed_.wait_for(lock, patience_.at_the_end, [&] { return ended_; });
+    const auto has_ended = [&] { return ended_; };
+    if (changed_.wait_for(lock, patience_.at_the_end, has_ended)) return true;
+    storage_->cancel();  // a network can be let go of, a file system cannot
+    abandoned_ = !changed_.wait_for(lock, patience_.after_cancel, has_ended);
     return !abandoned_;
   }
 
   [[nodiscard]] ArchiveStatus status() const {
     const std::lock_guard lock(mutex_);
-    return {pending_.size(), archived_, failures_};
+    return {pending_.size(), archived_, failures_, error_};
   }
 
   [[nodiscard]] std::vector<control::Version> wanted() const {
@@ -119,11 +125,11 @@ class Work {
 
   // Without the lock: takes as long as the file system does.
   [[nodiscard]] Result<void> store(const ForceRecord& record) const {
-    auto module = read_file(module_in(data_dir_, record), ArchiveFolder::kMaxModuleBytes);
+    auto module = read_file(module_in(data_dir_, record), VersionArchive::kMaxModuleBytes);
     if (!module || sha256_hex(*module) != record.sha256) return gone();
     Manifest manifest{.node = node_, .record = record, .config_size_bytes = 0};
     if (!record.config_sha256.empty()) {
-      auto config = read_file(config_in(data_dir_, record), ArchiveFolder::kMaxConfigBytes);
+      auto config = read_file(config_in(data_dir_, record), VersionArchive::kMaxConfigBytes);
       if (!config || sha256_hex(*config) != record.config_sha256) return gone();
       manifest.config_size_bytes = config->size();
       if (auto put = archive_.put_config(record.config_sha256, *config); !put) return put;
@@ -146,6 +152,7 @@ class Work {
     }
     if (!stored) {
       ++failures_;
+      error_ = stored.error().message;
       spdlog::warn("{} {} is not in the archive yet: {}; {} versions wait, the next attempt is in {:g} s",
                    record.module, record.label, stored.error().message, pending_.size(),
                    static_cast<double>(retry_after_.count()) / 1000);
@@ -154,6 +161,7 @@ class Work {
       return;
     }
     retry_after_ = patience_.first_retry;
+    error_.clear();
     ++archived_;
     spdlog::debug("{} {} is in the archive", record.module, record.label);
     // It may have come into force once more meanwhile, or have given way to others.
@@ -170,7 +178,8 @@ class Work {
     pending_.pop_front();
   }
 
-  const ArchiveFolder archive_;
+  const std::shared_ptr<archive::Storage> storage_;
+  const VersionArchive archive_;
   const fs::path data_dir_;
   const std::string node_;
   const ArchivePatience patience_;
@@ -186,6 +195,7 @@ class Work {
   bool abandoned_ = false;  // nobody waits for the thread any more: it touches nothing of the process
   std::uint64_t archived_ = 0;
   std::uint64_t failures_ = 0;
+  std::string error_;  // of the last attempt
 };
 
 class ArchiveImpl final : public Archive {

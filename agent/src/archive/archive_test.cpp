@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "archive_thread.hpp"
-#include "secbeat/agent/archive_folder.hpp"
+#include "secbeat/archive/version_archive.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::agent {
@@ -21,7 +21,13 @@ using ::testing::SizeIs;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-constexpr ArchivePatience kHasty{.first_retry = 1ms, .last_retry = 20ms, .at_the_end = 60s};
+using archive::ArchiveContents;
+
+archive::VersionArchive archive_at(const archive::Location& location) {
+  return archive::VersionArchive(archive::open_storage(location));
+}
+
+constexpr ArchivePatience kHasty{.first_retry = 1ms, .last_retry = 20ms, .at_the_end = 60s, .after_cancel = 60s};
 
 class ArchiveTest : public ::testing::Test {
  protected:
@@ -31,7 +37,7 @@ class ArchiveTest : public ::testing::Test {
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     base_ = pattern;
     config_.data_dir = base_ / "data";
-    config_.archive_dir = base_ / "archive";
+    config_.archive.folder = base_ / "archive";
     config_.node_name = "node-1";
     fs::create_directories(config_.data_dir / "modules");
     fs::create_directories(config_.data_dir / "configs");
@@ -71,7 +77,7 @@ class ArchiveTest : public ::testing::Test {
     wait_for([&] { return archive_->status().pending == 0; });
   }
   [[nodiscard]] ArchiveContents contents() const {
-    return ArchiveFolder(config_.archive_dir).list().value_or(ArchiveContents{});
+    return archive_at(config_.archive).list().value_or(ArchiveContents{});
   }
 
   fs::path base_;
@@ -88,7 +94,7 @@ TEST_F(ArchiveTest, StoresWhatItIsTold) {
   EXPECT_EQ(contents().manifests[0].node, "node-1");
   EXPECT_EQ(contents().manifests[0].config_size_bytes, 2U);
   EXPECT_EQ(archive_->status().failures, 0U);
-  const auto verdict = ArchiveFolder(config_.archive_dir).verify();
+  const auto verdict = archive_at(config_.archive).verify();
   EXPECT_TRUE(verdict && verdict->contents.problems.empty());
 }
 
@@ -110,14 +116,14 @@ TEST_F(ArchiveTest, AVersionThatComesBackGetsAnotherTime) {
 }
 
 TEST_F(ArchiveTest, WhatIsInTheWayHoldsUpNothingAndIsTriedAgain) {
-  std::ofstream(config_.archive_dir) << "a file where the folder should be";
+  std::ofstream(config_.archive.folder) << "a file where the folder should be";
   archive_ = start_archive(config_, kHasty);
   archive_->came_into_force(version("v1"));
   archive_->came_into_force(version("v2"));
   wait_for([&] { return archive_->status().failures >= 3; });
   EXPECT_EQ(archive_->status().pending, 2U);
   EXPECT_THAT(archive_->wanted(), SizeIs(2)) << "their files must stay";
-  fs::remove(config_.archive_dir);
+  fs::remove(config_.archive.folder);
   await_nothing_pending();
   EXPECT_THAT(contents().manifests, SizeIs(2));
   EXPECT_TRUE(archive_->wanted().empty());
@@ -135,21 +141,23 @@ TEST_F(ArchiveTest, AVersionWhoseFilesAreGoneDoesNotStandInTheWayOfOthers) {
 }
 
 TEST_F(ArchiveTest, WhatWaitsIsBounded) {
-  std::ofstream(config_.archive_dir) << "a file";
-  archive_ = start_archive(config_, {.first_retry = 3600s, .last_retry = 3600s, .at_the_end = 60s});
+  std::ofstream(config_.archive.folder) << "a file";
+  archive_ =
+      start_archive(config_, {.first_retry = 3600s, .last_retry = 3600s, .at_the_end = 60s, .after_cancel = 60s});
   for (std::size_t i = 0; i < kMostPending + 10; ++i) archive_->came_into_force(version("v" + std::to_string(i)));
   EXPECT_EQ(archive_->status().pending, kMostPending);
   EXPECT_GE(archive_->status().failures, 10U);
 }
 
 TEST_F(ArchiveTest, TheEndStoresWhatIsPendingOnceMore) {
-  std::ofstream(config_.archive_dir) << "a file";
-  archive_ = start_archive(config_, {.first_retry = 3600s, .last_retry = 3600s, .at_the_end = 60s});
+  std::ofstream(config_.archive.folder) << "a file";
+  archive_ =
+      start_archive(config_, {.first_retry = 3600s, .last_retry = 3600s, .at_the_end = 60s, .after_cancel = 60s});
   archive_->came_into_force(version("v1"));
   wait_for([&] { return archive_->status().failures == 1; });
   archive_->stop();  // it has failed and ends with it
   EXPECT_EQ(archive_->status().pending, 1U);
-  fs::remove(config_.archive_dir);
+  fs::remove(config_.archive.folder);
   archive_ = start_archive(config_, kHasty);
   archive_->came_into_force(version("v1"));
   archive_->stop();
@@ -162,7 +170,7 @@ TEST_F(ArchiveTest, AThreadThatHangsIsLeftBehind) {
   const fs::path module = config_.data_dir / "modules" / (record.sha256 + ".wasm");
   fs::remove(module);
   ASSERT_EQ(::mkfifo(module.c_str(), 0600), 0);
-  archive_ = start_archive(config_, {.first_retry = 1ms, .last_retry = 1ms, .at_the_end = 50ms});
+  archive_ = start_archive(config_, {.first_retry = 1ms, .last_retry = 1ms, .at_the_end = 50ms, .after_cancel = 1ms});
   archive_->came_into_force(record);
   archive_->stop();
   EXPECT_EQ(archive_->status().pending, 1U);

@@ -114,17 +114,36 @@ void check_folder(const Draft& draft, Faults& faults, std::string_view key, cons
   }
 }
 
+bool is_of_this_machine(std::string_view endpoint) {
+  const std::string_view host = endpoint.substr(endpoint.find("//") + 2);
+  return host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
+}
+
 // What is meant to outlive the data directory does not lie in it.
 void finish_archive(Draft& draft, Faults& faults) {
   Config& config = draft.config;
-  if (config.archive_dir.empty()) return;
-  config.archive_dir = absolute_from(draft.base, config.archive_dir);
+  archive::Location& archive = config.archive;
+  for (std::filesystem::path* file : {&archive.credentials, &archive.tls_ca}) {
+    if (!file->empty()) *file = absolute_from(draft.base, *file);
+  }
+  if (archive.bucket.empty()) {
+    for (const char* key : {"archive.endpoint", "archive.region", "archive.credentials", "archive.tls_ca"}) {
+      if (draft.lines.contains(key)) {
+        config.notices.push_back(fmt::format("{}: without effect: it is for archives in S3 (url = \"s3://…\")", key));
+      }
+    }
+  } else if (archive.endpoint.starts_with("http://") && !is_of_this_machine(archive.endpoint)) {
+    config.notices.push_back(
+        fmt::format("archive.endpoint: {} has no TLS: what is archived can be read on its way", archive.endpoint));
+  }
+  if (archive.folder.empty()) return;
+  archive.folder = absolute_from(draft.base, archive.folder);
   for (const auto& [folder, key] : {std::pair(config.data_dir, "data_dir"), std::pair(config.state_dir, "state_dir")}) {
-    const std::filesystem::path rest = config.archive_dir.lexically_relative(folder);
+    const std::filesystem::path rest = archive.folder.lexically_relative(folder);
     if (folder.empty() || rest.empty() || *rest.begin() == "..") continue;
     faults.add(line_of(draft, "archive.url"), "archive.url",
                fmt::format("{} lies in node.{} and would be lost with it: give a folder of its own",
-                           config.archive_dir.string(), key));
+                           archive.folder.string(), key));
   }
 }
 
@@ -158,9 +177,10 @@ void finish_orchestrator(Draft& draft, Faults& faults) {
     faults.add(line_of(draft, "nats.url"), "nats.url",
                "missing: the NATS servers with JetStream, such as \"nats://127.0.0.1:4222\"");
   }
-  if (!config.archive_dir.empty()) {
+  if (!config.archive.is_nowhere()) {
     config.notices.emplace_back("archive.url: without effect: an orchestrator keeps no archive yet, nodes do");
   }
+  finish_archive(draft, faults);
   finish_access(draft, faults);
   finish_nats(draft, faults);
 }

@@ -103,10 +103,28 @@ Told store_key_hash(std::string& to, const Scalar& value) {
   return ok();
 }
 
-Told store_archive(std::filesystem::path& to, const std::string& url) {
-  auto folder = archive_folder(url);
-  if (!folder) return fault(std::move(folder.error().message));
-  to = *std::move(folder);
+// The other keys of [archive] may have come before it.
+Told store_archive(archive::Location& to, const std::string& url) {
+  auto location = archive::location_of(url);
+  if (!location) return fault(std::move(location.error().message));
+  if (!location->folder.empty() && !is_plain_path(location->folder.string())) {
+    return fault("expected a path without quotes, '\\', '$', ';', braces and control characters");
+  }
+  to.folder = std::move(location->folder);
+  to.bucket = std::move(location->bucket);
+  to.prefix = std::move(location->prefix);
+  return ok();
+}
+
+Told store_endpoint(std::string& to, const std::string& value) {
+  if (!archive::is_endpoint(value)) return fault("expected \"https://host\" or \"https://host:port\"");
+  to = value;
+  return ok();
+}
+
+Told store_region(std::string& to, const std::string& value) {
+  if (!archive::is_region(value)) return fault("expected a region, such as \"eu-central-1\"");
+  to = value;
   return ok();
 }
 
@@ -280,7 +298,11 @@ constexpr auto kKeys = std::to_array<Key>({
     {"nats.tls_certificate", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.nats_tls_certificate, v); }},
     {"nats.tls_key", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.nats_tls_key, v); }},
 
-    {"archive.url", kString, 0, 0, [](D& d, N, const S& v) { return store_archive(d.config.archive_dir, text(v)); }},
+    {"archive.url", kString, 0, 0, [](D& d, N, const S& v) { return store_archive(d.config.archive, text(v)); }},
+    {"archive.endpoint", kString, 0, 0, [](D& d, N, const S& v) { return store_endpoint(d.config.archive.endpoint, text(v)); }},
+    {"archive.region", kString, 0, 0, [](D& d, N, const S& v) { return store_region(d.config.archive.region, text(v)); }},
+    {"archive.credentials", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.archive.credentials, v); }},
+    {"archive.tls_ca", kString, 0, 0, [](D& d, N, const S& v) { return store_file(d.config.archive.tls_ca, v); }},
 
     {"orchestrator.name", kString, 0, 0, [](D& d, N, const S& v) { return store_name(d.config.orchestrator.name, v); }},
     {"orchestrator.log_level", kString, 0, 0, [](D& d, N, const S& v) { return store_word(d.config.log_level, v, {"debug", "info", "warn", "error"}); }},

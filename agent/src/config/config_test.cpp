@@ -312,14 +312,14 @@ file_settle_ms = 50
 TEST(Config, TakesAnArchiveAsAPathOrAFileUrl) {
   const auto folder = [](const std::string& url) {
     const auto config = parse(std::string(kLeast) + "[node]\ndata_dir = \"/data\"\n[archive]\nurl = \"" + url + "\"\n");
-    return config ? config->archive_dir.string() : config.error().message;
+    return config ? to_text(config->archive) : config.error().message;
   };
   EXPECT_EQ(folder("archive"), "/etc/secbeat/archive");
   EXPECT_EQ(folder("/srv/archive/"), "/srv/archive");
   EXPECT_EQ(folder("file:///srv/the%20archive"), "/srv/the archive");
   EXPECT_EQ(folder("file://localhost/srv/archive"), "/srv/archive");
-  EXPECT_THAT(folder("s3://bucket/prefix"),
-              HasSubstr(":8: archive.url: this version archives into folders only, not into S3 buckets"));
+  EXPECT_EQ(folder("s3://bucket/prefix/"), "s3://bucket/prefix");
+  EXPECT_THAT(folder("s3://b"), HasSubstr(":8: archive.url: expected \"s3://bucket\""));
   for (const char* url : {"file://host/srv", "file://", "file:///a%2", "file:///a%zz"}) {
     EXPECT_THAT(folder(url), HasSubstr("expected \"file:///folder\"")) << url;
   }
@@ -329,6 +329,23 @@ TEST(Config, TakesAnArchiveAsAPathOrAFileUrl) {
     EXPECT_THAT(folder(url), HasSubstr("lies in node.data_dir and would be lost with it")) << url;
   }
   EXPECT_EQ(folder("/data2"), "/data2");
+}
+
+TEST(Config, TakesAnArchiveInS3) {
+  const std::string archive = std::string(kLeast) + "[archive]\nurl = \"s3://rules/waf\"\n";
+  const auto config = parse(archive + "endpoint = \"http://10.0.0.1:9000\"\nregion = \"eu-central-1\"\n" +
+                            "credentials = \"s3.ini\"\ntls_ca = \"/ca.pem\"\n");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->archive, (archive::Location{.bucket = "rules",
+                                                .prefix = "waf",
+                                                .endpoint = "http://10.0.0.1:9000",
+                                                .region = "eu-central-1",
+                                                .credentials = "/etc/secbeat/s3.ini",
+                                                .tls_ca = "/ca.pem"}));
+  EXPECT_THAT(config->notices, Contains(HasSubstr("has no TLS")));
+  EXPECT_THAT(error_of(archive + "endpoint = \"s3.example.org\"\n"), HasSubstr("archive.endpoint: expected"));
+  EXPECT_THAT(error_of(archive + "endpoint = \"https://u:p@h\"\n"), HasSubstr("archive.endpoint: expected"));
+  EXPECT_THAT(error_of(archive + "region = \"A b\"\n"), HasSubstr("archive.region: expected"));
 }
 
 TEST(Config, SaysLoudlyThatTheApiIsOpen) {

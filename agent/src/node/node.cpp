@@ -154,7 +154,7 @@ Result<void> Node::open_state(const CancelToken& ending) {
 }
 
 void Node::start_archive() {
-  if (config_.archive_dir.empty()) return;
+  if (config_.archive.is_nowhere()) return;
   archive_ = Archive::start(config_);
   reloader_->set_keeper(archive_.get());
   archive_->catch_up(*reloader_);

@@ -5,24 +5,33 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "commands/commands.hpp"
 #include "exit_codes.hpp"
 #include "node_api/api_command.hpp"
-#include "secbeat/agent/archive_folder.hpp"
 #include "secbeat/agent/config.hpp"
 #include "secbeat/agent/signature.hpp"
+#include "secbeat/archive/version_archive.hpp"
 #include "secbeat/base/files.hpp"
 
 namespace secbeat::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using agent::ArchiveFolder;
-using agent::Manifest;
+using archive::Manifest;
+using archive::VersionArchive;
 
 constexpr std::size_t kShortHash = 12;
 constexpr std::size_t kSha256Hex = 64;
+
+// A file with [orchestrator] or without [waf.wasm] is an orchestrator's.
+Result<agent::Config> load_either(const std::string& file) {
+  auto node = agent::load_config(file);
+  if (node) return node;
+  auto orchestrator = agent::load_config(file, agent::Program::kOrchestrator);
+  return orchestrator ? orchestrator : node;
+}
 
 struct ArchiveOptions {
   std::string archive;
@@ -30,42 +39,51 @@ struct ArchiveOptions {
   bool json = false;
 
   void add_to(CLI::App& command) {
-    auto* by_folder =
-        command.add_option("--archive", archive, "The archive's folder, or its file:// URL")->type_name("FOLDER");
-    auto* by_config =
-        command.add_option("--config", config, "The node's configuration, which names it in [archive] url")
-            ->type_name("FILE")
-            ->envname("SECBEAT_CONFIG");
-    by_folder->excludes(by_config);
+    auto* by_url = command.add_option("--archive", archive, "The archive: a folder, or its file:// or s3:// URL")
+                       ->type_name("URL");
+    auto* by_config = command
+                          .add_option("--config", config,
+                                      "The configuration of a node or an orchestrator, which names it in [archive] url")
+                          ->type_name("FILE")
+                          ->envname("SECBEAT_CONFIG");
+    by_url->excludes(by_config);
     command.add_flag("--json", json, "Print JSON, for programs");
   }
-  [[nodiscard]] Result<ArchiveFolder> open() const;
+  [[nodiscard]] Result<VersionArchive> open() const;
+  [[nodiscard]] Result<archive::Location> find() const;
 };
 
-Result<ArchiveFolder> ArchiveOptions::open() const {
+Result<VersionArchive> ArchiveOptions::open() const {
+  auto location = find();
+  if (!location) return std::unexpected(location.error());
+  return VersionArchive(archive::open_storage(*location));
+}
+
+// --archive names the place; what else S3 needs comes from the environment.
+Result<archive::Location> ArchiveOptions::find() const {
   if (!archive.empty()) {
-    auto folder = agent::archive_folder(archive);
-    if (!folder) return fail(ErrorCode::kConfig, "--archive: " + folder.error().message);
-    return ArchiveFolder(*std::move(folder));
+    auto location = archive::location_of(archive);
+    if (!location) return fail(ErrorCode::kConfig, "--archive: " + location.error().message);
+    return location;
   }
-  if (config.empty()) return fail(ErrorCode::kConfig, "which archive? Give --archive FOLDER or --config FILE");
-  auto read = agent::load_config(config);
+  if (config.empty()) return fail(ErrorCode::kConfig, "which archive? Give --archive URL or --config FILE");
+  auto read = load_either(config);
   if (!read) return std::unexpected(read.error());
-  if (read->archive_dir.empty()) return fail(ErrorCode::kConfig, config + " names no archive ([archive] url)");
-  return ArchiveFolder(read->archive_dir);
+  if (read->archive.is_nowhere()) return fail(ErrorCode::kConfig, config + " names no archive ([archive] url)");
+  return read->archive;
 }
 
 Json json_of(const Manifest& manifest) { return Json::parse(to_json(manifest), nullptr, false); }
 
-Json json_of(const std::vector<agent::ArchiveProblem>& problems) {
+Json json_of(const std::vector<archive::ArchiveProblem>& problems) {
   Json list = Json::array();
-  for (const agent::ArchiveProblem& problem : problems)
+  for (const archive::ArchiveProblem& problem : problems)
     list.push_back({{"file", problem.file}, {"what", problem.what}});
   return list;
 }
 
-void complain_of(const std::vector<agent::ArchiveProblem>& problems) {
-  for (const agent::ArchiveProblem& problem : problems) {
+void complain_of(const std::vector<archive::ArchiveProblem>& problems) {
+  for (const archive::ArchiveProblem& problem : problems) {
     fmt::print(stderr, "secbeat: {}: {}\n", clean(problem.file), clean(problem.what));
   }
 }
@@ -85,12 +103,12 @@ int run_list(const ArchiveOptions& options, const std::string& name) {
   if (options.json) {
     Json versions = Json::array();
     for (const Manifest& manifest : contents->manifests) versions.push_back(json_of(manifest));
-    fmt::print("{}\n", Json{{"archive", archive->path().string()},
+    fmt::print("{}\n", Json{{"archive", archive->place()},
                             {"versions", std::move(versions)},
                             {"problems", json_of(contents->problems)}}
                            .dump(2, ' ', false, Json::error_handler_t::replace));
   } else if (contents->manifests.empty()) {
-    fmt::print("No version {}in {}\n", name.empty() ? "" : "of " + clean(name) + " ", clean(archive->path().string()));
+    fmt::print("No version {}in {}\n", name.empty() ? "" : "of " + clean(name) + " ", clean(archive->place()));
   } else {
     std::vector<std::vector<std::string>> rows;
     for (const Manifest& m : contents->manifests) {
@@ -111,7 +129,7 @@ int run_verify(const ArchiveOptions& options) {
   if (!verdict) return complain(verdict.error(), kUsage);
   const auto& problems = verdict->contents.problems;
   if (options.json) {
-    fmt::print("{}\n", Json{{"archive", archive->path().string()},
+    fmt::print("{}\n", Json{{"archive", archive->place()},
                             {"good", problems.empty()},
                             {"versions", verdict->contents.manifests.size()},
                             {"modules", verdict->modules},
@@ -121,11 +139,11 @@ int run_verify(const ArchiveOptions& options) {
                            .dump(2, ' ', false, Json::error_handler_t::replace));
     return problems.empty() ? kOk : kRefused;
   }
-  fmt::print("{}: {} versions, {} modules, {} configurations: {}\n", clean(archive->path().string()),
+  fmt::print("{}: {} versions, {} modules, {} configurations: {}\n", clean(archive->place()),
              verdict->contents.manifests.size(), verdict->modules, verdict->configs,
              problems.empty() ? paint(Tone::kGood, "all good")
                               : paint(Tone::kBad, fmt::format("{} problems", problems.size())));
-  for (const agent::ArchiveProblem& note : verdict->notes) {
+  for (const archive::ArchiveProblem& note : verdict->notes) {
     fmt::print("  note: {}: {}\n", clean(note.file), clean(note.what));
   }
   complain_of(problems);
@@ -154,19 +172,15 @@ bool is_hash(std::string_view text) {
   return text.size() == kSha256Hex && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-Result<Found> find_by_hash(const ArchiveFolder& archive, const std::string& sha256) {
-  std::error_code ignored;
-  const bool module = fs::exists(archive.module_path(sha256), ignored);
-  auto bytes = module ? archive.module_bytes(sha256) : archive.config_bytes(sha256);
-  if (!module && !fs::exists(archive.config_path(sha256), ignored)) {
-    return fail(ErrorCode::kNotFound,
-                fmt::format("{} holds neither a module nor a configuration {}", archive.path().string(), sha256));
-  }
-  if (!bytes) return std::unexpected(bytes.error());
-  return Found{sha256 + (module ? ".wasm" : ".json"),
-               *std::move(bytes),
-               std::nullopt,
-               {{module ? "sha256" : "config_sha256", sha256}}};
+Result<Found> find_by_hash(const VersionArchive& archive, const std::string& sha256) {
+  auto bytes = archive.module_bytes(sha256);
+  if (bytes) return Found{sha256 + ".wasm", *std::move(bytes), std::nullopt, {{"sha256", sha256}}};
+  if (bytes.error().code != ErrorCode::kNotFound) return std::unexpected(bytes.error());
+  bytes = archive.config_bytes(sha256);
+  if (bytes) return Found{sha256 + ".json", *std::move(bytes), std::nullopt, {{"config_sha256", sha256}}};
+  if (bytes.error().code != ErrorCode::kNotFound) return std::unexpected(bytes.error());
+  return fail(ErrorCode::kNotFound,
+              fmt::format("{} holds neither a module nor a configuration {}", archive.place(), sha256));
 }
 
 std::string list_of(const std::vector<Manifest>& manifests) {
@@ -182,7 +196,7 @@ bool same_content(const Manifest& a, const Manifest& b) {
   return a.record.sha256 == b.record.sha256 && a.record.config_sha256 == b.record.config_sha256;
 }
 
-Result<Found> find_by_version(const ArchiveFolder& archive, const GetOptions& options) {
+Result<Found> find_by_version(const VersionArchive& archive, const GetOptions& options) {
   const std::size_t at = options.what.find('@');
   if (at == std::string::npos) {
     return fail(
@@ -198,15 +212,15 @@ Result<Found> find_by_version(const ArchiveFolder& archive, const GetOptions& op
   });
   const auto& found = contents->manifests;
   if (found.empty()) {
-    return fail(ErrorCode::kUnknownVersion, fmt::format("{} holds no {}; secbeat archive list shows what it holds",
-                                                        archive.path().string(), options.what));
+    return fail(ErrorCode::kUnknownVersion,
+                fmt::format("{} holds no {}; secbeat archive list shows what it holds", archive.place(), options.what));
   }
   const bool ambiguous = std::ranges::any_of(found, [&](const Manifest& m) { return !same_content(m, found.front()); });
   if (ambiguous) {
     return fail(ErrorCode::kBadRequest, fmt::format("{} is there more than once; say --node NODE, or the SHA-256:{}",
                                                     options.what, list_of(found)));
   }
-  const agent::ForceRecord& record = found.front().record;
+  const archive::ForceRecord& record = found.front().record;
   auto bytes = archive.module_bytes(record.sha256);
   if (!bytes) return std::unexpected(bytes.error());
   std::optional<std::string> config;
@@ -315,7 +329,7 @@ void add_verify(CLI::App& archive, Run& run) {
 void add_archive_command(CLI::App& app, Run& run) {
   CLI::App* archive = app.add_subcommand("archive", "Look into the archive of versions that were in force");
   archive->footer(
-      "Reads the folder of [archive] url; needs no node.\n\n"
+      "Reads what [archive] url names, a folder or a bucket of S3; needs no node.\n\n"
       "Examples:\n"
       "  secbeat archive list --config /etc/secbeat/secbeat.toml\n"
       "  secbeat archive get bad-bot-blocker@1.0.0 --archive /srv/secbeat-archive\n"

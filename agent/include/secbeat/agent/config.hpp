@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "secbeat/archive/location.hpp"
 #include "secbeat/base/error.hpp"
 #include "secbeat/base/listen.hpp"
 #include "secbeat/control/in_force.hpp"
@@ -135,7 +136,7 @@ struct Config {
   std::filesystem::path state_dir;
   std::string log_level = "info";  // "debug", "info", "warn", "error"
 
-  std::filesystem::path archive_dir;  // [archive] url; empty: no archive
+  archive::Location archive;  // [archive]
 
   // [nats]; paths are absolute, and empty where they are not given
   std::string nats_url;  // empty: the node is in no fleet
@@ -160,9 +161,5 @@ struct Config {
 Result<Config> load_config(const std::filesystem::path& file, Program program = Program::kNode);
 // The same for text; `file` only names it and anchors relative paths.
 Result<Config> parse_config(std::string_view text, const std::filesystem::path& file, Program program = Program::kNode);
-
-// The folder of an archive's url: a path, or "file:///path" with percent-encoding. kConfig says what is wrong with
-// others.
-Result<std::filesystem::path> archive_folder(std::string_view url);
 
 }  // namespace secbeat::agent

@@ -1,5 +1,5 @@
-// The folder of an archive: what is put there is found again, what is wrong with it is told.
-#include "secbeat/agent/archive_folder.hpp"
+// An archive in a folder: what is put there is found again, what is wrong with it is told.
+#include "secbeat/archive/version_archive.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 
 #include "secbeat/base/files.hpp"
 
-namespace secbeat::agent {
+namespace secbeat::archive {
 namespace {
 
 using ::testing::HasSubstr;
@@ -17,7 +17,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 namespace fs = std::filesystem;
 
-class ArchiveFolderTest : public ::testing::Test {
+class VersionArchiveTest : public ::testing::Test {
  protected:
   void SetUp() override {
     std::string pattern = ::testing::TempDir() + "/archive-XXXXXX";
@@ -49,10 +49,11 @@ class ArchiveFolderTest : public ::testing::Test {
     const auto done = archive().put_manifest(manifest);
     ASSERT_TRUE(done) << done.error().message;
   }
-  [[nodiscard]] ArchiveFolder archive() const { return ArchiveFolder(base_ / "srv" / "archive"); }
+  [[nodiscard]] fs::path folder() const { return base_ / "srv" / "archive"; }
+  [[nodiscard]] VersionArchive archive() const { return VersionArchive(open_storage({.folder = folder()})); }
   void write(const std::string& file, std::string_view bytes) const {
-    fs::create_directories((archive().path() / file).parent_path());
-    std::ofstream(archive().path() / file) << bytes;
+    fs::create_directories((folder() / file).parent_path());
+    std::ofstream(folder() / file) << bytes;
   }
   [[nodiscard]] std::string problems() const {
     const auto verdict = archive().verify();
@@ -65,7 +66,7 @@ class ArchiveFolderTest : public ::testing::Test {
   fs::path base_;
 };
 
-TEST_F(ArchiveFolderTest, GivesBackWhatWasPutIntoIt) {
+TEST_F(VersionArchiveTest, GivesBackWhatWasPutIntoIt) {
   put(manifest("v1", "bytes", "{}"), "bytes", "{}");
   const auto contents = archive().list();
   ASSERT_TRUE(contents) << contents.error().message;
@@ -74,10 +75,10 @@ TEST_F(ArchiveFolderTest, GivesBackWhatWasPutIntoIt) {
   EXPECT_EQ(archive().module_bytes(sha256_hex("bytes")), "bytes");
   EXPECT_EQ(archive().config_bytes(sha256_hex("{}")), "{}");
   EXPECT_EQ(problems(), "");
-  EXPECT_TRUE(fs::exists(archive().path() / "manifests" / "waf" / "v1@node-1.json"));
+  EXPECT_TRUE(fs::exists(folder() / "manifests" / "waf" / "v1@node-1.json"));
 }
 
-TEST_F(ArchiveFolderTest, TimesOfOneVersionComeTogether) {
+TEST_F(VersionArchiveTest, TimesOfOneVersionComeTogether) {
   Manifest first = manifest("v1", "bytes");
   first.record.times = {time(1)};
   put(first, "bytes");
@@ -89,7 +90,7 @@ TEST_F(ArchiveFolderTest, TimesOfOneVersionComeTogether) {
   EXPECT_THAT(contents->manifests[0].record.times, ::testing::ElementsAre(time(1), time(3, "2025-11-24T01:00:09Z")));
 }
 
-TEST_F(ArchiveFolderTest, KeepsTheNewestTimes) {
+TEST_F(VersionArchiveTest, KeepsTheNewestTimes) {
   Manifest many = manifest("v1", "bytes");
   for (std::uint64_t i = 1; i <= kMaxManifestTimes + 5; ++i) many.record.times.push_back(time(i));
   put(many, "bytes");
@@ -99,32 +100,32 @@ TEST_F(ArchiveFolderTest, KeepsTheNewestTimes) {
   EXPECT_EQ(contents->manifests[0].record.times.front().generation, 6U);
 }
 
-TEST_F(ArchiveFolderTest, AnotherVersionOfTheSameLabelReplacesNothing) {
+TEST_F(VersionArchiveTest, AnotherVersionOfTheSameLabelReplacesNothing) {
   put(manifest("v1", "bytes"), "bytes");
   put(manifest("v1", "other"), "other");
   put(manifest("v1", "bytes", "", "node-2"), "bytes");
   put(manifest("v1", "other"), "other");
   EXPECT_THAT(archive().list()->manifests, SizeIs(3));
   for (const char* name : {"v1@node-1.json", "v1@node-1~2.json", "v1@node-2.json"}) {
-    EXPECT_TRUE(fs::exists(archive().path() / "manifests" / "waf" / name)) << name;
+    EXPECT_TRUE(fs::exists(folder() / "manifests" / "waf" / name)) << name;
   }
   EXPECT_EQ(problems(), "");
 }
 
-TEST_F(ArchiveFolderTest, ADamagedManifestIsToldAndLeftAsItIs) {
+TEST_F(VersionArchiveTest, ADamagedManifestIsToldAndLeftAsItIs) {
   put(manifest("v1", "bytes"), "bytes");
   write("manifests/waf/v1@node-1.json", "{");
   EXPECT_EQ(problems(), "manifests/waf/v1@node-1.json no JSON at byte 2\n");
   put(manifest("v1", "bytes"), "bytes");
   EXPECT_THAT(archive().list()->manifests, SizeIs(1)) << "under another number";
-  EXPECT_EQ(read_file(archive().path() / "manifests/waf/v1@node-1.json", 10), "{");
+  EXPECT_EQ(read_file(folder() / "manifests/waf/v1@node-1.json", 10), "{");
 }
 
-TEST_F(ArchiveFolderTest, DamagedContentIsToldAndPutAgain) {
+TEST_F(VersionArchiveTest, DamagedContentIsToldAndPutAgain) {
   put(manifest("v1", "bytes", "{}"), "bytes", "{}");
   write("modules/" + sha256_hex("bytes") + ".wasm", "bytez");
-  fs::remove(archive().config_path(sha256_hex("{}")));
-  EXPECT_THAT(problems(), HasSubstr("modules/" + sha256_hex("bytes") + ".wasm " + archive().path().string()));
+  fs::remove(folder() / config_key(sha256_hex("{}")));
+  EXPECT_THAT(problems(), HasSubstr("modules/" + sha256_hex("bytes") + ".wasm " + folder().string()));
   EXPECT_THAT(problems(), HasSubstr("is missing or damaged, and waf v1 on node-1 needs it"));
   EXPECT_THAT(problems(), HasSubstr("configs/" + sha256_hex("{}") + ".json is missing or damaged"));
   EXPECT_FALSE(archive().module_bytes(sha256_hex("bytes")));
@@ -132,7 +133,7 @@ TEST_F(ArchiveFolderTest, DamagedContentIsToldAndPutAgain) {
   EXPECT_EQ(problems(), "");
 }
 
-TEST_F(ArchiveFolderTest, AManifestInAnotherPlaceOrOfAnotherSizeIsAProblem) {
+TEST_F(VersionArchiveTest, AManifestInAnotherPlaceOrOfAnotherSizeIsAProblem) {
   put(manifest("v1", "bytes"), "bytes");
   const std::string text = to_json(manifest("v1", "bytes"));
   write("manifests/other/v1@node-1.json", text);
@@ -141,7 +142,7 @@ TEST_F(ArchiveFolderTest, AManifestInAnotherPlaceOrOfAnotherSizeIsAProblem) {
   sized.record.size_bytes = 6;
   write("manifests/waf/v3@node-1.json", to_json(sized));
   write("manifests/waf/notes.txt", "x");
-  fs::create_directories(archive().path() / "manifests" / "waf" / "folder.json");
+  fs::create_directories(folder() / "manifests" / "waf" / "folder.json");
   const std::string told = problems();
   EXPECT_THAT(told, HasSubstr("manifests/other/v1@node-1.json it is the manifest of waf v1 on node-1, which has"));
   EXPECT_THAT(told, HasSubstr("manifests/waf/v2@node-1.json it is the manifest of waf v1"));
@@ -150,7 +151,7 @@ TEST_F(ArchiveFolderTest, AManifestInAnotherPlaceOrOfAnotherSizeIsAProblem) {
   EXPECT_THAT(told, HasSubstr("folder.json is not a regular file"));
 }
 
-TEST_F(ArchiveFolderTest, LeftoversAreNotesAndNoProblems) {
+TEST_F(VersionArchiveTest, LeftoversAreNotesAndNoProblems) {
   put(manifest("v1", "bytes"), "bytes");
   ASSERT_TRUE(archive().put_module(sha256_hex("unnamed"), "unnamed"));
   write("modules/.tmp-x", "half");
@@ -162,7 +163,7 @@ TEST_F(ArchiveFolderTest, LeftoversAreNotesAndNoProblems) {
   EXPECT_EQ(verdict->modules, 2U);
 }
 
-TEST_F(ArchiveFolderTest, NothingFromOutsideBecomesAPath) {
+TEST_F(VersionArchiveTest, NothingFromOutsideBecomesAPath) {
   EXPECT_EQ(archive().module_bytes("../../etc/passwd").error().code, ErrorCode::kBadRequest);
   EXPECT_EQ(archive().config_bytes("").error().code, ErrorCode::kBadRequest);
   EXPECT_EQ(archive().put_module("../x", "bytes").error().code, ErrorCode::kBadRequest);
@@ -180,15 +181,15 @@ TEST_F(ArchiveFolderTest, NothingFromOutsideBecomesAPath) {
   }
 }
 
-TEST_F(ArchiveFolderTest, NoFolderIsSaidAndAnEmptyOneIsEmpty) {
+TEST_F(VersionArchiveTest, NoFolderIsSaidAndAnEmptyOneIsEmpty) {
   EXPECT_THAT(archive().list().error().message, HasSubstr("there is no archive at"));
   EXPECT_FALSE(archive().verify());
-  fs::create_directories(archive().path());
+  fs::create_directories(folder());
   EXPECT_THAT(archive().list()->manifests, IsEmpty());
   EXPECT_EQ(problems(), "");
 }
 
-TEST_F(ArchiveFolderTest, WhereTheFolderCannotBeMadeTheReasonIsTold) {
+TEST_F(VersionArchiveTest, WhereTheFolderCannotBeMadeTheReasonIsTold) {
   fs::create_directories(base_ / "srv");
   std::ofstream(base_ / "srv" / "archive") << "a file";
   EXPECT_THAT(archive().put_module(sha256_hex("x"), "x").error().message, HasSubstr("cannot make the folder"));
@@ -196,4 +197,4 @@ TEST_F(ArchiveFolderTest, WhereTheFolderCannotBeMadeTheReasonIsTold) {
 }
 
 }  // namespace
-}  // namespace secbeat::agent
+}  // namespace secbeat::archive

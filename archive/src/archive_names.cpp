@@ -4,16 +4,16 @@
 
 #include <algorithm>
 
-namespace secbeat::agent {
+namespace secbeat::archive {
 namespace {
-
-bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 
 bool all_of(std::string_view text, std::string_view others) {
   return std::ranges::all_of(text, [&](char c) { return is_alphanumeric(c) || others.find(c) != others.npos; });
 }
 
 }  // namespace
+
+bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 
 bool is_file_label(std::string_view text) {
   return !text.empty() && text.size() <= 128 && is_alphanumeric(text.front()) && all_of(text, ".+-");
@@ -40,4 +40,4 @@ bool is_manifest_name(std::string_view name, std::string_view label, std::string
   return rest.empty() || (rest.size() > 1 && rest[0] == '~' && rest.find_first_not_of("0123456789", 1) == rest.npos);
 }
 
-}  // namespace secbeat::agent
+}  // namespace secbeat::archive

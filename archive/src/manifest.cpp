@@ -5,11 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "archive_names.hpp"
-#include "secbeat/agent/archive_folder.hpp"
+#include "secbeat/archive/manifest.hpp"
 #include "secbeat/base/content_file.hpp"
 #include "secbeat/engine/module_info.hpp"
 
-namespace secbeat::agent {
+namespace secbeat::archive {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -156,4 +156,4 @@ Result<Manifest> manifest_from_json(std::string_view text) {
   }
 }
 
-}  // namespace secbeat::agent
+}  // namespace secbeat::archive

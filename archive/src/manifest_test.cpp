@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "archive_names.hpp"
-#include "secbeat/agent/archive_folder.hpp"
+#include "secbeat/archive/manifest.hpp"
 
-namespace secbeat::agent {
+namespace secbeat::archive {
 namespace {
 
 using ::testing::HasSubstr;
@@ -122,4 +122,4 @@ TEST(ArchiveNames, TellWhichFileIsWhoseManifest) {
 }
 
 }  // namespace
-}  // namespace secbeat::agent
+}  // namespace secbeat::archive

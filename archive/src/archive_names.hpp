@@ -6,8 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace secbeat::agent {
+namespace secbeat::archive {
 
+bool is_alphanumeric(char c);
 // A label as labels are given: [A-Za-z0-9.+-], an alphanumeric first, at most 128.
 bool is_file_label(std::string_view text);
 // A node's name as the configuration allows it: [A-Za-z0-9._-], neither '.' nor '-' first, at most 64.
@@ -20,4 +21,4 @@ std::string manifest_name(std::string_view label, std::string_view node, int num
 // Whether a file may be the manifest of this label and node.
 bool is_manifest_name(std::string_view name, std::string_view label, std::string_view node);
 
-}  // namespace secbeat::agent
+}  // namespace secbeat::archive
