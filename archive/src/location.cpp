@@ -59,7 +59,7 @@ Result<Location> bucket_of(std::string_view url) {
   const std::size_t slash = std::min(rest.find('/'), rest.size());
   const std::string_view bucket = rest.substr(0, slash);
   std::string_view prefix = rest.substr(std::min(slash + 1, rest.size()));
-  if (prefix.ends_with('/')) prefix.remove_suffix(1);
+  if (prefix.size() > 1 && prefix.ends_with('/')) prefix.remove_suffix(1);
   if (!is_bucket(bucket) || (!prefix.empty() && !is_prefix(prefix))) {
     return fail(ErrorCode::kConfig,
                 fmt::format("expected \"s3://bucket\" or \"s3://bucket/prefix\" of letters, digits, '.', '_' and '-', "

@@ -177,9 +177,6 @@ void finish_orchestrator(Draft& draft, Faults& faults) {
     faults.add(line_of(draft, "nats.url"), "nats.url",
                "missing: the NATS servers with JetStream, such as \"nats://127.0.0.1:4222\"");
   }
-  if (!config.archive.is_nowhere()) {
-    config.notices.emplace_back("archive.url: without effect: an orchestrator keeps no archive yet, nodes do");
-  }
   finish_archive(draft, faults);
   finish_access(draft, faults);
   finish_nats(draft, faults);

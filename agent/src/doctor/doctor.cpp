@@ -54,6 +54,7 @@ std::vector<Finding> examine_node(const Config& config) {
   examine_signatures(config, findings);
   examine_folders(config, findings);
   examine_ports(config, findings);
+  examine_archive(config, findings);
   return findings;
 }
 

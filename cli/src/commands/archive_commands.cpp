@@ -338,6 +338,7 @@ void add_archive_command(CLI::App& app, Run& run) {
   add_list(*archive, run);
   add_get(*archive, run);
   add_verify(*archive, run);
+  add_restore_command(*archive, run);
 }
 
 }  // namespace secbeat::cli

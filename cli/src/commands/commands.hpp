@@ -15,6 +15,7 @@ void add_node_command(CLI::App& app, Run& run);          // program_commands.cpp
 void add_orchestrator_command(CLI::App& app, Run& run);  // program_commands.cpp
 void add_fleet_command(CLI::App& app, Run& run);         // fleet_commands.cpp
 void add_fleet_rules(CLI::App& fleet, Run& run);         // fleet_rules_commands.cpp
+void add_restore_command(CLI::App& archive, Run& run);   // restore_command.cpp
 void add_archive_command(CLI::App& app, Run& run);       // archive_commands.cpp
 void add_key_command(CLI::App& app, Run& run);           // key_command.cpp
 void add_compile_command(CLI::App& app, Run& run);       // compile_command.cpp

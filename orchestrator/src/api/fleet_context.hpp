@@ -12,6 +12,7 @@
 #include "secbeat/http/message.hpp"
 #include "secbeat/http/route.hpp"
 #include "secbeat/orchestrator/fleet_rules.hpp"
+#include "secbeat/orchestrator/fleet_archive.hpp"
 #include "secbeat/orchestrator/rollouts.hpp"
 
 namespace secbeat::orchestrator {
@@ -31,6 +32,7 @@ struct FleetContext {
   const std::atomic<bool>& stopping;  // calls that wait for a rollout end, and the rollout does not
   std::atomic<int>& waiting;          // how many of them wait for rollouts that observe
   const http::Access* access = nullptr;
+  const std::atomic<const FleetArchive*>* archive = nullptr;  // what it points to: null where there is none
 };
 
 // fleet_change.cpp

@@ -47,6 +47,25 @@ void add_rollouts(std::vector<MetricFamily>& families, const std::vector<fleet::
   add(families, "secbeat_fleet_rollouts", "Rollouts that are kept, by state.", values);
 }
 
+void add_archive(std::vector<MetricFamily>& families, const FleetContext& context) {
+  const FleetArchive* archive = context.archive == nullptr ? nullptr : context.archive->load();
+  if (archive == nullptr) return;
+  const FleetArchiveStatus status = archive->status();
+  add(families, "secbeat_archive_pending", "Versions and desired states that wait to be archived.",
+      {{{}, static_cast<double>(status.pending)}});
+  add(families, "secbeat_archive_reached", "1: the last look at what is to be archived went well.",
+      {{{}, status.error.empty() ? 1.0 : 0.0}});
+  MetricFamily stored{"secbeat_archive_stored_total",
+                      "Versions and desired states that were archived, again included.",
+                      MetricType::Counter,
+                      {}};
+  stored.metric.emplace_back().counter.value = static_cast<double>(status.archived);
+  families.push_back(std::move(stored));
+  MetricFamily failed{"secbeat_archive_failures_total", "Attempts to archive that failed.", MetricType::Counter, {}};
+  failed.metric.emplace_back().counter.value = static_cast<double>(status.failures);
+  families.push_back(std::move(failed));
+}
+
 }  // namespace
 
 HttpResponse handle_metrics(const FleetContext& context, HttpRequest&) {
@@ -60,6 +79,7 @@ HttpResponse handle_metrics(const FleetContext& context, HttpRequest&) {
         {{{}, static_cast<double>(desired->revision)}});
   }
   if (const auto rollouts = context.rollouts.list()) add_rollouts(families, *rollouts);
+  add_archive(families, context);
   std::ostringstream text;
   prometheus::TextSerializer{}.Serialize(text, families);
   HttpResponse response;

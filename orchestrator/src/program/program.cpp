@@ -16,6 +16,7 @@
 #include "secbeat/base/own_programs.hpp"
 #include "secbeat/http/server.hpp"
 #include "secbeat/orchestrator/fleet_rules.hpp"
+#include "secbeat/orchestrator/fleet_archive.hpp"
 #include "secbeat/orchestrator/rollouts.hpp"
 #include "secbeat/service/log.hpp"
 #include "secbeat/service/notify.hpp"
@@ -82,7 +83,8 @@ class Orchestrator {
                  .ready = ready_,
                  .stopping = stopping_,
                  .waiting = waiting_,
-                 .access = &server_->access()} {}
+                 .access = &server_->access(),
+                 .archive = &shown_archive_} {}
 
   Result<void> begin() {
     rules_.start();
@@ -131,6 +133,7 @@ class Orchestrator {
         if (!ready_) spdlog::info("the fleet's buckets are there");
         if (!std::exchange(was_ready, true)) {
           rollouts_.take_over();
+          start_archive();
           service::notify("READY=1\nSTATUS=Serving");
         }
         told.clear();
@@ -143,6 +146,12 @@ class Orchestrator {
     }
   }
 
+  void start_archive() {
+    if (config_.archive.is_nowhere()) return;
+    archive_ = FleetArchive::start(config_.archive, *connection_, rollouts_);
+    shown_archive_ = archive_.get();
+  }
+
   const agent::Config& config_;
   RealClock clock_;
   std::atomic<bool> ready_{false};
@@ -151,6 +160,8 @@ class Orchestrator {
   std::unique_ptr<fleet::Connection> connection_;
   Rollouts rollouts_;
   FleetRules rules_;
+  std::unique_ptr<FleetArchive> archive_;  // null: none; before the server, which shows it
+  std::atomic<const FleetArchive*> shown_archive_{nullptr};
   std::unique_ptr<http::Server> server_;
   FleetContext context_;
   std::unique_ptr<RuleSubject> subject_;

@@ -1,0 +1,43 @@
+// The archive of a fleet ([archive] url of an orchestrator): every version that a rollout brought to a node, and the
+// desired state after each change.
+//
+// It looks at what lies in JetStream, on a thread of its own: no rollout waits for it, what another orchestrator has
+// done is archived as well, and what could not be is tried again, also after a restart, as JetStream keeps it.
+//
+// Thread safety: every method may be called from any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "secbeat/archive/location.hpp"
+#include "secbeat/fleet/connection.hpp"
+#include "secbeat/orchestrator/rollouts.hpp"
+
+namespace secbeat::orchestrator {
+
+struct FleetArchiveStatus {
+  std::size_t pending = 0;     // versions and desired states that are not in the archive as they should be
+  std::uint64_t archived = 0;  // of them, written since the start
+  std::uint64_t failures = 0;  // looks that failed since the start
+  std::string error = {};      // of the last look; empty: it went well
+};
+
+struct ArchivePace {
+  std::chrono::milliseconds look{2000};
+  std::chrono::milliseconds whole_look{60000};  // at rollouts that left the desired state as it was
+  std::chrono::milliseconds last_retry{300000};
+};
+
+class FleetArchive {
+ public:
+  // `connection` and `rollouts` outlive it. REQUIRES: !location.is_nowhere().
+  static std::unique_ptr<FleetArchive> start(const archive::Location& location, fleet::Connection& connection,
+                                             const Rollouts& rollouts, const ArchivePace& pace = {});
+  virtual ~FleetArchive() = default;
+  [[nodiscard]] virtual FleetArchiveStatus status() const = 0;
+};
+
+}  // namespace secbeat::orchestrator

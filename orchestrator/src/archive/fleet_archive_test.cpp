@@ -1,0 +1,229 @@
+// The archive of a fleet, and the way back: a real nats-server, stand-ins for nodes, an archive in a folder.
+#include "secbeat/orchestrator/fleet_archive.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "fleet_versions.hpp"
+#include "rollouts_fixture.hpp"
+#include "secbeat/base/files.hpp"
+#include "secbeat/orchestrator/restore.hpp"
+
+namespace secbeat::orchestrator {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class FleetArchiveTest : public FleetTest {
+ protected:
+  void SetUp() override {
+    FleetTest::SetUp();
+    spdlog::set_level(spdlog::level::off);
+    std::string pattern = ::testing::TempDir() + "/fleet-archive-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    base_ = pattern;
+    location_.folder = base_ / "archive";
+    add_nodes(2);
+  }
+  void TearDown() override { fs::remove_all(base_); }
+
+  void start() {
+    using std::chrono::milliseconds;
+    following_ =
+        FleetArchive::start(location_, *connection_, rollouts_,
+                            {.look = milliseconds(5), .whole_look = milliseconds(50), .last_retry = milliseconds(20)});
+  }
+  [[nodiscard]] archive::VersionArchive opened() const {
+    return archive::VersionArchive(archive::open_storage(location_));
+  }
+  // The newest desired state in the archive; 0: none.
+  [[nodiscard]] std::uint64_t archived_revision() const {
+    const auto all = archived_desired(opened().storage());
+    return !all || all->empty() ? 0 : all->back().revision;
+  }
+  [[nodiscard]] bool archives(std::uint64_t revision) const {
+    return fleet::eventually([&] { return archived_revision() == revision; });
+  }
+  void deploy(int number) {
+    const auto done = rollouts_.reload(wanted(number));
+    ASSERT_TRUE(done) << done.error().error.message;
+  }
+  // As after the loss of NATS' disks. Nodes go on.
+  void lose_nats() {
+    following_.reset();
+    for (const std::string_view bucket : {fleet::kDesiredBucket, fleet::kRolloutsBucket}) {
+      const std::vector<fleet::Entry> entries = connection_->list(bucket).value();
+      for (const fleet::Entry& entry : entries) ASSERT_TRUE(connection_->remove(bucket, entry.key));
+    }
+  }
+  [[nodiscard]] Result<RestoreSource> source(std::optional<std::uint64_t> revision = {}) const {
+    return read_restore_source(opened(), revision, [](std::string_view, std::size_t, std::size_t) {});
+  }
+  [[nodiscard]] Result<RestorePlan> planned(RestoreChoice choice = {}) const {
+    return plan_restore(*connection_, source().value(), choice);
+  }
+  [[nodiscard]] Result<void> restored(RestoreChoice choice = {}) const {
+    return restore(*connection_, opened(), source().value(), planned(choice).value(), 1,
+                   [](std::string_view, std::size_t, std::size_t) {});
+  }
+  // A node that reports this of the module.
+  void report(const std::string& name, const std::string& label, const std::string& bytes, std::uint64_t reached) {
+    const fleet::NodeStatus status{
+        .node = name,
+        .ready = true,
+        .modules = {{.name = FakeNode::kModule,
+                     .version = {.label = label, .sha256 = sha256_hex(bytes), .config_sha256 = sha256_hex("{}")},
+                     .reached = reached}}};
+    ASSERT_TRUE(connection_->put(fleet::kNodesBucket, name, to_json(status)));
+  }
+
+  fs::path base_;
+  archive::Location location_;
+  std::unique_ptr<FleetArchive> following_;
+};
+
+TEST_F(FleetArchiveTest, KeepsWhatWasDeployedWithWhoWhenAndWhy) {
+  start();
+  deploy(2);
+  deploy(3);
+  const std::uint64_t revision = rollouts_.desired().value().revision;
+  ASSERT_TRUE(archives(revision));
+  const auto contents = opened().list().value();
+  ASSERT_THAT(contents.manifests, SizeIs(2));
+  const archive::Manifest& manifest = contents.manifests[0];
+  EXPECT_EQ(manifest.node, kFleetAsNode);
+  EXPECT_EQ(manifest.record.sha256, sha256_hex("bytes 2"));
+  ASSERT_THAT(manifest.record.times, SizeIs(1));
+  EXPECT_EQ(manifest.record.times[0].reason, "test");
+  EXPECT_EQ(manifest.record.times[0].by, "test");
+  EXPECT_EQ(manifest.record.times[0].kind, "reload");
+  EXPECT_THAT(manifest.record.times[0].request_id, HasSubstr("-"));
+  const auto verdict = opened().verify().value();
+  EXPECT_THAT(verdict.contents.problems, IsEmpty());
+  EXPECT_EQ(opened().module_bytes(sha256_hex("bytes 3")), "bytes 3");
+  EXPECT_TRUE(following_->status().error.empty());
+}
+
+TEST_F(FleetArchiveTest, AnArchiveThatIsAwayHoldsUpNoRolloutAndIsCaughtUp) {
+  std::ofstream(location_.folder) << "a file where the folder should be";
+  start();
+  deploy(2);
+  ASSERT_TRUE(fleet::eventually([&] { return following_->status().failures >= 2; }));
+  EXPECT_THAT(following_->status().error, HasSubstr("cannot make the folder"));
+  following_.reset();
+  fs::remove(location_.folder);
+  start();  // another orchestrator, or this one after a restart
+  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
+  EXPECT_THAT(opened().list().value().manifests, SizeIs(1));
+}
+
+TEST_F(FleetArchiveTest, AVersionThatWasTakenBackIsKeptAsWhatItWas) {
+  node(2).fails_to_commit = true;
+  const auto refused = rollouts_.reload(wanted(4));
+  ASSERT_FALSE(refused);
+  start();
+  ASSERT_TRUE(fleet::eventually([&] {
+    const auto contents = opened().list();
+    return contents && contents->manifests.size() == 1;
+  }));
+  EXPECT_EQ(opened().list().value().manifests[0].record.times.at(0).kind, "reverted");
+}
+
+TEST_F(FleetArchiveTest, AFleetComesBackWithItsRevisionsAndNoNodeIsTakenBack) {
+  start();
+  deploy(2);
+  deploy(3);
+  const fleet::Desired before = rollouts_.desired().value();
+  ASSERT_TRUE(archives(before.revision));
+  lose_nats();
+  report("ahead", "v9", "bytes 9", before.revision + 1);
+  report("behind", "v1", "bytes 1", before.revision - 1);
+  const auto plan = planned();
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_THAT(plan->there, IsEmpty());
+  ASSERT_THAT(plan->ahead, SizeIs(1));
+  EXPECT_EQ(plan->ahead[0].node, "ahead");
+  ASSERT_TRUE(restored());
+  EXPECT_EQ(rollouts_.desired().value(), before);
+  EXPECT_EQ(connection_->get_object(fleet::kModulesBucket, sha256_hex("bytes 3"), 100).value(), "bytes 3");
+  const auto next = rollouts_.reload(wanted(5));
+  ASSERT_TRUE(next) << next.error().error.message;
+  EXPECT_GT(next->revision, before.revision + 1) << "above what any node has reached";
+}
+
+TEST_F(FleetArchiveTest, AnewIsNewerThanWhatAnyNodeHasReached) {
+  start();
+  deploy(2);
+  const fleet::Desired before = rollouts_.desired().value();
+  ASSERT_TRUE(archives(before.revision));
+  lose_nats();
+  report("ahead", "v9", "bytes 9", before.revision + 5);
+  ASSERT_TRUE(restored({.anew = true}));
+  const fleet::Desired after = rollouts_.desired().value();
+  EXPECT_EQ(after.modules.at(0).revision, before.revision + 6);
+  EXPECT_EQ(after.modules.at(0).version, before.modules.at(0).version);
+}
+
+TEST_F(FleetArchiveTest, WhatNatsHasIsToldAndReplacedBySomethingNewerOnly) {
+  start();
+  deploy(2);
+  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
+  following_.reset();
+  deploy(3);
+  const std::uint64_t now = rollouts_.desired().value().revision;
+  const auto plan = planned();
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_THAT(plan->there, SizeIs(2)) << "a desired state and rollouts";
+  EXPECT_GT(plan->desired.modules.at(0).revision, now);
+  // Somebody else is faster.
+  deploy(4);
+  const auto late =
+      restore(*connection_, opened(), source().value(), *plan, 1, [](std::string_view, std::size_t, std::size_t) {});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, ErrorCode::kPreconditionFailed);
+}
+
+TEST_F(FleetArchiveTest, WhatIsDamagedOrMissingIsNotRestored) {
+  EXPECT_THAT(source().error().message, HasSubstr("there is no archive"));
+  start();
+  deploy(2);
+  deploy(3);
+  const std::uint64_t revision = rollouts_.desired().value().revision;
+  ASSERT_TRUE(archives(revision));
+  following_.reset();
+  EXPECT_EQ(source(revision + 1).error().code, ErrorCode::kNotFound);
+  const fs::path module = location_.folder / archive::module_key(sha256_hex("bytes 3"));
+  std::ofstream(module) << "bytes 4";
+  EXPECT_THAT(source().error().message, HasSubstr("is damaged"));
+  fs::remove(module);
+  EXPECT_THAT(source().error().message, HasSubstr("cannot be restored"));
+  std::ofstream(module) << "bytes 3";
+  fs::remove(location_.folder / archive::module_key(sha256_hex("bytes 2")));
+  const auto without_old = source();
+  ASSERT_TRUE(without_old) << without_old.error().message;
+  EXPECT_THAT(without_old->left_out, SizeIs(1)) << "only the way back is shorter";
+  std::ofstream(location_.folder / without_old->file) << "{\"format\":1";
+  EXPECT_EQ(source().error().code, ErrorCode::kProtocol);
+}
+
+TEST_F(FleetArchiveTest, TwoDesiredStatesOfOneRevisionAreBothKept) {
+  const auto storage = archive::open_storage(location_);
+  fleet::Desired one{.revision = 7, .modules = {}};
+  ASSERT_TRUE(put_desired(*storage, one));
+  ASSERT_TRUE(put_desired(*storage, one));
+  fleet::Desired other = one;
+  other.modules.push_back({.name = "waf", .version = {.label = "v1", .sha256 = std::string(64, 'a')}, .revision = 7});
+  ASSERT_TRUE(put_desired(*storage, other));
+  const auto all = archived_desired(*storage).value();
+  ASSERT_THAT(all, SizeIs(2));
+  EXPECT_EQ(all[1].key, "fleet/desired/00000000000000000007~2.json");
+  EXPECT_EQ(read_desired_at(*storage, all[1]).value(), other);
+}
+
+}  // namespace
+}  // namespace secbeat::orchestrator
