@@ -25,8 +25,8 @@ namespace secbeat::orchestrator {
 struct RestoreSource {
   std::string file;  // of the desired state, in the archive
   fleet::Desired desired;
-  std::vector<std::string> contents;  // hashes of modules and configurations, each whole in the archive
-  std::vector<std::string> left_out;  // versions from before, of which the archive has not everything
+  std::vector<std::string> contents = {};  // hashes of modules and configurations, each whole in the archive
+  std::vector<std::string> left_out = {};  // versions from before, of which the archive has not everything
   std::uint64_t bytes = 0;
 };
 // `revision`: nothing: the newest. kNotFound: the archive has no desired state; kIo: something is missing or damaged.
@@ -42,10 +42,10 @@ struct NodeAhead {
   std::uint64_t reached = 0;
 };
 struct RestorePlan {
-  fleet::Desired desired;          // that will be written
-  std::uint64_t key_revision = 0;  // of the key, for compare-and-set
-  std::vector<std::string> there;  // what NATS has of a fleet; empty: nothing
-  std::vector<NodeAhead> ahead;    // nodes that serve something else and have reached more: they stay
+  fleet::Desired desired;               // that will be written
+  std::uint64_t key_revision = 0;       // of the key, for compare-and-set
+  std::vector<std::string> there = {};  // what NATS has of a fleet; empty: nothing
+  std::vector<NodeAhead> ahead = {};    // nodes that serve something else and have reached more: they stay
 };
 struct RestoreChoice {
   bool anew = false;
