@@ -120,11 +120,11 @@ int run_restore(const RestoreOptions& options) {
   const auto location = archive_of(options, *config);
   if (!location) return complain(location.error(), kUsage);
   const archive::VersionArchive archive(archive::open_storage(*location));
-  const auto source = read_restore_source(archive, options.revision, progress_of(options, "checked"));
+  const auto source = orchestrator::read_restore_source(archive, options.revision, progress_of(options, "checked"));
   if (!source) return complain(source.error(), kRefused);
   const auto connection = connect(*config);
   if (!connection) return complain(connection.error(), kUnreachable);
-  const auto plan = plan_restore(**connection, *source, {.anew = options.anew});
+  const auto plan = orchestrator::plan_restore(**connection, *source, {.anew = options.anew});
   if (!plan) return complain(plan.error(), kRefused);
   if (!options.json) show(*source, *plan, archive.place());
   if (options.json && options.dry_run) fmt::print("{}\n", json_text(json_of(*source, *plan, archive.place(), false)));
@@ -138,8 +138,9 @@ int run_restore(const RestoreOptions& options) {
     if (!options.json) fmt::print("Nothing was changed (--dry-run)\n");
     return kOk;
   }
-  const auto restored = restore(**connection, archive, *source, *plan, static_cast<int>(config->orchestrator.replicas),
-                                progress_of(options, "restored"));
+  const auto restored =
+      orchestrator::restore(**connection, archive, *source, *plan, static_cast<int>(config->orchestrator.replicas),
+                            progress_of(options, "restored"));
   if (!restored) return complain(restored.error(), kRefused);
   if (options.json) {
     fmt::print("{}\n", json_text(json_of(*source, *plan, archive.place(), true)));
