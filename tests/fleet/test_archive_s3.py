@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 
 import pytest
 
@@ -99,6 +100,10 @@ def test_a_wrong_key_is_refused_and_said_so(s3, make_node):
 MODULE = "bad-bot-blocker"
 
 
+def secbeat(orchestrator, *arguments):
+    return subprocess.run([orchestrator.secbeat, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
 def desired_in(s3):
     """The newest desired state in the bucket."""
     names = [name for name in s3.files() if name.startswith("fleet/desired/")]
@@ -121,7 +126,7 @@ def test_a_fleet_that_has_lost_its_nats_comes_back_from_the_bucket(s3, nats, mak
     wait_for("the desired state to be archived", lambda: desired_in(s3)["revision"] == revision, log=orchestrator.log)
     wasm = nodes[0].guest("bad-bot-blocker-1.2.0").read_bytes()
     assert s3.files()[f"modules/{hashlib.sha256(wasm).hexdigest()}.wasm"] == wasm
-    listed = json.loads(orchestrator.cli("archive", "list", "--config", str(orchestrator.config), "--json").stdout)
+    listed = json.loads(secbeat(orchestrator, "archive", "list", "--config", str(orchestrator.config), "--json").stdout)
     times = {version["label"]: version["in_force"][0] for version in listed["versions"] if version["node"] == "fleet"}
     assert times["1.1.0"]["reason"] == "ticket 7" and times["1.1.0"]["request_id"] == first.json["rollout_id"], times
     assert set(times) == {"1.1.0", "1.2.0"}
@@ -134,19 +139,19 @@ def test_a_fleet_that_has_lost_its_nats_comes_back_from_the_bucket(s3, nats, mak
     rows = len(nodes[0].history())
     nats.start()
     restore = ["archive", "restore", "--config", str(orchestrator.config)]
-    dry = orchestrator.cli(*restore, "--dry-run")
+    dry = secbeat(orchestrator, *restore, "--dry-run")
     assert dry.returncode == 0 and "1.2.0" in dry.stdout and "Nothing was changed" in dry.stdout, dry.stderr
     assert nats.client().get("secbeat_desired", "desired") is None
-    done = orchestrator.cli(*restore, "--json")
+    done = secbeat(orchestrator, *restore, "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["restored"], report["revision"], report["objects"]) == (True, revision, 2)
     assert nats.client().get("secbeat_desired", "desired") == desired_in(s3)
     nodes[1].start()
     wait_for("a node without anything to follow", lambda: nodes[1].version(MODULE)["version"] == "1.2.0", log=nodes[1].log)
-    again = orchestrator.cli(*restore)
+    again = secbeat(orchestrator, *restore)
     assert again.returncode == 1 and "NATS is not empty" in again.stderr
-    assert orchestrator.cli(*restore, "--force").returncode == 0
+    assert secbeat(orchestrator, *restore, "--force").returncode == 0
     orchestrator.start()
     wait_for("two nodes to report", lambda: len(orchestrator.nodes()) == 2, log=orchestrator.log)
     assert nodes[0].version(MODULE)["version"] == "1.2.0" and len(nodes[0].history()) == rows, "it was left alone"
@@ -159,20 +164,20 @@ def test_a_damaged_bucket_restores_nothing(s3, nats, make_orchestrator):
     orchestrator = make_orchestrator(tables={"archive": s3.table()}, start=False)
     orchestrator.write_config()
     restore = ["archive", "restore", "--config", str(orchestrator.config)]
-    empty = orchestrator.cli(*restore)
+    empty = secbeat(orchestrator, *restore)
     assert empty.returncode == 1 and "has no desired state of a fleet" in empty.stderr
     state = {"format": 1, "revision": 3, "modules": [{"name": MODULE, "version": "v1", "sha256": "a" * 64, "size_bytes": 4,
                                                       "config_sha256": "", "config_size_bytes": 0, "revision": 3, "before": []}]}
     folder = s3.bucket / "waf" / "fleet" / "desired"
     folder.mkdir(parents=True)
     (folder / f"{3:020}.json").write_text(json.dumps(state))
-    missing = orchestrator.cli(*restore)
+    missing = secbeat(orchestrator, *restore)
     assert missing.returncode == 1 and "v1 cannot be restored" in missing.stderr, missing.stderr
     modules = s3.bucket / "waf" / "modules"
     modules.mkdir()
     (modules / f"{'a' * 64}.wasm").write_bytes(b"evil")
-    damaged = orchestrator.cli(*restore, "--json")
+    damaged = secbeat(orchestrator, *restore, "--json")
     assert damaged.returncode == 1 and "is damaged" in damaged.stderr, damaged.stderr
     (folder / f"{4:020}.json").write_text("{")
-    assert orchestrator.cli(*restore).returncode == 1
+    assert secbeat(orchestrator, *restore).returncode == 1
     assert nats.client().get("secbeat_desired", "desired") is None

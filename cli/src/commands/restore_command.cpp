@@ -15,6 +15,7 @@
 #include "secbeat/agent/nats_options.hpp"
 #include "secbeat/archive/version_archive.hpp"
 #include "secbeat/orchestrator/restore.hpp"
+#include "secbeat/service/log.hpp"
 
 namespace secbeat::cli {
 namespace {
@@ -115,6 +116,7 @@ void show(const RestoreSource& source, const RestorePlan& plan, std::string_view
 }
 
 int run_restore(const RestoreOptions& options) {
+  service::log_to_standard_error("warn");  // standard output is the report's
   const auto config = agent::load_config(options.config, agent::Program::kOrchestrator);
   if (!config) return complain(config.error(), kUsage);
   const auto location = archive_of(options, *config);
