@@ -66,6 +66,7 @@ def test_a_server_that_is_away_holds_up_nothing_and_a_restart_catches_up(s3, mak
     assert node.upload("bad-bot-blocker-1.1.0").status == 200
     wait_for("a failure to be counted", lambda: metric(node, "secbeat_archive_failures_total") >= 1, log=node.log)
     assert f"no answer from {s3.url}" in node.log.read_text()
+    assert f"wait for the archive: s3://{BUCKET}/waf: no answer from {s3.url}" in node.cli("status").stdout
     doctor = node.cli("doctor", "--config", str(node.config))
     assert f"no answer from {s3.url}" in doctor.stdout, doctor.stdout
     assert node.stop() == 0

@@ -203,8 +203,17 @@ Json modules_of(const ModuleList& list) {
   for (const VersionView& view : list.modules) modules.push_back(write(kModule, &view));
   return modules;
 }
-constexpr Member kModulesMembers[] = {{"modules", document(kModule, "In the order in which requests meet them").list(),
-                                       computed<ModuleList, modules_of>}};
+
+constexpr Member kArchiveMembers[] = {
+    {"pending", count("Versions that wait to be archived"), member<&ArchiveStatus::pending>},
+    {"failures", count("Attempts that failed since the agent started"), member<&ArchiveStatus::failures>},
+    {"error", text("Of the last attempt; null: it went well").or_null(), text_or_null<&ArchiveStatus::error>}};
+constexpr DocumentType kArchiveState{"Archive", "How far the archive is", kArchiveMembers};
+Json archive_of(const ModuleList& list) { return list.archive ? write(kArchiveState, &*list.archive) : Json(); }
+
+constexpr Member kModulesMembers[] = {
+    {"modules", document(kModule, "In the order in which requests meet them").list(), computed<ModuleList, modules_of>},
+    {"archive", document(kArchiveState, "null: there is none").or_null(), computed<ModuleList, archive_of>}};
 
 constexpr Member kHistoryRowMembers[] = {
     {"timestamp", time(), member<&HistoryRow::timestamp>},

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api_http.hpp"
+#include "secbeat/agent/archive.hpp"
 #include "secbeat/agent/break_glass.hpp"
 #include "secbeat/agent/event_log.hpp"
 #include "secbeat/agent/reloader.hpp"
@@ -26,6 +27,7 @@ struct HistoryPage {
 };
 struct ModuleList {
   std::vector<VersionView> modules;
+  std::optional<ArchiveStatus> archive = {};  // nothing: there is none
 };
 struct VersionPage {
   std::vector<KnownVersion> versions;

@@ -42,6 +42,7 @@ HttpResponse handle_history(const ApiContext& context, HttpRequest& request) {
 HttpResponse handle_modules(const ApiContext& context, HttpRequest&) {
   ModuleList list{context.reloader.modules()};
   for (VersionView& view : list.modules) view = with_watch(context, std::move(view));
+  if (context.archive != nullptr) list.archive = context.archive->status();
   return json_response(to_document(list));
 }
 

@@ -52,6 +52,19 @@ void answer_with(CLI::App& command, const std::shared_ptr<Question>& question, R
   });
 }
 
+// A sentence where the archive lags behind; a node of before has no such member.
+std::string render_archive(const Json& modules) {
+  const auto archive = modules.find("archive");
+  if (archive == modules.end() || !archive->is_object()) return {};
+  const auto error = archive->find("error");
+  if (error == archive->end() || !error->is_string()) return {};
+  const auto pending = archive->find("pending");
+  const bool is_number = pending != archive->end() && pending->is_number_unsigned();
+  return fmt::format("{} versions wait for the archive: {}\n",
+                     is_number ? grouped(pending->get<std::uint64_t>()) : std::string("Some"),
+                     clean(error->get<std::string>()));
+}
+
 int show_status(const ApiOptions& api, const Client& client) {
   const auto modules = success_of(client, client.get("/api/v1/wasm/modules"), kModulesShape);
   if (!modules) return complain(modules.error());
@@ -68,6 +81,7 @@ int show_status(const ApiOptions& api, const Client& client) {
                         {"readyz", Json::parse(readyz->body, nullptr, false)},
                         {"break_glass", *glass},
                         {"modules", modules->at("modules")},
+                        {"archive", modules->value("archive", Json())},
                         {"reloads", history->at("reloads")}};
     fmt::print("{}\n", json_text(document));
     return is_ready ? kOk : kRefused;
@@ -79,6 +93,7 @@ int show_status(const ApiOptions& api, const Client& client) {
   if (const std::string watches = render_running_watches(modules->at("modules")); !watches.empty()) {
     out += "\n" + watches;
   }
+  if (const std::string waits = render_archive(*modules); !waits.empty()) out += "\n" + waits;
   if (!modules->at("modules").empty()) out += "\nTo take a version back: secbeat rollback NAME\n";
   fmt::print("{}\nLast changes\n{}", out, render_history(*history));
   return is_ready ? kOk : kRefused;
