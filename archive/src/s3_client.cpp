@@ -185,23 +185,13 @@ Result<S3Reply> S3Client::send(const S3Request& request) {
 
 // libcurl signs what it sends: host, date and the headers given here. The query has to be sorted already, and
 // x-amz-content-sha256 to be there.
-Result<S3Reply> S3Client::attempt(const S3Request& request, bool& may_help) {
-  const auto credentials = find_credentials(location_.credentials);
-  if (!credentials) return std::unexpected(credentials.error());
-  if (!handle_) handle_ = std::make_unique<Handle>();
-  if (!handle_->is_there()) return fail(ErrorCode::kIo, "libcurl cannot be used");
-  Handle& handle = *handle_;
-  handle.reset();
-  const std::string url = url_of(request);
-  const std::string signing = fmt::format("aws:amz:{}:s3", region_);
-  std::stop_token stop = ending_.get_token();
-  Body body{.bytes = {}, .limit = request.limit};
-  handle.set(CURLOPT_URL, url.c_str());
-  handle.set(CURLOPT_AWS_SIGV4, signing.c_str());
-  handle.set(CURLOPT_USERNAME, credentials->key_id.c_str());
-  handle.set(CURLOPT_PASSWORD, credentials->secret.c_str());
+void S3Client::prepare(Handle& handle, const S3Request& request, const Credentials& credentials) const {
+  handle.set(CURLOPT_URL, url_of(request).c_str());
+  handle.set(CURLOPT_AWS_SIGV4, fmt::format("aws:amz:{}:s3", region_).c_str());
+  handle.set(CURLOPT_USERNAME, credentials.key_id.c_str());
+  handle.set(CURLOPT_PASSWORD, credentials.secret.c_str());
   handle.header("x-amz-content-sha256: " + sha256_hex(request.body));
-  if (!credentials->session_token.empty()) handle.header("x-amz-security-token: " + credentials->session_token);
+  if (!credentials.session_token.empty()) handle.header("x-amz-security-token: " + credentials.session_token);
   if (request.method == Method::kHead) handle.set(CURLOPT_NOBODY, 1L);
   if (request.method == Method::kPut) {
     handle.set(CURLOPT_CUSTOMREQUEST, "PUT");
@@ -211,11 +201,6 @@ Result<S3Reply> S3Client::attempt(const S3Request& request, bool& may_help) {
     handle.header("Expect:");
   }
   if (!location_.tls_ca.empty()) handle.set(CURLOPT_CAINFO, location_.tls_ca.c_str());
-  handle.set(CURLOPT_WRITEFUNCTION, collect);
-  handle.set(CURLOPT_WRITEDATA, &body);
-  handle.set(CURLOPT_NOPROGRESS, 0L);
-  handle.set(CURLOPT_XFERINFOFUNCTION, goes_on);
-  handle.set(CURLOPT_XFERINFODATA, &stop);
   handle.set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(patience_.connect.count()));
   handle.set(CURLOPT_LOW_SPEED_LIMIT, kSlow);
   handle.set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(patience_.silent.count()));
@@ -225,6 +210,23 @@ Result<S3Reply> S3Client::attempt(const S3Request& request, bool& may_help) {
   handle.set(CURLOPT_PROTOCOLS_STR, "http,https");
   handle.set(CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
   handle.set(CURLOPT_USERAGENT, "secbeat/" SECBEAT_VERSION);
+}
+
+Result<S3Reply> S3Client::attempt(const S3Request& request, bool& may_help) {
+  const auto credentials = find_credentials(location_.credentials);
+  if (!credentials) return std::unexpected(credentials.error());
+  if (!handle_) handle_ = std::make_unique<Handle>();
+  if (!handle_->is_there()) return fail(ErrorCode::kIo, "libcurl cannot be used");
+  Handle& handle = *handle_;
+  handle.reset();
+  prepare(handle, request, *credentials);
+  std::stop_token stop = ending_.get_token();
+  Body body{.bytes = {}, .limit = request.limit};
+  handle.set(CURLOPT_WRITEFUNCTION, collect);
+  handle.set(CURLOPT_WRITEDATA, &body);
+  handle.set(CURLOPT_NOPROGRESS, 0L);
+  handle.set(CURLOPT_XFERINFOFUNCTION, goes_on);
+  handle.set(CURLOPT_XFERINFODATA, &stop);
   const CURLcode code = handle.perform();
   S3Reply reply;
   handle.read_status(reply);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "s3_credentials.hpp"
 #include "secbeat/archive/storage.hpp"
 
 namespace secbeat::archive {
@@ -48,6 +49,7 @@ class S3Client {
 
  private:
   class Handle;
+  void prepare(Handle& handle, const S3Request& request, const Credentials& credentials) const;
   Result<S3Reply> attempt(const S3Request& request, bool& may_help);
   [[nodiscard]] std::string url_of(const S3Request& request) const;
 
