@@ -164,9 +164,11 @@ Result<void> FleetArchiveImpl::look_at_desired(const fleet::Desired& desired) {
   }
   for (const fleet::DesiredModule& module : desired.modules) {
     if (auto kept = keep_version(module.version); !kept) return kept;
-    for (const fleet::VersionRef& before : module.before) {
-      const auto kept = keep_version(before);
-      if (!kept && kept.error().code != ErrorCode::kNotFound) return kept;
+    for (const auto* others : {&module.before, &module.after}) {
+      for (const fleet::VersionRef& other : *others) {
+        const auto kept = keep_version(other);
+        if (!kept && kept.error().code != ErrorCode::kNotFound) return kept;
+      }
     }
   }
   if (auto put = put_desired(*storage_, desired); !put) return put;

@@ -154,6 +154,9 @@ TEST_F(FleetArchiveTest, AFleetComesBackWithItsRevisionsAndNoNodeIsTakenBack) {
   const auto next = rollouts_.reload(wanted(5));
   ASSERT_TRUE(next) << next.error().error.message;
   EXPECT_GT(next->revision, before.revision + 1) << "above what any node has reached";
+  const auto entry = connection_->get(fleet::kDesiredBucket, fleet::running_key(FakeNode::kModule)).value();
+  ASSERT_TRUE(entry);
+  EXPECT_THAT(fleet::running_from_json(entry->value).value().given, SizeIs(3)) << "labels mean one version for ever";
 }
 
 TEST_F(FleetArchiveTest, AnewIsNewerThanWhatAnyNodeHasReached) {

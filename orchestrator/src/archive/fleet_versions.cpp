@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <map>
 #include <optional>
 #include <tuple>
+
+#include "secbeat/fleet/names.hpp"
 
 namespace secbeat::orchestrator {
 namespace {
@@ -46,6 +49,16 @@ std::optional<ArchivedDesired> desired_at(const std::string& key) {
   return ArchivedDesired{key, *revision, *number};
 }
 
+fleet::VersionRef version_of(const archive::Manifest& manifest) {
+  const archive::ForceRecord& record = manifest.record;
+  return {.label = record.label,
+          .sha256 = record.sha256,
+          .size_bytes = record.size_bytes,
+          .config_sha256 = record.config_sha256,
+          .config_size_bytes = manifest.config_size_bytes,
+          .signature = record.signature};
+}
+
 archive::InForceTime time_of(const fleet::Rollout& rollout) {
   const std::string_view kind = rollout.kind == fleet::RolloutKind::kRollback ? "rollback" : "reload";
   return {.since = rollout.ended_at,
@@ -77,6 +90,7 @@ std::vector<archive::Manifest> manifests_of(const std::vector<fleet::Rollout>& r
     record.sha256 = order.version.sha256;
     record.size_bytes = order.version.size_bytes;
     record.config_sha256 = order.version.config_sha256;
+    if (record.signature.empty()) record.signature = order.version.signature;
     if (record.created_at.empty() || rollout.begun_at < record.created_at) record.created_at = rollout.begun_at;
     record.times.push_back(time_of(rollout));
   }
@@ -85,6 +99,26 @@ std::vector<archive::Manifest> manifests_of(const std::vector<fleet::Rollout>& r
     std::ranges::sort(manifest.record.times, {},
                       [](const auto& time) { return std::tie(time.since, time.generation); });
     all.push_back(std::move(manifest));
+  }
+  return all;
+}
+
+std::map<std::string, fleet::Running> given_in(const std::vector<archive::Manifest>& manifests) {
+  std::vector<std::pair<archive::InForceTime, const archive::Manifest*>> newest_first;
+  for (const archive::Manifest& manifest : manifests) {
+    if (manifest.node != kFleetAsNode || manifest.record.times.empty()) continue;
+    newest_first.emplace_back(manifest.record.times.back(), &manifest);
+  }
+  std::ranges::sort(newest_first, std::ranges::greater{},
+                    [](const auto& one) { return std::tie(one.first.generation, one.first.since); });
+  std::map<std::string, fleet::Running> all;
+  for (const auto& [time, manifest] : newest_first) {
+    const archive::ForceRecord& record = manifest->record;
+    if (!fleet::is_key(record.module) || !fleet::is_key(time.request_id)) continue;
+    fleet::Running& running = all[record.module];
+    if (running.rollout.empty()) running.rollout = time.request_id;
+    running.revision = std::max(running.revision, time.generation);
+    if (running.given.size() < fleet::kMostGiven) running.given.push_back(version_of(*manifest));
   }
   return all;
 }

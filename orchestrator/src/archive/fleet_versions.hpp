@@ -7,6 +7,7 @@
 // Thread safety: free functions; as the archive.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,9 @@ inline constexpr std::string_view kFleetAsNode = "fleet";
 bool has_reached_a_node(const fleet::Rollout& rollout);
 // One for each version, with the rollouts that have ended and reached a node.
 std::vector<archive::Manifest> manifests_of(const std::vector<fleet::Rollout>& rollouts);
+
+// By module, what the fleet was given, as far as the manifests of the fleet say so: labels mean the same for ever.
+std::map<std::string, fleet::Running> given_in(const std::vector<archive::Manifest>& manifests);
 
 struct ArchivedDesired {
   std::string key;

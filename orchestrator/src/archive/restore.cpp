@@ -72,6 +72,7 @@ std::size_t number_of_contents(const fleet::Desired& desired) {
   for (const fleet::DesiredModule& module : desired.modules) {
     add(module.version);
     std::ranges::for_each(module.before, add);
+    std::ranges::for_each(module.after, add);
   }
   return all.size();
 }
@@ -102,12 +103,17 @@ Result<RestoreSource> read_restore_source(const VersionArchive& archive, const s
       return fail(ErrorCode::kIo,
                   fmt::format("{} {} cannot be restored: {}", module.name, module.version.label, read.error().message));
     }
-    std::erase_if(module.before, [&](const fleet::VersionRef& before) {
-      const auto read = reader.read(before);
-      if (!read) source.left_out.push_back(fmt::format("{} {}: {}", module.name, before.label, read.error().message));
-      return !read;
-    });
+    for (auto* others : {&module.before, &module.after}) {
+      std::erase_if(*others, [&](const fleet::VersionRef& other) {
+        const auto read = reader.read(other);
+        if (!read) source.left_out.push_back(fmt::format("{} {}: {}", module.name, other.label, read.error().message));
+        return !read;
+      });
+    }
   }
+  const auto contents = archive.list();
+  if (!contents) return std::unexpected(contents.error());
+  source.given = given_in(contents->manifests);
   return source;
 }
 
@@ -168,6 +174,10 @@ Result<void> restore(fleet::Connection& connection, const VersionArchive& archiv
     if (!bytes) return std::unexpected(bytes.error());
     auto put = connection.put_object(fleet::kModulesBucket, source.contents[i], *bytes);
     if (!put) return put;
+  }
+  for (const auto& [module, running] : source.given) {
+    const auto put = connection.put_if(fleet::kDesiredBucket, fleet::running_key(module), to_json(running), 0);
+    if (!put && put.error().code != ErrorCode::kPreconditionFailed) return std::unexpected(put.error());
   }
   // Last: what it names is there. Nodes look for it by themselves.
   const auto written =

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "secbeat/archive/version_archive.hpp"
 #include "secbeat/fleet/connection.hpp"
 #include "secbeat/fleet/documents.hpp"
+#include "secbeat/fleet/rollout.hpp"
 
 namespace secbeat::orchestrator {
 
@@ -25,8 +27,9 @@ namespace secbeat::orchestrator {
 struct RestoreSource {
   std::string file;  // of the desired state, in the archive
   fleet::Desired desired;
-  std::vector<std::string> contents = {};  // hashes of modules and configurations, each whole in the archive
-  std::vector<std::string> left_out = {};  // versions from before, of which the archive has not everything
+  std::vector<std::string> contents = {};            // hashes of modules and configurations, each whole in the archive
+  std::vector<std::string> left_out = {};            // versions from before, of which the archive has not everything
+  std::map<std::string, fleet::Running> given = {};  // by module, which labels the fleet has had
   std::uint64_t bytes = 0;
 };
 // `revision`: nothing: the newest. kNotFound: the archive has no desired state; kIo: something is missing or damaged.
