@@ -11,8 +11,8 @@
 #include "secbeat/http/form.hpp"
 #include "secbeat/http/message.hpp"
 #include "secbeat/http/route.hpp"
-#include "secbeat/orchestrator/fleet_rules.hpp"
 #include "secbeat/orchestrator/fleet_archive.hpp"
+#include "secbeat/orchestrator/fleet_rules.hpp"
 #include "secbeat/orchestrator/rollouts.hpp"
 
 namespace secbeat::orchestrator {
