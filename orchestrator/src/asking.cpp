@@ -11,7 +11,6 @@
 namespace secbeat::orchestrator {
 namespace {
 
-using Steady = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::string_view kWorksStill = "it works still";
@@ -22,15 +21,16 @@ constexpr int kFirstAsk = 8;
 
 class Asking {
  public:
-  Asking(fleet::Connection& connection, const Timeouts& timeouts, const fleet::Order& order, SubjectOf subject)
-      : connection_(connection), timeouts_(timeouts), order_(to_json(order)), subject_(subject) {}
+  Asking(fleet::Connection& connection, const Timeouts& timeouts, const Clock& clock, const fleet::Order& order,
+         SubjectOf subject)
+      : connection_(connection), timeouts_(timeouts), clock_(clock), order_(to_json(order)), subject_(subject) {}
 
   Heard run(const std::vector<std::string>& nodes, const std::function<bool()>& goes_on);
 
  private:
   struct Waiting {
     std::string node;
-    Steady::time_point next = {};  // when it is asked again
+    SteadyTime next = {};  // when it is asked again
     milliseconds pause{0};
     bool has_answered = false;
     bool is_over = false;
@@ -42,6 +42,7 @@ class Asking {
 
   fleet::Connection& connection_;
   const Timeouts& timeouts_;
+  const Clock& clock_;
   const std::string order_;
   const SubjectOf subject_;
   std::vector<Waiting> nodes_;
@@ -51,12 +52,12 @@ class Asking {
 Heard Asking::run(const std::vector<std::string>& nodes, const std::function<bool()>& goes_on) {
   for (const std::string& node : nodes) nodes_.push_back({.node = node});
   std::unique_ptr<fleet::Calls> calls;
-  auto begun = Steady::now();
+  auto begun = clock_.steady();
   auto looked = begun;
   for (std::size_t waiting = nodes_.size(); waiting > 0;) {
-    const auto before = Steady::now();
+    const auto before = clock_.steady();
     if (!goes_on()) return std::move(heard_);
-    const auto now = Steady::now();
+    const auto now = clock_.steady();
     begun += now - before;  // it waits for a NATS that is away
     looked += now - before;
     if (!calls) {
@@ -77,7 +78,7 @@ Heard Asking::run(const std::vector<std::string>& nodes, const std::function<boo
     for (const fleet::CallAnswer& answer : calls->take(timeouts_.ask / kFirstAsk)) {
       if (answer.tag < nodes_.size() && !nodes_[answer.tag].is_over) hear(nodes_[answer.tag], answer.data);
     }
-    const auto waited = std::chrono::duration_cast<milliseconds>(Steady::now() - begun);
+    const auto waited = std::chrono::duration_cast<milliseconds>(clock_.steady() - begun);
     waiting = 0;
     for (Waiting& one : nodes_) {
       if (!one.is_over) give_up(one, waited);
@@ -89,7 +90,7 @@ Heard Asking::run(const std::vector<std::string>& nodes, const std::function<boo
 }
 
 void Asking::hear(Waiting& one, const Result<std::string>& data) {
-  const auto now = Steady::now();
+  const auto now = clock_.steady();
   if (!data) {  // nobody listens there, now
     one.last = data.error().message;
     one.next = std::min(one.next, now + timeouts_.ask);
@@ -138,8 +139,8 @@ void Asking::give_up(Waiting& one, milliseconds waited) {
 }  // namespace
 
 Heard ask_all(fleet::Connection& connection, const Timeouts& timeouts, const fleet::Order& order, SubjectOf subject,
-              const std::vector<std::string>& nodes, const std::function<bool()>& goes_on) {
-  return Asking(connection, timeouts, order, subject).run(nodes, goes_on);
+              const std::vector<std::string>& nodes, const std::function<bool()>& goes_on, const Clock& clock) {
+  return Asking(connection, timeouts, clock, order, subject).run(nodes, goes_on);
 }
 
 }  // namespace secbeat::orchestrator

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "secbeat/base/clock.hpp"
 #include "secbeat/fleet/connection.hpp"
 #include "secbeat/fleet/documents.hpp"
 #include "secbeat/orchestrator/changes.hpp"
@@ -28,6 +29,7 @@ struct Heard {
 
 // `goes_on` is called again and again meanwhile; once it says false, whoever has not answered is given up.
 Heard ask_all(fleet::Connection& connection, const Timeouts& timeouts, const fleet::Order& order, SubjectOf subject,
-              const std::vector<std::string>& nodes, const std::function<bool()>& goes_on);
+              const std::vector<std::string>& nodes, const std::function<bool()>& goes_on,
+              const Clock& clock = RealClock());
 
 }  // namespace secbeat::orchestrator

@@ -20,6 +20,7 @@ class CutConnection final : public fleet::Connection {
 
   [[nodiscard]] bool is_cut() const { return is_cut_; }
   void cut() { is_cut_ = true; }
+  void mend() { is_cut_ = false; }
 
   [[nodiscard]] bool connected() const override { return !is_cut_; }
   [[nodiscard]] bool has_ended() const override { return is_cut_; }

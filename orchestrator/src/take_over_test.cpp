@@ -153,7 +153,6 @@ TEST_F(FleetTakeOver, GoesOnOnceNatsIsBack) {
   server_->kill();
   ASSERT_TRUE(fleet::eventually([&] { return !connection_->connected(); }));
   EXPECT_FALSE(rollouts_.find(*id));
-  std::this_thread::sleep_for(2 * kReach);  // silence that no node is to blame for
   node(2).silent = false;
   server_->start();
 
