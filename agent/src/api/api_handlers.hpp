@@ -34,6 +34,7 @@ HttpResponse handle_break_glass(const ApiContext& context, HttpRequest& request)
 HttpResponse handle_drill(const ApiContext& context, HttpRequest& request);
 
 // api_rules.cpp
+HttpResponse handle_rules_schema(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_rules(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_active_rules(const ApiContext& context, HttpRequest& request);
 HttpResponse handle_rule_stats(const ApiContext& context, HttpRequest& request);

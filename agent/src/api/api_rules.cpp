@@ -5,6 +5,7 @@
 #include "api_http.hpp"
 #include "api_routes.hpp"
 #include "rules/rule_book.hpp"
+#include "rules_schema.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -67,6 +68,10 @@ HttpResponse handle_one(const ApiContext& context, HttpRequest& request, RuleEdi
 }
 
 }  // namespace
+
+HttpResponse handle_rules_schema(const ApiContext& /*context*/, HttpRequest& /*request*/) {
+  return json_response(Json::parse(rules_schema()));
+}
 
 HttpResponse handle_rules(const ApiContext& context, HttpRequest& /*request*/) {
   const auto now = context.rules->in_force();
