@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +147,9 @@ def test_the_command_line_lists_shows_adds_and_removes_rules(plain, tmp_path):
     assert json.loads(plain.cli("rules", "remove", "by-hand", "--json").stdout)["success"] is True
     assert plain.cli("rules", "show", "by-hand").returncode == 1
     assert plain.cli("rules", "add", str(tmp_path / "none.json")).returncode == 2
+
+
+def test_the_schema_of_rules_is_given_out(plain):
+    answer = plain.get("/rules.schema.json")
+    assert answer.status == 200
+    assert answer.json == json.loads((Path(__file__).resolve().parents[2] / "docs/rules.schema.json").read_text())

@@ -125,7 +125,3 @@ def test_tests_of_rules_have_a_schema_that_says_what_the_command_takes(build, tm
                       {"tests": [{**ok, "request": {"time": "now"}}]}, {"tests": [{**ok, "request": {"body": 1}}]}):
         assert list(schema.iter_errors(wrong_one)), wrong_one
         assert status(wrong_one) == 2, wrong_one
-
-
-def test_a_node_gives_out_the_schema(node):
-    assert node.get("/rules.schema.json").json == json.loads((ROOT / "docs/rules.schema.json").read_text())
