@@ -122,6 +122,12 @@ bool is_key(std::string_view text) noexcept {
          });
 }
 
+bool is_inbox(std::string_view reply) noexcept {
+  constexpr std::string_view kInbox = "_INBOX.";
+  return reply.starts_with(kInbox) && reply.size() > kInbox.size() &&
+         std::ranges::all_of(reply, [](char c) { return c > ' ' && c < '\x7f' && c != '*' && c != '>'; });
+}
+
 Error nats_error(std::string_view what, natsStatus status) {
   const ErrorCode code = status == NATS_NOT_FOUND || status == NATS_NO_RESPONDERS ? ErrorCode::kNotFound
                          : status == NATS_TIMEOUT                                 ? ErrorCode::kNotReady
@@ -213,6 +219,17 @@ Result<void> NatsConnection::publish(std::string_view subject, std::string_view 
   return status == NATS_OK ? Result<void>() : std::unexpected(nats_error(fmt::format("publish to {}", name), status));
 }
 
+Result<void> NatsConnection::answer(std::string_view reply, std::string_view data) {
+  if (!is_inbox(reply)) {
+    return fail(ErrorCode::kForbidden, "the reply of the call is no inbox (_INBOX.…), and only those are answered");
+  }
+  if (auto is_ready = ready(); !is_ready) return is_ready;
+  const std::string name(reply);
+  const natsStatus status =
+      natsConnection_Publish(connection_.get(), name.c_str(), data.data(), static_cast<int>(data.size()));
+  return status == NATS_OK ? Result<void>() : std::unexpected(nats_error("answer a call", status));
+}
+
 Result<std::string> NatsConnection::request(std::string_view subject, std::string_view data,
                                             std::chrono::milliseconds timeout) {
   if (auto is_ready = ready(); !is_ready) return std::unexpected(is_ready.error());
@@ -231,6 +248,10 @@ Result<std::unique_ptr<Subscription>> NatsConnection::subscribe(std::string_view
         handler({natsMsg_GetData(message), static_cast<std::size_t>(natsMsg_GetDataLength(message))});
     const char* reply = natsMsg_GetReply(message);
     if (reply == nullptr || answer.empty()) return;
+    if (!is_inbox(reply)) {
+      spdlog::debug("fleet: a call on {} is not answered: its reply is no inbox", natsMsg_GetSubject(message));
+      return;
+    }
     natsConnection_Publish(connection, reply, answer.data(), static_cast<int>(answer.size()));
   };
   auto subscription = std::make_unique<NatsSubscription>(std::move(answers));

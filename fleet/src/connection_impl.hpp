@@ -28,6 +28,7 @@ class NatsConnection final : public Connection {
   [[nodiscard]] bool connected() const override;
   [[nodiscard]] bool has_ended() const override;
   Result<void> publish(std::string_view subject, std::string_view data) override;
+  Result<void> answer(std::string_view reply, std::string_view data) override;
   Result<std::string> request(std::string_view subject, std::string_view data,
                               std::chrono::milliseconds timeout) override;
   Result<std::unique_ptr<Calls>> calls() override;

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
+#include <mutex>
 #include <thread>
 
+#include "nats_handles.hpp"
 #include "nats_server.hpp"
 
 namespace secbeat::fleet {
@@ -94,6 +98,57 @@ TEST_F(FleetConnection, CallsWhoListens) {
   subscription->reset();
   ASSERT_TRUE(connection_->publish("secbeat.test", "x"));
   EXPECT_LE(heard - before, 1);
+}
+
+// NATS holds a reply against nobody's rights: it would be written by those of who answers.
+TEST_F(FleetConnection, AnswersNobodyButAnInbox) {
+  const auto listener = server_.connect();
+  std::mutex mutex;
+  std::vector<std::string> answers;
+  auto heard = listener->subscribe(">", [&](std::string_view data) {
+    const std::scoped_lock lock(mutex);
+    if (data.ends_with('!')) answers.emplace_back(data);
+    return std::string();
+  });
+  ASSERT_TRUE(heard);
+  std::atomic<int> asked{0};
+  auto direct = connection_->subscribe("secbeat.test", [&](std::string_view data) {
+    ++asked;
+    return std::string(data) + "!";
+  });
+  auto late = connection_->subscribe_group("secbeat.test", "group", [&](std::string_view data, const std::string& to) {
+    ++asked;
+    (void)connection_->answer(to, std::string(data) + " late!");
+  });
+  natsConnection* raw = nullptr;
+  ASSERT_EQ(natsConnection_ConnectTo(&raw, server_.url().c_str()), NATS_OK);
+  const ConnectionHandle sender(raw);
+  ASSERT_TRUE(eventually([&] { return connection_->request("secbeat.test", "", 5s).has_value(); }));
+  const int before = asked;
+  const char* const replies[] = {"$KV.secbeat_desired.desired",
+                                 "secbeat.rules.new",
+                                 "_INBOX",
+                                 "_INBOX.>",
+                                 "_INBOX.a.*",
+                                 "_inbox.a",
+                                 "x._INBOX.a",
+                                 "_INBOX.here"};
+  for (const char* reply : replies) {
+    ASSERT_EQ(natsConnection_PublishRequest(raw, "secbeat.test", reply, reply, static_cast<int>(std::strlen(reply))),
+              NATS_OK);
+  }
+  EXPECT_TRUE(eventually([&] { return asked - before == 2 * static_cast<int>(std::size(replies)); }));
+  EXPECT_TRUE(eventually([&] {
+    const std::scoped_lock lock(mutex);
+    return std::ranges::count(answers, "_INBOX.here!") == 1 && std::ranges::count(answers, "_INBOX.here late!") == 1;
+  }));
+  const std::scoped_lock lock(mutex);
+  for (const std::string& answer : answers) {
+    EXPECT_TRUE(answer.starts_with("_INBOX.here") || answer.starts_with('!') || answer.starts_with(' ')) << answer;
+  }
+  EXPECT_EQ(connection_->answer("$KV.secbeat_desired.desired", "{}").error().code, ErrorCode::kForbidden);
+  EXPECT_EQ(connection_->answer("_INBOX.a\r\nPUB x 0", "{}").error().code, ErrorCode::kForbidden);
+  EXPECT_TRUE(connection_->answer("_INBOX.a", "{}"));
 }
 
 TEST_F(FleetConnection, ComesBackWithTheServerAndItsSubscriptions) {

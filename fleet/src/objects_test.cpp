@@ -6,6 +6,9 @@
 
 #include "nats_handles.hpp"
 #include "nats_server.hpp"
+#include "secbeat/base/files.hpp"
+#include "secbeat/fleet/contents.hpp"
+#include "secbeat/fleet/names.hpp"
 
 namespace secbeat::fleet {
 namespace {
@@ -126,6 +129,20 @@ TEST_F(FleetObjects, AreRefusedUnlessTheyAreWhole) {
   EXPECT_EQ(connection_->get_object("m", "name", kLimit).error().code, ErrorCode::kProtocol);
   put_metadata(good.dump());
   EXPECT_EQ(connection_->get_object("m", "name", kLimit).value(), bytes_of(300000));
+}
+
+// Whoever may write the bucket may write metadata that fit.
+TEST_F(FleetObjects, AreTheContentThatTheirNameSays) {
+  ASSERT_TRUE(connection_->make_object_bucket({.name = kModulesBucket}));
+  const std::string sha256 = sha256_hex("wanted");
+  ASSERT_TRUE(connection_->put_object(kModulesBucket, sha256, "wanted"));
+  EXPECT_EQ(get_content(*connection_, sha256, kLimit).value(), "wanted");
+  EXPECT_EQ(get_content(*connection_, sha256, 1).error().code, ErrorCode::kTooLarge);
+  ASSERT_TRUE(connection_->put_object(kModulesBucket, sha256, "others"));
+  const auto others = get_content(*connection_, sha256, kLimit);
+  ASSERT_FALSE(others);
+  EXPECT_EQ(others.error().code, ErrorCode::kProtocol);
+  EXPECT_THAT(others.error().message, HasSubstr("other bytes"));
 }
 
 }  // namespace

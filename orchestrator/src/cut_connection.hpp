@@ -27,6 +27,9 @@ class CutConnection final : public fleet::Connection {
   Result<void> publish(std::string_view subject, std::string_view data) override {
     return is_cut_ ? dead<void>() : real_.publish(subject, data);
   }
+  Result<void> answer(std::string_view reply, std::string_view data) override {
+    return is_cut_ ? dead<void>() : real_.answer(reply, data);
+  }
   Result<std::string> request(std::string_view subject, std::string_view data,
                               std::chrono::milliseconds timeout) override {
     return is_cut_ ? dead<std::string>() : real_.request(subject, data, timeout);

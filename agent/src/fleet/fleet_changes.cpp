@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "secbeat/base/files.hpp"
-#include "secbeat/fleet/names.hpp"
+#include "secbeat/fleet/contents.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -22,13 +22,10 @@ struct Wanted {
 };
 
 Result<std::string> object(fleet::Connection& connection, const Wanted& wanted) {
-  auto bytes = connection.get_object(fleet::kModulesBucket, wanted.sha256, wanted.limit);
-  if (!bytes) return bytes;
-  if (bytes->size() != wanted.size || sha256_hex(*bytes) != wanted.sha256) {
-    return fail(ErrorCode::kProtocol,
-                fmt::format("what the fleet keeps as {} {} are other bytes", wanted.what, wanted.sha256));
-  }
-  return bytes;
+  auto bytes = fleet::get_content(connection, wanted.sha256, wanted.limit);
+  if (!bytes || bytes->size() == wanted.size) return bytes;
+  return fail(ErrorCode::kProtocol, fmt::format("what the fleet keeps as {} {} are other bytes: {}, and {} are wanted",
+                                                wanted.what, wanted.sha256, bytes->size(), wanted.size));
 }
 
 // A row of the order's own rollout: whether it is its end. A version that was here before is brought by a rollback too.

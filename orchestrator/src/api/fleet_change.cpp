@@ -9,7 +9,7 @@
 #include "fleet_context.hpp"
 #include "fleet_documents.hpp"
 #include "secbeat/engine/module_info.hpp"
-#include "secbeat/fleet/names.hpp"
+#include "secbeat/fleet/contents.hpp"
 #include "secbeat/http/text.hpp"
 
 namespace secbeat::orchestrator {
@@ -99,7 +99,7 @@ OrRefusal<std::string> only_module(const FleetContext& context) {
 }
 
 OrRefusal<std::string> object_of(const FleetContext& context, const std::string& sha256, std::size_t limit) {
-  auto bytes = context.connection.get_object(fleet::kModulesBucket, sha256, limit);
+  auto bytes = fleet::get_content(context.connection, sha256, limit);
   if (bytes) return *std::move(bytes);
   return std::unexpected(http::error_response(bytes.error()));
 }

@@ -20,7 +20,7 @@ void answer(fleet::Connection& connection, const std::string& reply, const http:
                  harmless(why));
   }
   if (reply.empty()) return;
-  if (const auto sent = connection.publish(reply, response.body); !sent) {
+  if (const auto sent = connection.answer(reply, response.body); !sent) {
     spdlog::warn("fleet: who sent a rule on {} gets no answer: {}", fleet::kNewRule, sent.error().message);
   }
 }

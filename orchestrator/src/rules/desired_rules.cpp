@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "secbeat/base/files.hpp"
-#include "secbeat/fleet/names.hpp"
+#include "secbeat/fleet/contents.hpp"
 
 namespace secbeat::orchestrator {
 namespace {
@@ -20,7 +20,7 @@ Result<std::string> DesiredRulesReader::object(Cached& cached, const std::string
     const std::scoped_lock lock(mutex_);
     if (cached.sha256 == sha256) return cached.bytes;
   }
-  auto bytes = connection_.get_object(fleet::kModulesBucket, sha256, limit);
+  auto bytes = fleet::get_content(connection_, sha256, limit);
   if (!bytes) return bytes;
   const std::scoped_lock lock(mutex_);
   cached = {sha256, *bytes};

@@ -245,6 +245,23 @@ TEST_F(FleetRulesTest, NodesWithRulesOfTheirOwnAreNotOverrun) {
   EXPECT_THAT(done.error().failure.error.message, HasSubstr("node-9 serves universal-waf with rules of its own"));
 }
 
+// Under its hash there may lie anything: the next edit would make it a version of the fleet.
+TEST_F(FleetRulesTest, OtherBytesUnderTheHashThatIsDesiredAreNotGoneOnWith) {
+  add_nodes(1);
+  ASSERT_TRUE(started()->change(adding("a")));
+  const auto version = rollouts_.desired().value().find(agent::kRulesModule)->version;
+  const auto read = [&](const std::string& sha256) {
+    return connection_->get_object(fleet::kModulesBucket, sha256, std::size_t{64} << 20U).value();
+  };
+  for (const std::string& sha256 : {version.config_sha256, version.sha256}) {
+    const std::string bytes = read(sha256);
+    ASSERT_TRUE(connection_->put_object(fleet::kModulesBucket, sha256, "{}"));
+    EXPECT_EQ(code_of_failure(started()->change(adding("b"))), ErrorCode::kProtocol);
+    ASSERT_TRUE(connection_->put_object(fleet::kModulesBucket, sha256, bytes));
+  }
+  EXPECT_TRUE(started()->change(adding("b")));
+}
+
 TEST_F(FleetRulesTest, IfMatchHoldsOrRefuses) {
   add_nodes(1);
   const auto rules = started();

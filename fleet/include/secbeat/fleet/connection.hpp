@@ -70,9 +70,9 @@ class Calls {
 
 class Connection {
  public:
-  // Answers a call; an empty text: no answer. On a thread of the library, which others wait for.
+  // Answers a call that waits at an inbox; an empty text: no answer. On a thread of the library, which others wait for.
   using Handler = std::function<std::string(std::string_view data)>;
-  // `reply` is the subject that the answer is published to, whenever there is one; empty: nobody waits for it.
+  // `reply` is the sender's text, for answer(); empty: nobody waits for one.
   using LateHandler = std::function<void(std::string_view data, std::string reply)>;
 
   // kConfig: the options cannot be used, whatever the server says. kNotReady: a server refuses them at this moment.
@@ -84,6 +84,8 @@ class Connection {
   [[nodiscard]] virtual bool has_ended() const = 0;
 
   virtual Result<void> publish(std::string_view subject, std::string_view data) = 0;
+  // Of a call that came by subscribe_group(); the server is not waited for. kForbidden: `reply` is no inbox.
+  virtual Result<void> answer(std::string_view reply, std::string_view data) = 0;
   // kNotFound: nobody listens there. kNotReady: no answer in time.
   virtual Result<std::string> request(std::string_view subject, std::string_view data,
                                       std::chrono::milliseconds timeout) = 0;

@@ -32,4 +32,9 @@ inline std::string running_key(std::string_view module) { return "running." + st
 // them, at most 128 bytes.
 bool is_key(std::string_view text) noexcept;
 
+// Whether a call that names it as its reply is answered: an inbox as clients make them, "_INBOX." and words. The reply
+// is the sender's text, and NATS holds it against nobody's rights: anywhere else an answer would be published by the
+// rights of who answers, into a bucket, say.
+bool is_inbox(std::string_view reply) noexcept;
+
 }  // namespace secbeat::fleet
