@@ -36,7 +36,6 @@ CREATE TABLE history (
   reason TEXT NOT NULL, by TEXT NOT NULL, request_id TEXT NOT NULL, sha256 TEXT NOT NULL, config_sha256 TEXT NOT NULL,
   generation INTEGER NOT NULL, receive_ms REAL NOT NULL, validate_ms REAL NOT NULL, compile_ms REAL NOT NULL,
   rehearse_ms REAL NOT NULL, stage_ms REAL NOT NULL, swap_ms REAL NOT NULL, total_ms REAL NOT NULL) STRICT;
-CREATE INDEX versions_by_name ON versions (name, id);
 CREATE INDEX history_by_name ON history (name, id);
 CREATE INDEX history_pending ON history (id) WHERE state = 'pending';
 CREATE TABLE totals (
@@ -53,6 +52,7 @@ CREATE TABLE IF NOT EXISTS quarantine (
 )sql";
 
 // The same.
+constexpr const char* kIndexVersions = "CREATE INDEX IF NOT EXISTS versions_by_name ON versions (name, id)";
 constexpr const char* kCountSourceIp = "SELECT count(*) FROM pragma_table_info('history') WHERE name = 'source_ip'";
 constexpr const char* kAddSourceIp = "ALTER TABLE history ADD COLUMN source_ip TEXT NOT NULL DEFAULT ''";
 constexpr const char* kCreateSignatures = R"sql(
@@ -153,6 +153,7 @@ void Ledger::prepare_schema() {
     database_.exec(fmt::format("PRAGMA application_id = {}", kApplicationId));
     database_.exec(fmt::format("PRAGMA user_version = {}", kSchema));
   }
+  database_.exec(kIndexVersions);
   database_.exec(kCreateQuarantine);
   if (database_.execAndGet(kCountSourceIp).getInt() == 0) database_.exec(kAddSourceIp);
   database_.exec(kCreateSignatures);
