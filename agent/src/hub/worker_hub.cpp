@@ -182,14 +182,31 @@ const Peer* WorkerHubImpl::peer_of(const LiveWorker& worker) const {
   return found == peers_.end() ? nullptr : &found->second;
 }
 
+// As whom workers have connected, by what the kernel says of their sockets.
+std::set<uid_t> WorkerHubImpl::users_of_workers() const {
+  std::set<uid_t> users;
+  for (const auto& [id, peer] : peers_) {
+    if (peer.hello() && peer.owns_slot()) users.insert(peer.uid());
+  }
+  return users;
+}
+
 // Besides those of the scan: who has come since, and who never owned a slot and counts by its connection (it holds
-// the scoreboard of another layout). A peer whose slot is not its own any more is leaving.
+// the scoreboard of another layout). A peer whose slot is not its own any more is leaving. Without those of the scan
+// that have not connected and run as nobody who is a worker: any process that may write to the scoreboard can put the
+// pid of any other into a slot, and changes would wait for it.
 std::vector<LiveWorker> WorkerHubImpl::with_peers(std::vector<LiveWorker> scanned) const {
   std::set<const Peer*> matched;
   for (LiveWorker& worker : scanned) {
     worker.peer = peer_of(worker);
     matched.insert(worker.peer);
   }
+  const std::set<uid_t> users = users_of_workers();
+  std::erase_if(scanned, [&](const LiveWorker& worker) {
+    if (worker.peer != nullptr || users.empty()) return false;
+    const auto user = user_of(worker.pid);
+    return user && !users.contains(*user);
+  });
   for (const auto& [id, peer] : peers_) {
     if (!peer.hello() || matched.contains(&peer)) continue;
     const std::uint32_t index = peer.hello()->slot;

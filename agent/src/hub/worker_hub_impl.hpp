@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -71,6 +72,7 @@ class WorkerHubImpl final : public WorkerHub {
   [[nodiscard]] std::vector<LiveWorker> with_peers(std::vector<LiveWorker> scanned) const;
   [[nodiscard]] Tally tally(const DocumentPtr& document, Goal goal, const std::vector<LiveWorker>& scanned) const;
   [[nodiscard]] const Peer* peer_of(const LiveWorker& worker) const;
+  [[nodiscard]] std::set<uid_t> users_of_workers() const;
   static StageOutcome given_up(std::uint64_t generation);
   [[nodiscard]] bool is_under_way(const DocumentPtr& document) const;
 

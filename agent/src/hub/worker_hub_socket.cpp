@@ -7,7 +7,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace secbeat::agent {
@@ -81,6 +84,19 @@ Result<Accepted> accept_worker(int listener) {
     ::setsockopt(accepted.socket.get(), SOL_SOCKET, SO_SNDBUF, &kSendBufferBytes, sizeof kSendBufferBytes);
   }
   return accepted;
+}
+
+std::optional<uid_t> user_of(pid_t process) {
+  constexpr std::string_view kKey = "Uid:";  // real, effective, saved, of the file system
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with(kKey)) continue;
+    std::istringstream users(line.substr(kKey.size()));
+    uid_t real = 0;
+    uid_t effective = 0;
+    return users >> real >> effective ? std::optional(effective) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 }  // namespace secbeat::agent

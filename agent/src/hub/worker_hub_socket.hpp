@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "secbeat/base/error.hpp"
 #include "secbeat/base/unique_fd.hpp"
@@ -20,5 +21,8 @@ struct Accepted {
 };
 // The next connection with who made it; kIo where there is none or none can be taken, errno says which.
 Result<Accepted> accept_worker(int listener);
+
+// As whom the process runs now; empty where there is none, or /proc hides it.
+std::optional<uid_t> user_of(pid_t process);
 
 }  // namespace secbeat::agent

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "worker_hub_fixture.hpp"
+#include "worker_hub_socket.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -170,6 +171,57 @@ TEST_F(WorkerHubTest, EventsReachTheSinkWithTheirWorker) {
   const std::lock_guard lock(events_mutex_);
   EXPECT_EQ(events_[0].first, ::getpid());
   EXPECT_EQ(events_[0].second.uri, "/admin");
+}
+
+// A process of another user than this one, that lives as long as the object.
+class Stranger {
+ public:
+  Stranger() {
+    if (::geteuid() != 0) return;
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    constexpr uid_t kNobody = 65534;
+    if (::setuid(kNobody) != 0) ::_exit(1);
+    for (;;) ::pause();
+  }
+  ~Stranger() {
+    if (pid_ <= 1) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  Stranger(const Stranger&) = delete;
+  Stranger& operator=(const Stranger&) = delete;
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  pid_t pid_ = 1;  // root's, for whoever is not root
+};
+
+TEST_F(WorkerHubTest, APidInASlotMakesNoWorkerOfAnotherUsersProcess) {
+  start_hub();
+  const Stranger stranger;
+  ASSERT_TRUE(eventually([&] { return user_of(stranger.pid()) != ::geteuid(); }));
+  ASSERT_TRUE(scoreboard_->claim(stranger.pid(), 1));
+  EXPECT_EQ(hub_->workers().size(), 1U) << "while nobody has connected, nobody can tell";
+  const auto good = worker();
+  ASSERT_TRUE(sees_connected(1));
+  EXPECT_EQ(hub_->workers().size(), 1U);
+  put_in_force(7);  // waits for nobody else
+  EXPECT_EQ(hub_->commit(7, kPatience).workers, 1U);
+}
+
+TEST_F(WorkerHubTest, AWorkerThatIsNotConnectedCountsBesideOneThatIs) {
+  start_hub();
+  const FakeWorker silent(*scoreboard_, paths_);
+  const auto good = worker();
+  ASSERT_TRUE(sees_connected(1));
+  EXPECT_EQ(hub_->workers().size(), 2U);
+  EXPECT_EQ(hub_->stage(document(7), kShort).failures.size(), 1U);
+}
+
+TEST(UserOf, IsTheProcessOwnAndNobodysOfNoProcess) {
+  EXPECT_EQ(user_of(::getpid()), ::geteuid());
+  EXPECT_EQ(user_of(-1), std::nullopt);
 }
 
 }  // namespace
