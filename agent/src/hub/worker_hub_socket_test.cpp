@@ -198,8 +198,9 @@ class Stranger {
 };
 
 TEST_F(WorkerHubTest, APidInASlotMakesNoWorkerOfAnotherUsersProcess) {
-  start_hub();
   const Stranger stranger;
+  start_hub();
+  if (::geteuid() != 0 && user_of(stranger.pid()) == ::geteuid()) GTEST_SKIP() << "this user has all processes";
   ASSERT_TRUE(eventually([&] { return user_of(stranger.pid()) != ::geteuid(); }));
   ASSERT_TRUE(scoreboard_->claim(stranger.pid(), 1));
   EXPECT_EQ(hub_->workers().size(), 1U) << "while nobody has connected, nobody can tell";
