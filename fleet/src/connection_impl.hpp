@@ -45,6 +45,8 @@ class NatsConnection final : public Connection {
   Result<void> make_object_bucket(const BucketOptions& options) override;
   Result<void> put_object(std::string_view bucket, std::string_view name, std::string_view bytes) override;
   Result<std::string> get_object(std::string_view bucket, std::string_view name, std::size_t limit) override;
+  Result<std::size_t> remove_objects(std::string_view bucket, SystemTime time,
+                                     const std::function<bool(std::string_view name)>& is_wanted) override;
 
  private:
   using Call = std::function<natsStatus()>;
@@ -63,6 +65,10 @@ class NatsConnection final : public Connection {
   natsStatus next_message(MessageHandle& message, const std::string& stream, const std::string& subject,
                           std::uint64_t from);
   Result<std::string> chunks(std::string_view bucket, std::string_view nuid, std::uint64_t count, std::uint64_t size);
+  // One that was replaced since `sequence` stays.
+  Result<void> remove_object(std::string_view bucket, std::string_view name, std::string_view nuid,
+                             std::uint64_t sequence);
+  Result<void> purge(std::string_view bucket, const std::string& subject, std::uint64_t before);
   Result<void> publish_kept(const std::string& subject, std::string_view data, bool replaces);
 
   std::atomic<bool> is_closing_{false};

@@ -69,6 +69,7 @@ std::string metadata_subject(std::string_view bucket, std::string_view name) {
 }
 
 struct Metadata {
+  std::string name;
   std::string nuid;
   std::uint64_t size = 0;
   std::uint64_t chunks = 0;
@@ -82,6 +83,7 @@ std::optional<Metadata> read_metadata(std::string_view text) {
   if (!json.is_object()) return std::nullopt;
   try {
     Metadata metadata;
+    metadata.name = json.value("name", std::string());
     metadata.nuid = json.at("nuid").get<std::string>();
     metadata.size = json.value("size", std::uint64_t{0});
     metadata.chunks = json.value("chunks", std::uint64_t{0});
@@ -164,7 +166,7 @@ Result<void> NatsConnection::put_object(std::string_view bucket, std::string_vie
   if (before && !before->deleted && before->digest == digest && before->size == bytes.size()) {
     // The metadata say so. Whose chunks are gone is written anew, else nobody could ever put these bytes.
     const auto kept = get_object(bucket, name, bytes.size());
-    if (kept && *kept == bytes) return {};
+    if (kept && *kept == bytes) return publish_kept(metadata_subject(bucket, name), **found, true);
     if (!kept && kept.error().code == ErrorCode::kNotReady) return std::unexpected(kept.error());
     spdlog::warn("fleet: {} in {} is damaged and is written anew", name, bucket);
   }
@@ -179,14 +181,61 @@ Result<void> NatsConnection::put_object(std::string_view bucket, std::string_vie
       {"size", bytes.size()}, {"mtime", rfc3339(RealClock().now())},          {"chunks", count},  {"digest", digest}};
   if (auto sent = publish_kept(metadata_subject(bucket, name), json.dump(), true); !sent) return sent;
   if (!before) return {};
-  jsOptions purge;
-  jsOptions_Init(&purge);
-  const std::string old = chunk_subject(bucket, before->nuid);
-  purge.Stream.Purge.Subject = old.c_str();
-  const natsStatus status = js_PurgeStream(jet_stream_.get(), stream_of(bucket).c_str(), &purge, nullptr);
-  if (status != NATS_OK)
-    spdlog::warn("fleet: chunks of an object that was replaced stay: {}", natsStatus_GetText(status));
+  if (auto purged = purge(bucket, chunk_subject(bucket, before->nuid), 0); !purged) {
+    spdlog::warn("fleet: chunks of an object that was replaced stay: {}", purged.error().message);
+  }
   return {};
+}
+
+// What came before the sequence number `before`; 0: all of it.
+Result<void> NatsConnection::purge(std::string_view bucket, const std::string& subject, std::uint64_t before) {
+  jsOptions options;
+  jsOptions_Init(&options);
+  options.Stream.Purge.Subject = subject.c_str();
+  options.Stream.Purge.Sequence = before;
+  const natsStatus status = through_stall(
+      "an object", [&] { return js_PurgeStream(jet_stream_.get(), stream_of(bucket).c_str(), &options, nullptr); });
+  return status == NATS_OK ? Result<void>() : std::unexpected(nats_error("remove an object", status));
+}
+
+// The metadata first: without them nobody looks for the chunks. Who puts the same bytes at this moment has written
+// metadata anew, for these chunks.
+Result<void> NatsConnection::remove_object(std::string_view bucket, std::string_view name, std::string_view nuid,
+                                           std::uint64_t sequence) {
+  if (auto purged = purge(bucket, metadata_subject(bucket, name), sequence + 1); !purged) return purged;
+  const auto again = metadata(bucket, name);
+  if (!again) return std::unexpected(again.error());
+  return *again ? Result<void>() : purge(bucket, chunk_subject(bucket, nuid), 0);
+}
+
+Result<std::size_t> NatsConnection::remove_objects(std::string_view bucket, SystemTime time,
+                                                   const std::function<bool(std::string_view name)>& is_wanted) {
+  if (auto is_ready = ready(); !is_ready) return std::unexpected(is_ready.error());
+  const std::string stream = stream_of(bucket);
+  const std::string every = fmt::format("$O.{}.M.>", bucket);
+  const auto limit = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+  std::size_t removed = 0;
+  for (std::uint64_t from = 1;;) {
+    jsDirectGetMsgOptions wanted;
+    jsDirectGetMsgOptions_Init(&wanted);
+    wanted.Sequence = from;
+    wanted.NextBySubject = every.c_str();
+    natsMsg* raw = nullptr;
+    const natsStatus status = through_stall(
+        "an object", [&] { return js_DirectGetMsg(&raw, jet_stream_.get(), stream.c_str(), nullptr, &wanted); });
+    const MessageHandle message(raw);
+    if (status == NATS_NOT_FOUND) return removed;
+    if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("look through {}", bucket), status));
+    const std::uint64_t sequence = natsMsg_GetSequence(raw);
+    from = sequence + 1;
+    const auto found = read_metadata({natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw))});
+    if (!found || found->deleted || natsMsg_GetTime(raw) >= limit || is_wanted(found->name)) continue;
+    if (metadata_subject(bucket, found->name) != natsMsg_GetSubject(raw)) continue;  // no object of ours
+    if (auto gone = remove_object(bucket, found->name, found->nuid, sequence); !gone) {
+      return std::unexpected(gone.error());
+    }
+    ++removed;
+  }
 }
 
 // From any server, which may be some writes behind the leader that the metadata came from.

@@ -145,5 +145,28 @@ TEST_F(FleetObjects, AreTheContentThatTheirNameSays) {
   EXPECT_THAT(others.error().message, HasSubstr("other bytes"));
 }
 
+TEST_F(FleetObjects, AreRemovedWhereNobodyWantsThemAnyMore) {
+  const std::string bytes = bytes_of(300000);
+  for (const char* name : {"wanted", "old", "put again"}) ASSERT_TRUE(connection_->put_object("m", name, bytes));
+  const auto is_wanted = [](std::string_view name) { return name == "wanted"; };
+  EXPECT_EQ(connection_->remove_objects("m", RealClock().now() - std::chrono::hours(1), is_wanted), 0U) << "too young";
+  natsMsg* raw = nullptr;
+  ASSERT_EQ(js_GetLastMsg(&raw, js_.get(), "OBJ_m", "$O.m.M.b2xk", nullptr, nullptr), NATS_OK);
+  const MessageHandle old(raw);
+  const SystemTime put{std::chrono::milliseconds(natsMsg_GetTime(raw) / 1'000'000 + 1)};
+  ASSERT_TRUE(eventually([&] { return RealClock().now() > put; }));
+  ASSERT_TRUE(connection_->put_object("m", "put again", bytes));
+  EXPECT_EQ(connection_->remove_objects("m", put, is_wanted), 1U);
+  EXPECT_EQ(connection_->get_object("m", "old", kLimit).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(connection_->get_object("m", "wanted", kLimit), bytes);
+  EXPECT_EQ(connection_->get_object("m", "put again", kLimit), bytes);
+  jsStreamInfo* info = nullptr;
+  ASSERT_EQ(js_GetStreamInfo(&info, js_.get(), "OBJ_m", nullptr, nullptr), NATS_OK);
+  EXPECT_EQ(info->State.Msgs, 2U * (3 + 1)) << "chunks and metadata of two";
+  jsStreamInfo_Destroy(info);
+  ASSERT_TRUE(connection_->put_object("m", "old", bytes));
+  EXPECT_EQ(connection_->get_object("m", "old", kLimit), bytes);
+}
+
 }  // namespace
 }  // namespace secbeat::fleet

@@ -76,6 +76,10 @@ class CutConnection final : public fleet::Connection {
   Result<std::string> get_object(std::string_view bucket, std::string_view name, std::size_t limit) override {
     return real_.get_object(bucket, name, limit);
   }
+  Result<std::size_t> remove_objects(std::string_view bucket, SystemTime time,
+                                     const std::function<bool(std::string_view name)>& is_wanted) override {
+    return is_cut_ ? dead<std::size_t>() : real_.remove_objects(bucket, time, is_wanted);
+  }
 
  private:
   class CutCalls final : public fleet::Calls {

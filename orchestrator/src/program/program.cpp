@@ -18,6 +18,7 @@
 #include "secbeat/orchestrator/fleet_archive.hpp"
 #include "secbeat/orchestrator/fleet_rules.hpp"
 #include "secbeat/orchestrator/rollouts.hpp"
+#include "secbeat/orchestrator/unused_objects.hpp"
 #include "secbeat/service/log.hpp"
 #include "secbeat/service/notify.hpp"
 #include "secbeat/service/signals.hpp"
@@ -30,6 +31,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kBetweenLooksAtNats{1000};  // whether the connection has ended
 constexpr milliseconds kTryAgain{500};             // where NATS is not there yet
 constexpr milliseconds kBetweenLooksAtBuckets{5000};
+constexpr std::chrono::hours kBetweenCleanings{1};
 constexpr std::chrono::seconds kBeyondCompile{15};  // that a node may need beside its compile timeout
 
 http::Settings api_settings(const agent::Config& config) {
@@ -137,6 +139,7 @@ class Orchestrator {
           service::notify("READY=1\nSTATUS=Serving");
         }
         told.clear();
+        clean_when_due();
       } else if (std::exchange(told, prepared.error().message) != prepared.error().message) {
         spdlog::warn("the fleet's buckets cannot be made: {}", told);
       }
@@ -144,6 +147,14 @@ class Orchestrator {
       std::unique_lock lock(mutex_);
       ended_.wait_for(lock, ending, prepared ? kBetweenLooksAtBuckets : kTryAgain, [] { return false; });
     }
+  }
+
+  void clean_when_due() {
+    if (clock_.steady() < next_cleaning_) return;
+    next_cleaning_ = clock_.steady() + kBetweenCleanings;
+    const auto removed = remove_unused_objects(*connection_, clock_.now() - kKeptUnused);
+    if (!removed) return spdlog::warn("objects that nobody wants any more stay: {}", removed.error().message);
+    if (*removed > 0) spdlog::info("{} objects that nobody wants any more were removed from NATS", *removed);
   }
 
   void start_archive() {
@@ -160,6 +171,7 @@ class Orchestrator {
   std::unique_ptr<fleet::Connection> connection_;
   Rollouts rollouts_;
   FleetRules rules_;
+  SteadyTime next_cleaning_{};             // the thread `preparing_`
   std::unique_ptr<FleetArchive> archive_;  // null: none; before the server, which shows it
   std::atomic<const FleetArchive*> shown_archive_{nullptr};
   std::unique_ptr<http::Server> server_;

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "secbeat/base/clock.hpp"
 #include "secbeat/base/error.hpp"
 
 namespace secbeat::fleet {
@@ -110,10 +111,13 @@ class Connection {
 
   // Objects lie as the `nats` command reads them (docs/fleet_protocol.md). An object is there once all of it is.
   virtual Result<void> make_object_bucket(const BucketOptions& options) = 0;
-  // Does nothing where the same bytes are there under this name.
+  // Where the same bytes are there under this name, only their age begins anew.
   virtual Result<void> put_object(std::string_view bucket, std::string_view name, std::string_view bytes) = 0;
   // kNotFound; kTooLarge above `limit`; kProtocol where it is not whole or its checksum is another one.
   virtual Result<std::string> get_object(std::string_view bucket, std::string_view name, std::size_t limit) = 0;
+  // Those that were put before `time`, by the server's clock, and that are not wanted; how many there were.
+  virtual Result<std::size_t> remove_objects(std::string_view bucket, SystemTime time,
+                                             const std::function<bool(std::string_view name)>& is_wanted) = 0;
 };
 
 }  // namespace secbeat::fleet
