@@ -19,6 +19,7 @@ constexpr std::uint64_t kTime = 1763946003000;  // 2025-11-24T01:00:03Z, fixed: 
 // `start`, then `piece` over and over, to at most `limit` bytes.
 std::string repeated(std::string_view start, std::string_view piece, std::size_t limit) {
   std::string text(start);
+  text.reserve(limit);
   while (text.size() + piece.size() <= limit) text += piece;
   return text;
 }
@@ -27,6 +28,7 @@ std::string repeated(std::string_view start, std::string_view piece, std::size_t
 std::string nested(std::string_view open, std::string_view close, std::size_t limit) {
   const std::size_t depth = limit / (open.size() + close.size());
   std::string text;
+  text.reserve(limit);
   for (std::size_t i = 0; i < depth; ++i) text += open;
   for (std::size_t i = 0; i < depth; ++i) text += close;
   return text;

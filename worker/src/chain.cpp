@@ -51,9 +51,18 @@ class Builder {
     for (const Chain* chain : existing_) {
       if (auto loaded = chain->find(version, slot)) return loaded;
     }
-    auto loaded = LoadedVersion::load(context_, version, slot);
+    auto loaded = LoadedVersion::load(context_, version, slot, shared_artifact(slot, version));
     if (loaded) return std::move(*loaded);
     failures.push_back({slot.name, version.label, loaded.error()});
+    return nullptr;
+  }
+
+  // Another configuration is another version of the same artifact.
+  std::shared_ptr<const engine::Artifact> shared_artifact(const control::Slot& slot, const control::Version& version) {
+    if (auto artifact = chain_.artifact_for(version, slot)) return artifact;
+    for (const Chain* chain : existing_) {
+      if (auto artifact = chain->artifact_for(version, slot)) return artifact;
+    }
     return nullptr;
   }
 
@@ -80,6 +89,21 @@ std::shared_ptr<LoadedVersion> Chain::find(const control::Version& version, cons
   }
   const auto found = std::ranges::find_if(kept, same);
   return found != kept.end() ? *found : nullptr;
+}
+
+std::shared_ptr<const engine::Artifact> Chain::artifact_for(const control::Version& version,
+                                                            const control::Slot& slot) const noexcept {
+  const auto of = [&](const std::shared_ptr<LoadedVersion>& loaded) {
+    return loaded ? loaded->artifact_for(version, slot) : nullptr;
+  };
+  for (const Link& link : links) {
+    if (auto artifact = of(link.current.loaded)) return artifact;
+    if (auto artifact = of(link.previous.loaded)) return artifact;
+  }
+  for (const auto& loaded : kept) {
+    if (auto artifact = of(loaded)) return artifact;
+  }
+  return nullptr;
 }
 
 // An instance that cannot be made is tried again by maintain(); until then its version may have none ready, which the

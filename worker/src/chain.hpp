@@ -67,6 +67,9 @@ class Chain {
   // `version` as `slot` asks for it.
   [[nodiscard]] std::shared_ptr<LoadedVersion> find(const control::Version& version,
                                                     const control::Slot& slot) const noexcept;
+  // The artifact of a version that is loaded here, for another version of it; null: there is none.
+  [[nodiscard]] std::shared_ptr<const engine::Artifact> artifact_for(const control::Version& version,
+                                                                     const control::Slot& slot) const noexcept;
   // Helper thread, before this chain goes into service: current versions have an instance and a spare.
   void prepare(const LoadContext& context) const;
   // Helper thread, in service: brings the instances of every version into their state of readiness.

@@ -23,21 +23,30 @@ Result<std::string> read_config(const control::StatePaths& paths, const std::str
   return bytes;
 }
 
+Result<std::shared_ptr<const engine::Artifact>> read_artifact(const LoadContext& context,
+                                                              const control::Version& version,
+                                                              const control::Slot& slot) {
+  const auto bytes = read_file(context.paths.artifact(version.artifact_sha256), kMaxArtifactBytes);
+  if (!bytes) return std::unexpected(bytes.error());
+  fault_point("worker.artifact_read");
+  return engine::Artifact::load(context.engine, *bytes, version.artifact_sha256, slot.isolation);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<LoadedVersion>> LoadedVersion::load(const LoadContext& context, const control::Version& version,
-                                                           const control::Slot& slot) {
+                                                           const control::Slot& slot,
+                                                           std::shared_ptr<const engine::Artifact> artifact) {
   std::shared_ptr<LoadedVersion> loaded(new LoadedVersion(version, slot));
   auto config = read_config(context.paths, version.config_sha256);
   if (!config) return std::unexpected(config.error());
   loaded->config_ = std::move(*config);
-
-  const auto bytes = read_file(context.paths.artifact(version.artifact_sha256), kMaxArtifactBytes);
-  if (!bytes) return std::unexpected(bytes.error());
-  fault_point("worker.artifact_read");
-  auto artifact = engine::Artifact::load(context.engine, *bytes, version.artifact_sha256, slot.isolation);
-  if (!artifact) return std::unexpected(artifact.error());
-  loaded->artifact_ = std::move(*artifact);
+  if (!artifact) {
+    auto read = read_artifact(context, version, slot);
+    if (!read) return std::unexpected(read.error());
+    artifact = std::move(*read);
+  }
+  loaded->artifact_ = std::move(artifact);
 
   if (slot.isolation == engine::Isolation::kRequest) {
     if (auto prepared = loaded->prepare_maker(context); !prepared) return std::unexpected(prepared.error());

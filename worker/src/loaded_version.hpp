@@ -37,15 +37,23 @@ struct LoadContext {
 // Thread safety: by method, as said. Made and destroyed off the event loop, except at start and stop.
 class LoadedVersion {
  public:
-  // As `slot` says: limits and isolation.
+  // As `slot` says: limits and isolation. `artifact` is that of the version, already loaded for this isolation, or
+  // null: then it is read and checked.
   static Result<std::shared_ptr<LoadedVersion>> load(const LoadContext& context, const control::Version& version,
-                                                     const control::Slot& slot);
+                                                     const control::Slot& slot,
+                                                     std::shared_ptr<const engine::Artifact> artifact = nullptr);
   ~LoadedVersion();
   LoadedVersion(const LoadedVersion&) = delete;
   LoadedVersion& operator=(const LoadedVersion&) = delete;
 
   // Any thread.
   [[nodiscard]] bool is(const control::Version& version, const control::Slot& slot) const noexcept;
+  // What another version of the same artifact can share; else null.
+  [[nodiscard]] std::shared_ptr<const engine::Artifact> artifact_for(const control::Version& version,
+                                                                     const control::Slot& slot) const noexcept {
+    const bool is_same = version_.artifact_sha256 == version.artifact_sha256 && isolation_ == slot.isolation;
+    return is_same ? artifact_ : nullptr;
+  }
   [[nodiscard]] bool needs_body() const noexcept { return needs_body_; }
 
   // Event loop. Whether this version can be asked.
