@@ -4,8 +4,11 @@ import json
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture
@@ -53,3 +56,5 @@ def test_an_installation_has_all_that_a_project_needs(build, tmp_path, shell):
     assert str(build) not in (tmp_path / "no-git" / "build" / "CMakeCache.txt").read_text()
     rules = shell(f"echo '{{\"rules\":[]}}' > rules.json && '{secbeat}' rules lint rules.json", tmp_path)
     assert rules.returncode == 0, rules  # it has its universal-waf
+    for schema in ("rules.schema.json", "rule-tests.schema.json"):
+        assert (prefix / "share/secbeat/schemas" / schema).read_bytes() == (DOCS / schema).read_bytes()
