@@ -94,6 +94,38 @@ def test_a_version_that_blocks_everything_is_taken_back_given_a_baseline(make_no
     assert "0.0 %" in row["reason"] and "with v1 before it" in row["reason"]
 
 
+def test_a_version_that_rate_limits_everybody_is_taken_back_given_a_baseline(make_node):
+    # All requests come from one address, whose bucket is filled once and then nearly never.
+    node = make_node("generation_0", tables={"waf.wasm.watch": BASELINE, "waf.rate_limit": {"requests_per_second": 1, "burst": 1}})
+    with Load(node, rate=RATE) as load:
+        wait_for("a baseline", lambda: inspected(node, "v1") > 300)
+        assert node.upload("rate_limit_all", name="generation_0").status == 200
+        row = wait_for_rollback(node, "generation_0", "v1")
+        after = len(load.file.read_text().splitlines())
+        wait_for("requests to pass again", lambda: len(load.file.read_text().splitlines()) > after + 200)
+    assert {status for _, _, _, status, _ in load.records} == {200, 429}
+    assert load.result["closed_by_server"] == 0
+    assert {status for _, _, _, status, _ in load.records[-100:]} == {200}
+    assert row["reason"].startswith("rate-limited: 100.0 % of ")
+    assert "with v1 before it" in row["reason"]
+    assert node.upload("rate_limit_all", name="generation_0").json["code"] == "quarantined"
+
+
+def test_a_version_that_is_slow_is_taken_back_given_a_baseline(make_node):
+    # Five times as slow as before is too slow; a lower floor than in service, so that no machine is too fast for the test.
+    node = make_node("works_hard", tables={"waf.wasm.watch": {**BASELINE, "p99_floor_us": 100},
+                                           "waf.wasm.gates": {"count_cost": False}})
+    with Load(node, rate=RATE) as load:
+        wait_for("a baseline", lambda: inspected(node, "v1") > 300)
+        turns = "3000000"
+        assert node.upload(config=turns, name="works_hard").json["version"] == "v2"
+        row = wait_for_rollback(node, "works_hard", "v1")
+    assert load.lost[:2] == (0, 0), load.lost
+    assert {status for _, _, _, status, _ in load.records} == {200}, "slow, but never wrong"
+    assert row["reason"].startswith("inspection time: p99 ") and "with v1 before it; limit 5 times" in row["reason"]
+    assert node.upload(config=turns, name="works_hard").json["code"] == "quarantined"
+
+
 def inspected(node, version):
     samples = [line for line in node.get("/metrics").body.decode().splitlines()
                if line.startswith("secbeat_requests_total{") and f'version="{version}"' in line]
