@@ -1,23 +1,32 @@
 """A real Prometheus scrapes the node and is asked what it has seen."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
+import ssl
 import subprocess
 from urllib.parse import quote
 
 import pytest
 
+from support.authority import Authority
 from support.node import Load, http_request
 from support.processes import free_port, wait_for
 
-# Counters that outlive workers, nginx and the agent: workers count in the scoreboard, reloads are in the ledger.
-LASTING = ("secbeat_requests_total", "secbeat_wasm_errors_total", "secbeat_inspection_seconds_count",
-           "secbeat_inspection_seconds_sum", "secbeat_inspection_seconds_bucket", "secbeat_events_dropped_total",
-           "wasm_reload_total", "wasm_reload_failures_total")
+# Counters that outlive workers, nginx and the agent: workers count in the scoreboard, reloads and rules are in the ledger.
+LASTING = {"secbeat_requests_total", "secbeat_wasm_errors_total", "secbeat_inspection_seconds", "secbeat_events_dropped_total",
+           "secbeat_verdict_details_dropped_total", "secbeat_requests_bypassed_total", "secbeat_rule_verdicts_total",
+           "secbeat_rule_verdicts_uncounted_total", "wasm_reload_total", "wasm_reload_failures_total"}
+# What the agent itself did since its start; rate() and increase() of Prometheus know that it began anew.
+OF_THE_AGENT = {"process_cpu_seconds_total", "secbeat_api_refused_total", "secbeat_nginx_restarts_total", "secbeat_auto_rollbacks_total",
+                "secbeat_archive_stored_total", "secbeat_archive_failures_total"}
+KEY = "sbk_" + "0123456789abcdef" * 4
+RULE = json.dumps({"id": "seen", "field": "Path", "pattern": "/*", "action": "Log"})
 
 
 class Prometheus:
@@ -96,9 +105,51 @@ def test_prometheus_answers_what_the_node_has_done(make_node, prometheus):
     assert all(kind != "unknown" and text for kind, text in described.values()), described
 
 
+def families_of(metrics):
+    """Name and type of each family."""
+    return dict(re.findall(r"^# TYPE (\S+) (\S+)$", metrics, re.MULTILINE))
+
+
+def series_of(family, kind):
+    return [f"{family}{part}" for part in ("_count", "_sum", "_bucket")] if kind == "histogram" else [family]
+
+
+def add_rule(node):
+    assert node.post("/api/v1/rules", RULE, {"Content-Type": "application/json"}).status == 200
+
+
+def test_promtool_finds_nothing_in_what_a_busy_node_tells(make_node, folder):
+    """With keys, TLS and an archive, after rules, refusals, a rollback, an error and a call without a key."""
+    assert shutil.which("promtool"), "promtool of the Debian package prometheus is missing: scripts/bootstrap.sh test installs it"
+    authority = Authority(folder)
+    authority.issue("node")
+    node = make_node(start=False, tables={
+        "api": {"tls_certificate": str(folder / "api.crt"), "tls_key": str(folder / "api.key")}, "archive": {"url": str(folder / "archive")},
+        "api.keys": [{"name": "ci", "role": "admin", "sha256": hashlib.sha256(KEY.encode()).hexdigest()}]})
+    node.key, node.tls = KEY, ssl.create_default_context(cafile=authority.ca)
+    node.start()
+    add_rule(node)
+    assert node.upload("traps_on_request", name="odd").status == 200
+    assert node.upload("bad-bot-blocker-1.1.0").status == 200
+    assert node.upload("missing_inspect").status == 422
+    assert node.rollback(name="bad-bot-blocker").status == 200
+    assert [node.site("/", headers=headers).status for headers in ({}, {"User-Agent": "BadBot"}, {"X-Trap": "1"})] == [200, 403, 200]
+    assert http_request(node.api_port, "GET", "/api/v1/wasm/version", tls=node.tls).status == 401
+
+    metrics = node.get("/metrics").body
+    families = families_of(metrics.decode())
+    for family in (*LASTING, *OF_THE_AGENT, "secbeat_api_certificate_expiry_timestamp_seconds", "secbeat_archive_pending",
+                   "secbeat_watch_running", "secbeat_frozen", "secbeat_module_info"):
+        assert re.search(rf"^{family}\w*(\{{.*\}})? \S+$", metrics.decode(), re.MULTILINE), family
+    assert {family for family, kind in families.items() if kind != "gauge"} == LASTING | OF_THE_AGENT, "a new counter belongs to one of them"
+    done = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
 def test_sums_never_go_backwards_through_deaths_and_reloads_of_processes(make_node, prometheus):
     node = make_node()
     server = prometheus(node)
+    add_rule(node)
     with Load(node, rate=200) as load:
         def goes_on(what):
             """Waits for a scrape that has counted more requests than the one before."""
@@ -119,12 +170,14 @@ def test_sums_never_go_backwards_through_deaths_and_reloads_of_processes(make_no
         node.start()
         goes_on("a restart of the agent")
         assert node.upload("bad-bot-blocker-1.1.0").status == 200
-        assert node.rollback().status == 200
+        assert node.rollback(name="bad-bot-blocker").status == 200
         goes_on("a change of versions")
     answered = load.result["answers"]
     wait_for("the last requests to be scraped", log=server.log,
              condition=lambda: server.value("sum(secbeat_requests_total)") >= answered)
-    for name in LASTING:
-        went_back = {labels: count for labels, count in server.query(f"resets({name}[1h])").items() if count > 0}
-        assert not went_back, name
+    families = families_of(node.get("/metrics").body.decode())
+    for name in [name for family in LASTING for name in series_of(family, families[family])]:
+        resets = server.query(f"resets({name}[1h])")
+        assert not {labels: count for labels, count in resets.items() if count > 0}, name
     assert server.value("sum(secbeat_requests_total)") == server.value("sum(secbeat_inspection_seconds_count)")
+    assert server.value("sum(secbeat_rule_verdicts_total)") > 0
