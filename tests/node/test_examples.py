@@ -34,6 +34,13 @@ def test_systemd_takes_the_example_unit(build, folder):
     assert (done.returncode, [line for line in done.stderr.splitlines() if "secbeat.service" in line]) == (0, [])
 
 
+def test_the_example_unit_lets_a_node_have_machine_code():
+    # Compiled rules are machine code: with MemoryDenyWriteExecute no worker could load one.
+    lines = (ROOT / "examples/secbeat.service").read_text().splitlines()
+    assert "[Service]" in lines
+    assert [line for line in lines if line.lower().startswith(("memorydenywriteexecute", "systemcallfilter"))] == []
+
+
 def test_a_node_tells_systemd_when_it_serves(make_node, folder, monkeypatch):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
         notified.bind(str(folder / "notify"))
