@@ -1,4 +1,5 @@
-"""kill -9 of agent, worker or compile child between any two steps of a reload, a rollback or a start.
+"""kill -9 of agent, worker or compile child between any two steps of a reload, of a change of the configuration alone, of a
+rollback, of a removal, or of a start.
 
 Each run arms one fault point, does the operation, and expects that the process dies there. What died is started again,
 the agent by the test, the rest by who supervises it. Then the state is one of the two right ones, the old version or the
@@ -31,17 +32,25 @@ CHILD = [point for point in POINTS if point.startswith("child.")]
 WORKER = [point for point in POINTS if point.startswith("worker.")]
 START = [point for point in POINTS if point.startswith("start.")]
 AGENT = [point for point in POINTS if point not in CHILD + WORKER + START]
-# What a rollback does not do: nothing is compiled, written or loaded for it.
-ONLY_UPLOAD = {"reload.bytes_in_work", "reload.checked", "reload.module_kept", "reload.config_kept", "reload.artifact_moved",
+# What a rollback and a removal do not do: nothing is compiled, written or loaded for them.
+NOTHING_NEW = {"reload.bytes_in_work", "reload.checked", "reload.module_kept", "reload.config_kept", "reload.artifact_moved",
                "stage.files_durable", "worker.artifact_read", "worker.instance_made"}
+# What a change of the configuration alone does not do: the artifact is there, in workers too.
+COMPILES = {"child.compiled", "child.artifact_written", "reload.artifact_moved", "worker.artifact_read"}
+
+
+def runs_of(operation, points, without):
+    return [(operation, point) for point in points if point not in without]
+
 
 # Each list has a node and a thread of its own.
 RUNS = {
-    "agent, upload": [("upload", point) for point in CHILD + AGENT],
-    "agent, rollback and start": [("rollback", point) for point in AGENT if point not in ONLY_UPLOAD] +
-                                 [("start", point) for point in START],
-    "worker": [(operation, point) for operation in ("upload", "rollback") for point in WORKER
-               if operation == "upload" or point not in ONLY_UPLOAD],
+    "agent, upload": runs_of("upload", CHILD + AGENT, set()),
+    "agent, configuration": runs_of("configuration", CHILD + AGENT, COMPILES),
+    "agent, rollback, removal and start": runs_of("rollback", AGENT, NOTHING_NEW) +
+                                          runs_of("removal", AGENT, NOTHING_NEW) + runs_of("start", START, set()),
+    "worker": runs_of("upload", WORKER, set()) + runs_of("configuration", WORKER, COMPILES) +
+              runs_of("rollback", WORKER, NOTHING_NEW) + runs_of("removal", WORKER, NOTHING_NEW),
 }
 
 
@@ -61,10 +70,13 @@ class Site:
     def text(self):
         return str(100000 + self.number)  # JSON, and in no other one
 
-    def upload(self):
+    def upload(self, module=True):
         self.number += 1
-        return self.node.upload(distinct(self.module, self.number), name="rule", config=self.text(),
+        return self.node.upload(distinct(self.module, self.number) if module else None, name="rule", config=self.text(),
                                 reason=f"upload {self.number}")
+
+    def load_second(self):
+        assert self.node.upload("allow_all", name="second", path="/api/v1/wasm/load").status == 200
 
     def upload_and_serve(self):
         answer = self.upload()
@@ -74,8 +86,12 @@ class Site:
     def run(self, operation, point):
         node, view = self.node, self.node.version("rule")
         first_workers, answers = node.worker_pids(), []
+        begin = {"upload": self.upload, "configuration": lambda: self.upload(module=False),
+                 "rollback": lambda: node.rollback(name="rule", reason="run"), "removal": lambda: node.remove("second")}
         if operation == "start":
             node.kill_agent()
+        elif operation == "removal":
+            self.load_second()
         self.fault.arm(point)
 
         def operate():
@@ -83,7 +99,7 @@ class Site:
                 node.start(wait=False)
                 return
             with contextlib.suppress(OSError, http.client.HTTPException):  # the agent dies: no answer, no promise
-                answers.append(self.upload() if operation == "upload" else node.rollback(name="rule", reason="run"))
+                answers.append(begin[operation]())
 
         thread = threading.Thread(target=operate)
         thread.start()
@@ -96,8 +112,28 @@ class Site:
         if point.startswith("worker."):
             self.kills += 1
             wait_for("two workers", lambda: len(node.worker_pids()) == 2 and node.worker_pids() != first_workers, log=node.log)
+        if operation == "removal":
+            self.check_removed(answers)
+            answers = []  # of another module than the one that is looked at now
         self.check(view["version"], {"rollback": view["previous_version"]}.get(operation), answers)
         self.upload_and_serve()
+
+    def check_removed(self, answers):
+        """`second` serves or is gone, and everybody says the same."""
+        node = self.node
+        wait_for("the node to be ready", node.is_ready, log=node.log)
+        removed = "second" not in node.modules()
+        if answers:
+            assert removed == (answers[0].status == 200), answers[0]
+        assert (self.last_row("second")["kind"] == "remove") == removed, "the ledger says something else"
+        slots = {slot["name"]: slot for slot in json.loads((node.data / "in_force.json").read_text())["slots"]}
+        assert (slots["second"].get("current", 0) == 0) == removed, "the in-force file says something else"
+        if not removed:
+            assert node.remove("second").status == 200
+
+    def last_row(self, name):
+        rows = self.node.get(f"/api/v1/wasm/history?name={name}&limit=10").json["reloads"]
+        return next(row for row in rows if row["success"])
 
     def check(self, before, after, answers):
         """`before` serves, or what the operation was to bring: `after`, or the last upload."""
@@ -124,7 +160,7 @@ class Site:
 
     def check_files(self, version):
         data = self.node.data
-        slot, = json.loads((data / "in_force.json").read_text())["slots"]
+        slot, = (slot for slot in json.loads((data / "in_force.json").read_text())["slots"] if slot["name"] == "rule")
         assert next(kept["label"] for kept in slot["versions"] if kept["id"] == slot["current"]) == version
         with contextlib.closing(sqlite3.connect(f"file:{data}/ledger.sqlite?mode=ro", uri=True)) as ledger:
             assert ledger.execute("SELECT count(*) FROM history WHERE state = 'pending'").fetchone() == (0,)
