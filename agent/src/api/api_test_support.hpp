@@ -36,6 +36,7 @@ class FakeReloader final : public Reloader {
   std::vector<KnownVersion> version_list;
   std::map<std::string, std::string, std::less<>> bytes_by_sha256;
   std::vector<ReloadTotals> total_rows;
+  std::vector<CostInForce> cost_list;
   control::InForce document;
   std::map<std::uint64_t, std::string> labels;
   bool is_ready = true;
@@ -60,6 +61,7 @@ class FakeReloader final : public Reloader {
   Outcome<std::string> module_bytes(std::string_view sha256) const override;
   Outcome<std::string> config_bytes(std::string_view sha256) const override { return module_bytes(sha256); }
   [[nodiscard]] std::vector<ReloadTotals> totals() const override { return may_throw(), total_rows; }
+  [[nodiscard]] std::vector<CostInForce> costs() const override { return may_throw(), cost_list; }
   [[nodiscard]] control::InForce in_force() const override { return may_throw(), document; }
   [[nodiscard]] std::string label_of(std::uint64_t version_id) const override;
   [[nodiscard]] std::optional<Operation> operation() const override { return may_throw(), under_way; }

@@ -103,6 +103,15 @@ void add_versions(std::vector<MetricFamily>& families, const control::InForce& i
   families.insert(families.end(), {std::move(info), std::move(loaded)});
 }
 
+void add_costs(std::vector<MetricFamily>& families, const ApiContext& context) {
+  MetricFamily cost = gauge_family("secbeat_module_cost_fuel",
+                                   "Fuel of the most expensive sample request of the version that is in force.");
+  for (const CostInForce& of : context.reloader.costs()) {
+    add_gauge(cost, {{"module", of.module}, {"version", of.version}}, static_cast<double>(of.fuel));
+  }
+  families.push_back(std::move(cost));
+}
+
 void add_workers(std::vector<MetricFamily>& families, const ApiContext& context, const control::InForce& in_force) {
   std::map<std::string, int> states{{"serving", 0}, {"outdated", 0}, {"disconnected", 0}};
   for (const WorkerStatus& worker : context.hub.workers()) {
@@ -235,6 +244,7 @@ std::string render_metrics(const ApiContext& context) {
   add_stages(families, context);
   add_series(families, context, in_force);
   add_versions(families, in_force);
+  add_costs(families, context);
   add_workers(families, context, in_force);
   add_node(families, context);
   add_watch(families, context, in_force);

@@ -104,6 +104,13 @@ TEST_F(MetricsTest, ShowsWhatIsInForceAndWhoServesIt) {
   EXPECT_THAT(text, HasSubstr("\nprocess_open_fds "));
 }
 
+TEST_F(MetricsTest, ShowsWhatTheVersionInForceCosts) {
+  start();
+  EXPECT_THAT(scrape(), Not(HasSubstr("secbeat_module_cost_fuel"))) << "nothing was counted";
+  reloader_.cost_list = {{"universal-waf", "v2", 1234567}};
+  EXPECT_THAT(scrape(), HasSubstr("\nsecbeat_module_cost_fuel{module=\"universal-waf\",version=\"v2\"} 1234567\n"));
+}
+
 TEST_F(MetricsTest, HasHelpAndTypeForEachFamilyAndNothingForPromtoolToFind) {
   start();
   count(0, 6, 0);

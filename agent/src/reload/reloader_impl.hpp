@@ -90,6 +90,7 @@ class ReloaderImpl final : public Reloader {
   Outcome<VersionView> version(const std::optional<std::string>& name) const override;
   [[nodiscard]] std::vector<VersionView> modules() const override;
   Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>& name, Page page) const override;
+  [[nodiscard]] std::vector<CostInForce> costs() const override;
   Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const override;
   Outcome<std::string> module_bytes(std::string_view sha256) const override;
   Outcome<std::string> config_bytes(std::string_view sha256) const override;

@@ -158,6 +158,17 @@ Outcome<KnownVersions> ReloaderImpl::versions(const std::optional<std::string>& 
   return known;
 }
 
+std::vector<CostInForce> ReloaderImpl::costs() const {
+  std::vector<CostInForce> costs;
+  for (const control::Slot& slot : in_force().slots) {
+    const control::Version* current = slot.current_version();
+    if (current == nullptr) continue;
+    const auto measures = ledger_->measures(current->id);
+    if (measures && measures->cost) costs.push_back({slot.name, current->label, measures->cost->fuel});
+  }
+  return costs;
+}
+
 Result<void> ReloaderImpl::lift_quarantine(std::string_view name, std::uint64_t version_id) {
   auto row = ledger_->version(version_id);
   if (!row) return std::unexpected(row.error());

@@ -293,6 +293,13 @@ struct ReloadTotals {
   Stages last_stages;
 };
 
+// What the rehearsal has counted of a version that is in force.
+struct CostInForce {
+  std::string module;
+  std::string version;
+  std::uint64_t fuel = 0;
+};
+
 class RuleMemory;
 
 class Reloader {
@@ -314,6 +321,9 @@ class Reloader {
   virtual Outcome<std::string> config_bytes(std::string_view sha256) const = 0;
   // Of the modules in the document and of kOtherModules: names that came and went are not listed for ever.
   [[nodiscard]] virtual std::vector<ReloadTotals> totals() const = 0;
+
+  // Of the versions that are in force; without those of which nothing was counted.
+  [[nodiscard]] virtual std::vector<CostInForce> costs() const { return {}; }
 
   // The document as it is in force (a copy), for metrics and events: version ids to labels.
   [[nodiscard]] virtual control::InForce in_force() const = 0;
