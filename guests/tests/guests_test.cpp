@@ -184,5 +184,11 @@ TEST(GuestTable, KeepsGenerationsApart) {
   }
 }
 
+// It is uploaded, stored for each version and compiled on each node.
+TEST(GuestTable, KeepsUniversalWafSmall) {
+  constexpr std::uintmax_t kMostBytes = std::uintmax_t{100} << 10U;
+  EXPECT_LE(std::filesystem::file_size(file_of("universal-waf")), kMostBytes);
+}
+
 }  // namespace
 }  // namespace secbeat::guests_test

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "requests.hpp"
+#include "rule_sets.hpp"
 #include "secbeat/base/files.hpp"
 #include "secbeat/engine/compile.hpp"
 
@@ -146,9 +148,10 @@ class Linear : public ::testing::Test {
   }
 
   // REQUIRES: the instance is usable. It is not where the fuel has not sufficed.
-  static Decided decide(engine::Instance& instance, const Request& request) {
+  static Decided decide(engine::Instance& instance, const Request& request) { return decide(instance, request.view()); }
+  static Decided decide(engine::Instance& instance, const engine::RequestView& request) {
     instance.set_fuel(kPlenty);
-    const auto verdict = instance.inspect(request.view());
+    const auto verdict = instance.inspect(request);
     EXPECT_TRUE(verdict) << verdict.error().message;
     return {kPlenty - instance.fuel(), verdict.value_or(Verdict::kBlock)};
   }
@@ -230,6 +233,28 @@ TEST_F(Linear, HeadersCostNoMoreThanTheirNumber) {
     ASSERT_TRUE(instance->usable()) << field;
     const Decided large = decide(*instance, Request(field, value, kHeaders * kTimes));
     expect_linear(small, large, std::string(field) + " many times");
+  }
+}
+
+// What bench/rules measures as time: a hundred times the rules do not cost twice the fuel.
+TEST_F(Linear, ThousandsOfRulesCostHardlyMoreThanAHundred) {
+  static constexpr std::size_t kRequests = 256;
+  for (const auto kind : {bench::Requests::Kind::kGet, bench::Requests::Kind::kPost}) {
+    const bench::Requests requests(kind);
+    const auto fuel_with = [&](std::size_t rules) {
+      const auto instance = configured(bench::rule_document(rules));
+      std::uint64_t fuel = 0;
+      for (std::size_t i = 0; instance && i < kRequests; ++i) {
+        const Decided decided = decide(*instance, requests[i]);
+        EXPECT_EQ(decided.verdict, Verdict::kAllow);
+        fuel += decided.fuel;
+      }
+      return fuel;
+    };
+    const std::uint64_t hundred = fuel_with(100);
+    const std::uint64_t most = fuel_with(10'000);
+    EXPECT_GT(hundred, kRequests * requests[0].headers.size()) << "the requests are not looked at";
+    EXPECT_LT(most, hundred * 2) << "with 100 rules " << hundred << " fuel, with 10,000 " << most;
   }
 }
 

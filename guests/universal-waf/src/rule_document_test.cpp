@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "regex.hpp"
 #include "testing.hpp"
 
 namespace secbeat::waf {
@@ -67,6 +68,48 @@ TEST(RuleDocument, RefusesTwoRulesOfOneId) {
   EXPECT_THAT(fault_of(R"({"rules":[{"id":"a","field":"URI","pattern":"x","action":"Block"},
                                     {"id":"a","field":"URI","pattern":"y","action":"Log"}]})"),
               StartsWith("rule \"a\", key \"id\", line 2 column 43: another rule has it"));
+}
+
+// A document of so many rules, each with what `rest` says.
+std::string rules_of(std::size_t count, const std::string& rest) {
+  std::string rules;
+  for (std::size_t i = 0; i < count; ++i) {
+    rules +=
+        (i > 0 ? "," : "") + std::string(R"({"id":"r)") + std::to_string(i) + R"(","action":"Block",)" + rest + "}";
+  }
+  return "{\"rules\":[" + rules + "]}";
+}
+
+TEST(RuleDocument, HasAtMost10000Rules) {
+  const std::string rest = R"("field":"URI","pattern":"*/some/place*")";
+  EXPECT_EQ(fault_of(rules_of(10'000, rest)), "");
+  EXPECT_EQ(fault_of(rules_of(10'001, rest)), "key \"rules\", line 1 column 10: more than 10,000 rules");
+}
+
+TEST(RuleDocument, HasAtMost500RulesThatEachRequestIsHeldAgainst) {
+  for (const std::string rest :
+       {R"("field":"URI","min_length":9)", R"("not":{"field":"URI","pattern":"*/some/place*"})",
+        R"("field":"URI","match":"regex","pattern":"[0-9]+")"}) {
+    EXPECT_EQ(fault_of(rules_of(500, rest)), "") << rest;
+    EXPECT_THAT(fault_of(rules_of(501, rest)), StartsWith("more than 500 rules have no literal text")) << rest;
+  }
+  EXPECT_EQ(fault_of(rules_of(501, R"("field":"URI","min_length":9,"requires":{"Path":"*/some/place*"})")), "");
+}
+
+TEST(RuleDocument, HasAtMost3MebibytesOfRegularExpressions) {
+  const std::string expression = "(a|b).{10}c";
+  Arena kept(nullptr, 0, testing::new_block);
+  Arena temporary(nullptr, 0, testing::new_block);
+  RegexBudget budget;
+  RegexFault fault;
+  ASSERT_NE(compile_regex({expression.data(), expression.size()}, budget, kept, temporary, fault), nullptr);
+  constexpr std::size_t kAll = std::size_t{3} << 20U;
+  const std::size_t one = kAll - budget.table_bytes;
+  ASSERT_GT(one, std::size_t{16} << 10U) << "the limit of rules without a literal would come first";
+
+  const std::string rest = R"("field":"URI","match":"regex","pattern":")" + expression + "\"";
+  EXPECT_EQ(fault_of(rules_of(kAll / one, rest)), "");
+  EXPECT_THAT(fault_of(rules_of(kAll / one + 1, rest)), HasSubstr("all regular expressions together are too large"));
 }
 
 }  // namespace
