@@ -4,7 +4,7 @@ import json
 import random
 
 PIECES = ["a", "b", "/", "admin", "' or ", "--", "%27", "%2e", "..", "union select", "%20", "+", "&", "=", "?", "%", "%u0041", "%25",
-          "<script", "&lt;", "&#x61", "\\u0061", "//", "./", "x" * 9, "{", "}", "[", '"', ":", ",", ";", " ", "ADMIN", "sel", "1", "é"]
+          "<script", "&lt;", "&#x61", "\\u0061", "\\u0041", "../../", "//", "./", "x" * 9, "{", "}", "[", '"', ":", ",", ";", " ", "ADMIN", "sel", "1", "é"]
 PATTERN_PIECES = [piece for piece in PIECES if piece] + ["*", "*", "*", "secret-token", "ab"]
 REGEXES = [r"a+b", r"^/admin", r"union\s+select", r"[a-c]{2,3}$", r"\bor\b", r"(a|b)*--", r"<script|sel", r"x.{0,5}1", r"\d+", r"[^a]1"]
 FIELDS = ["Method", "URI", "Path", "Query", "Arg:a", "Args", "Header:X-A", "Headers", "Cookie:a", "SourceIP", "Body", "JSON:/a",
@@ -23,11 +23,11 @@ def text(chance, pieces, most):
 def field_condition(chance):
     field = chance.choice(FIELDS)
     made = {"field": field}
-    match = chance.choice([None, None, "glob", "contains", "prefix", "equals", "regex"])
+    match = chance.choice([None, None, "glob", "contains", "prefix", "equals", "regex"] + ["cidr", "cidr"] * (field == "SourceIP"))
     patterns = []
     for _ in range(chance.choice([1, 1, 1, 3])):
-        if field == "SourceIP" and match is None:
-            patterns.append(chance.choice(NETWORKS))
+        if field == "SourceIP" and match in (None, "cidr"):
+            patterns.append(chance.choice(NETWORKS if match is None else NETWORKS[:6]))
         elif match == "regex":
             patterns.append(chance.choice(REGEXES))
         else:
@@ -60,7 +60,7 @@ def condition(chance, depth=0):
 
 def document(chance):
     rules = []
-    for number in range(chance.choice([1, 2, 5, 20])):
+    for number in range(chance.choice([1, 2, 5, 20]) if chance.random() < 0.98 else 200):
         rule = {"id": f"r{number}", "action": chance.choice(ACTIONS), **condition(chance)}
         if chance.random() < 0.1:
             rule["expires_at"] = NOW // 1000 + chance.randrange(-1, 2)
@@ -76,7 +76,8 @@ def body(chance):
         return "a=" + text(chance, PIECES, 6) + "&b=1"
     if kind == 1:
         value = {"a": [text(chance, PIECES, 3), 1, None], "b": {"a": text(chance, PIECES, 2)}}
-        return json.dumps(value, ensure_ascii=chance.random() < 0.5)[:chance.choice([1000, 1000, 25])]
+        made = json.dumps(value, ensure_ascii=chance.random() < 0.5)[:chance.choice([1000, 1000, 25])]
+        return made.replace("\\\\u", "\\u") if chance.random() < 0.5 else made  # escapes, or texts that look like them
     return text(chance, PIECES, 12) if kind == 2 else ""
 
 
@@ -95,3 +96,39 @@ def request(chance):
 def work(seed, requests):
     chance = random.Random(seed)
     return {"config": document(chance), "requests": [request(chance) for _ in range(requests)]}
+
+
+def leaves(made):
+    """The conditions that ask about a field."""
+    if "field" in made:
+        return [made]
+    return [leaf for key in ("all", "any") for one in made.get(key, []) for leaf in leaves(one)] + \
+        (leaves(made["not"]) if "not" in made else [])
+
+
+SPOILT_RULES = [("action", "Stop"), ("action", None), ("message", "m" * 257), ("tags", [""]), ("expires_at", "tomorrow"), ("ttl_seconds", 60),
+                ("enabled", "no"), ("evidence", 7), ("origin", "o" * 129), ("patern", "x"), ("requires", [])]
+SPOILT_CONDITIONS = [("field", "Url"), ("field", "Header:"), ("field", None), ("match", "like"), ("pattern", ""), ("pattern", ["x", 1]),
+                     ("min_length", -1), ("max_count", 0), ("transformations", ["rot13"]), ("all", [])]
+
+
+def spoilt(seed):
+    """A document with one fault, and how the answer to it begins: the rule and the key."""
+    chance = random.Random(f"spoilt {seed}")
+    made = json.loads(document(chance))
+    if chance.random() < 0.05:
+        text = json.dumps(made)
+        return text[:-chance.randrange(1, len(text))], "line 1 column "
+    number = chance.randrange(len(made["rules"]))
+    rule = made["rules"][number]
+    if chance.random() < 0.1:
+        rule["id"] = made["rules"][0]["id"] if number else "a b"
+        return json.dumps(made), f'rule "{rule["id"]}", key "id", ' if number else 'rule number 1, key "id", '
+    if chance.random() < 0.5:
+        place, (key, value) = rule, chance.choice(SPOILT_RULES)
+    else:
+        place, (key, value) = chance.choice(leaves(rule)), chance.choice(SPOILT_CONDITIONS)
+    place[key] = value
+    if value is None:
+        del place[key]
+    return json.dumps(made), f'rule "{rule["id"]}", key "{key}", '

@@ -22,7 +22,7 @@ def schema():
 @pytest.fixture(scope="module")
 def fault_of(build):
     """What the module says of a document; empty: it takes it."""
-    with subprocess.Popen([build / "bin" / "universal-waf-decide"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([build / "bin" / "universal-waf-decide-wasm"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         def ask(document):
             text = document if isinstance(document, str) else json.dumps(document)
             process.stdin.write(json.dumps({"config": text, "requests": []}) + "\n")
