@@ -16,6 +16,7 @@ namespace {
 constexpr long kSlow = 1000;  // bytes a second
 constexpr std::string_view kUnreserved = "-._~";
 constexpr int kJitterPercent = 50;
+constexpr const char* kHashHeader = "x-amz-meta-sha256";  // kept by the server beside the object
 
 // RFC 3986: all but letters, digits and - . _ ~ as %XX, as the signature wants it.
 std::string escaped(std::string_view text, std::string_view also_plain) {
@@ -132,6 +133,8 @@ class S3Client::Handle {
     curl_easy_getinfo(curl_.get(), CURLINFO_RESPONSE_CODE, &reply.status);
     curl_easy_getinfo(curl_.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
     reply.size_bytes = size < 0 ? 0 : static_cast<std::uint64_t>(size);
+    curl_header* hash = nullptr;
+    if (curl_easy_header(curl_.get(), kHashHeader, 0, CURLH_HEADER, -1, &hash) == CURLHE_OK) reply.sha256 = hash->value;
   }
 
  private:
@@ -198,6 +201,7 @@ void S3Client::prepare(Handle& handle, const S3Request& request, const Credentia
     handle.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     handle.set(CURLOPT_POSTFIELDS, request.body.data());
     handle.header("Content-Type: application/octet-stream");
+    handle.header(fmt::format("{}: {}", kHashHeader, sha256_hex(request.body)));
     handle.header("Expect:");
   }
   if (!location_.tls_ca.empty()) handle.set(CURLOPT_CAINFO, location_.tls_ca.c_str());

@@ -31,6 +31,7 @@ struct S3Reply {
   long status = 0;
   std::string body;
   std::uint64_t size_bytes = 0;  // that the answer says its body has
+  std::string sha256;            // that was told when it was put; empty: none was
 };
 
 class S3Client {

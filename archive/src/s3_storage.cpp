@@ -55,16 +55,18 @@ class S3Storage final : public Storage {
     return reply->body;
   }
 
-  bool holds(const std::string& key, std::string_view /*sha256*/, std::size_t size) override {
+  // Objects of builds that did not tell their hash are known by their size alone.
+  bool holds(const std::string& key, std::string_view sha256, std::size_t size) override {
     const auto reply = send({.method = Method::kHead, .key = prefix_ + key});
-    return reply && is_good(*reply) && reply->size_bytes == size;
+    return reply && is_good(*reply) && reply->size_bytes == size && (reply->sha256.empty() || reply->sha256 == sha256);
   }
 
+  // Never kNotFound: a proxy that has no server behind it answers 404 as well.
   Result<void> put(const std::string& key, std::string_view bytes) override {
     const auto reply = send({.method = Method::kPut, .key = prefix_ + key, .body = bytes, .limit = kMaxAnswerBytes});
     if (!reply) return std::unexpected(reply.error());
     if (is_good(*reply)) return {};
-    return refused(*reply, key);
+    return no_place(*reply);
   }
 
   Result<std::vector<StoredFile>> list(const std::string& folder) override {
@@ -106,11 +108,7 @@ class S3Storage final : public Storage {
     if (!prefix.empty()) request.query.emplace_back("prefix", prefix);
     const auto reply = send(request);
     if (!reply) return std::unexpected(reply.error());
-    if (!is_good(*reply)) {
-      auto why = refused(*reply, "");
-      if (why.error().code == ErrorCode::kNotFound) why.error().code = ErrorCode::kIo;
-      return why;
-    }
+    if (!is_good(*reply)) return no_place(*reply);
     auto page = list_page_from_xml(reply->body);
     if (!page) return fail(page.error().code, fmt::format("{}: {}", place_, page.error().message));
     return page;
@@ -120,12 +118,16 @@ class S3Storage final : public Storage {
     return fail(ErrorCode::kProtocol, fmt::format("{}: the server at {} {}", place_, client_.endpoint(), what));
   }
 
-  // kNotFound only where the key is missing, and not the bucket.
+  // kNotFound only where the server itself says that the key is missing, and not the bucket.
   [[nodiscard]] std::unexpected<Error> refused(const S3Reply& reply, const std::string& key) const {
-    const S3Error error = error_from_xml(reply.body);
-    if (reply.status == kNotFound && (error.code.empty() || error.code == "NoSuchKey")) {
+    if (reply.status == kNotFound && error_from_xml(reply.body).code == "NoSuchKey") {
       return fail(ErrorCode::kNotFound, fmt::format("there is no {}/{}", place_, key));
     }
+    return no_place(reply);
+  }
+
+  [[nodiscard]] std::unexpected<Error> no_place(const S3Reply& reply) const {
+    const S3Error error = error_from_xml(reply.body);
     return fail(reply.status == kForbidden ? ErrorCode::kForbidden : ErrorCode::kIo,
                 fmt::format("{}: {} answers {}{}{}{}{}; {}", place_, client_.endpoint(), reply.status,
                             error.code.empty() ? "" : " ", printable(error.code), error.message.empty() ? "" : ": ",

@@ -131,7 +131,8 @@ TEST_F(S3StorageTest, SignsWhatItSendsAndShowsNoSecret) {
       AllOf(HasSubstr("PUT /rules/waf/manifests/waf/1.0%2B2%40node-1~2.json HTTP/1.1\r\n"),
             HasSubstr("x-amz-content-sha256: " + sha256_hex("{}")), HasSubstr("x-amz-security-token: TOK"),
             HasSubstr("Authorization: AWS4-HMAC-SHA256 Credential=AKID/"), HasSubstr("/us-east-1/s3/aws4_request"),
-            HasSubstr("host;x-amz-content-sha256;x-amz-date;x-amz-security-token"), HasSubstr("\r\n\r\n{}")));
+            HasSubstr("host;x-amz-content-sha256;x-amz-date;x-amz-meta-sha256;x-amz-security-token"),
+            HasSubstr("\r\n\r\n{}")));
   EXPECT_THAT(requests[0], Not(HasSubstr("TOPSECRET")));
 }
 
@@ -143,6 +144,16 @@ TEST_F(S3StorageTest, WhatIsMissingIsToldApartFromABucketThatIs) {
   const auto bucket = s3->get("a", 10);
   EXPECT_EQ(bucket.error().code, ErrorCode::kIo);
   EXPECT_THAT(bucket.error().message, HasSubstr("make the bucket"));
+}
+
+// A proxy whose server is away: nothing is missing, and nothing is given up.
+TEST_F(S3StorageTest, ANotFoundThatIsNotTheServersOwnIsTrouble) {
+  FakeS3 server({answer("404 Not Found", "<html>no such service</html>"), answer("404 Not Found"),
+                 answer("404 Not Found", "<Error><Code>NoSuchKey</Code></Error>")});
+  const auto s3 = storage(server);
+  EXPECT_EQ(s3->put("a", "x").error().code, ErrorCode::kIo);
+  EXPECT_EQ(s3->get("a", 10).error().code, ErrorCode::kIo);
+  EXPECT_EQ(s3->put("a", "x").error().code, ErrorCode::kIo);
 }
 
 TEST_F(S3StorageTest, AWrongKeyIsRefusedOnceAndSaidSo) {
@@ -237,6 +248,16 @@ TEST_F(S3StorageTest, ContentThatIsThereIsNotSentAgain) {
   ASSERT_TRUE(VersionArchive(storage(server)).put_module(sha256_hex("bytes"), "bytes"));
   ASSERT_EQ(server.requests().size(), 1U);
   EXPECT_THAT(server.requests()[0], HasSubstr("HEAD /rules/waf/modules/"));
+}
+
+TEST_F(S3StorageTest, ContentOfTheSameSizeWithAnotherHashIsSentAgain) {
+  FakeS3 server({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\nX-Amz-Meta-Sha256: " +
+                     sha256_hex("bytez") + "\r\n\r\n",
+                 answer("200 OK")});
+  ASSERT_TRUE(VersionArchive(storage(server)).put_module(sha256_hex("bytes"), "bytes"));
+  ASSERT_EQ(server.requests().size(), 2U);
+  EXPECT_THAT(server.requests()[1],
+              AllOf(HasSubstr("PUT /rules/waf/modules/"), HasSubstr("x-amz-meta-sha256: " + sha256_hex("bytes"))));
 }
 
 TEST_F(S3StorageTest, NobodyThereIsSaid) {

@@ -24,15 +24,24 @@ bool same_version(const Manifest& a, const Manifest& b) {
   return key(a) == key(b);
 }
 
-// `manifest` with the times of both, oldest first.
-Manifest merged(Manifest manifest, const Manifest& other) {
+// Of the same request: a rollout that was done and is taken back later is told once, as what became of it.
+bool same_time(const InForceTime& a, const InForceTime& b) {
+  const bool same_request = !a.request_id.empty() && a.request_id == b.request_id;
+  return a.generation == b.generation && (a.since == b.since || same_request);
+}
+
+// `manifest` with what `newer` has beyond it: times, oldest first, and a signature where it has none.
+Manifest merged(Manifest manifest, const Manifest& newer) {
   std::vector<InForceTime>& times = manifest.record.times;
-  for (const InForceTime& time : other.record.times) {
-    const bool known = std::ranges::any_of(times, [&](const InForceTime& there) {
-      return there.since == time.since && there.generation == time.generation;
-    });
-    if (!known) times.push_back(time);
+  for (const InForceTime& time : newer.record.times) {
+    const auto there = std::ranges::find_if(times, [&](const InForceTime& other) { return same_time(other, time); });
+    if (there == times.end()) {
+      times.push_back(time);
+    } else {
+      *there = time;
+    }
   }
+  if (manifest.record.signature.empty()) manifest.record.signature = newer.record.signature;
   std::ranges::sort(times, {}, [](const InForceTime& time) { return std::tie(time.since, time.generation); });
   if (times.size() > kMaxManifestTimes) {
     times.erase(times.begin(), times.end() - static_cast<std::ptrdiff_t>(kMaxManifestTimes));

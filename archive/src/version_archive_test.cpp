@@ -90,6 +90,30 @@ TEST_F(VersionArchiveTest, TimesOfOneVersionComeTogether) {
   EXPECT_THAT(contents->manifests[0].record.times, ::testing::ElementsAre(time(1), time(3, "2025-11-24T01:00:09Z")));
 }
 
+TEST_F(VersionArchiveTest, WhatBecameOfARequestLaterReplacesWhatItWas) {
+  Manifest first = manifest("v1", "bytes");
+  first.record.times = {time(7)};
+  first.record.times[0].request_id = "rollout-1";
+  put(first, "bytes");
+  first.record.times[0].since = "2025-11-24T02:00:00Z";
+  first.record.times[0].kind = "reverted";
+  put(first, "bytes");
+  const auto contents = archive().list();
+  ASSERT_THAT(contents->manifests, SizeIs(1));
+  EXPECT_EQ(contents->manifests[0].record.times, first.record.times);
+}
+
+TEST_F(VersionArchiveTest, ASignatureThatComesLaterIsEntered) {
+  Manifest one = manifest("v1", "bytes");
+  put(one, "bytes");
+  one.record.signature = "secbeat-signature-1\n";
+  put(one, "bytes");
+  put(manifest("v1", "bytes"), "bytes");
+  const auto contents = archive().list();
+  ASSERT_THAT(contents->manifests, SizeIs(1));
+  EXPECT_EQ(contents->manifests[0].record.signature, one.record.signature);
+}
+
 TEST_F(VersionArchiveTest, KeepsTheNewestTimes) {
   Manifest many = manifest("v1", "bytes");
   for (std::uint64_t i = 1; i <= kMaxManifestTimes + 5; ++i) many.record.times.push_back(time(i));

@@ -38,6 +38,7 @@ class Storage {
   [[nodiscard]] virtual Result<std::string> get(const std::string& key, std::size_t limit) = 0;
   // Whether content of this hash and size is there already, as far as can be told without a transfer over the network.
   [[nodiscard]] virtual bool holds(const std::string& key, std::string_view sha256, std::size_t size) = 0;
+  // Never kNotFound.
   [[nodiscard]] virtual Result<void> put(const std::string& key, std::string_view bytes) = 0;
   // Everything below "folder/", by key. None where there is nothing.
   [[nodiscard]] virtual Result<std::vector<StoredFile>> list(const std::string& folder) = 0;
