@@ -91,7 +91,7 @@ class StringView {
   [[nodiscard]] constexpr bool ends_with(StringView text) const {
     return text.size_ <= size_ && from(size_ - text.size_) == text;
   }
-  [[nodiscard]] constexpr bool contains(StringView text) const { return has<Case::kExact>(text); }
+  [[nodiscard]] constexpr bool contains(StringView text) const { return has(text, Case::kExact); }
   [[nodiscard]] constexpr bool equals_ignore_case(StringView text) const {
     if (size_ != text.size_) return false;
     for (size_t i = 0; i < size_; ++i) {
@@ -102,7 +102,7 @@ class StringView {
   [[nodiscard]] constexpr bool starts_with_ignore_case(StringView text) const {
     return first(text.size_).equals_ignore_case(text);
   }
-  [[nodiscard]] constexpr bool contains_ignore_case(StringView text) const { return has<Case::kIgnored>(text); }
+  [[nodiscard]] constexpr bool contains_ignore_case(StringView text) const { return has(text, Case::kIgnored); }
   // Without the blanks and line ends around it.
   [[nodiscard]] constexpr StringView trimmed() const {
     const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
@@ -123,33 +123,30 @@ class StringView {
  private:
   enum class Case { kExact, kIgnored };
 
-  template <Case kCase>
-  [[nodiscard]] constexpr bool has_at(size_t place, StringView text) const {
+  [[nodiscard]] constexpr bool has_at(size_t place, StringView text, Case letters) const {
     const StringView here(data_ + place, text.size_);
-    return kCase == Case::kExact ? here == text : here.equals_ignore_case(text);
+    return letters == Case::kExact ? here == text : here.equals_ignore_case(text);
   }
-  template <Case kCase>
-  [[nodiscard]] constexpr bool has_between(size_t first, size_t last, StringView text) const {
+  [[nodiscard]] constexpr bool has_between(size_t first, size_t last, StringView text, Case letters) const {
     for (size_t i = first; i < last; ++i) {
-      if (has_at<kCase>(i, text)) return true;
+      if (has_at(i, text, letters)) return true;
     }
     return false;
   }
   // Sixteen places at a time where there are as many, the last sixteen a second time where they do not divide.
-  template <Case kCase>
-  [[nodiscard]] constexpr bool has(StringView text) const {
+  [[nodiscard]] constexpr bool has(StringView text, Case letters) const {
     if (text.empty()) return true;
     if (text.size_ > size_) return false;
     const size_t places = size_ - text.size_ + 1;
     if consteval {
-      return has_between<kCase>(0, places, text);
+      return has_between(0, places, text, letters);
     }
     const bool whole = places >= detail::kLanes;
-    const detail::Ends ends(text.data_, text.size_, kCase == Case::kIgnored);
+    const detail::Ends ends(text.data_, text.size_, letters == Case::kIgnored);
     for (size_t i = 0; i < places; i += detail::kLanes) {
       const size_t first = whole && i + detail::kLanes > places ? places - detail::kLanes : i;
       if (whole && !ends.may_be_at(data_ + first)) continue;
-      if (has_between<kCase>(first, whole ? first + detail::kLanes : places, text)) return true;
+      if (has_between(first, whole ? first + detail::kLanes : places, text, letters)) return true;
     }
     return false;
   }
