@@ -232,6 +232,12 @@ Error describe_end(int status, const Child& child, const CompileChildOptions& op
     return {ErrorCode::kMemoryLimit, fmt::format("Compiling the module needs more memory than the limit of {} MiB",
                                                  mib_rounded_up(options.data_bytes))};
   }
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ) {
+    return {ErrorCode::kCompileFailed,
+            fmt::format("What the module compiles to is a larger file than it may be ({} MiB, or the node's own limit "
+                        "where that is lower); the version in force is untouched; make the module smaller",
+                        mib_rounded_up(options.file_bytes))};
+  }
   const std::string said = last_line(child.errors());
   const std::string detail = said.empty() ? std::string() : fmt::format(" ({})", said);
   if (WIFSIGNALED(status)) {

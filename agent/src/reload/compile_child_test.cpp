@@ -1,5 +1,6 @@
 #include "compile_child.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -11,6 +12,8 @@
 
 namespace secbeat::agent {
 namespace {
+
+using ::testing::HasSubstr;
 
 // Long enough for a script to start on a busy machine; nothing waits for it to pass.
 constexpr std::chrono::seconds kAmple{60};
@@ -119,6 +122,14 @@ TEST_F(CompileChildTest, IsKilledWhenTheCallerCancels) {
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code, ErrorCode::kCancelled);
   EXPECT_TRUE(cancel_.cancelled());
+}
+
+TEST_F(CompileChildTest, AFileOverTheLimitIsAMatterOfTheModule) {
+  const auto done = run("kill -XFSZ $$");
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::kCompileFailed);
+  EXPECT_THAT(done.error().message, HasSubstr("a larger file than it may be (256 MiB, "));
+  EXPECT_THAT(done.error().message, HasSubstr("make the module smaller"));
 }
 
 TEST_F(CompileChildTest, ADeathByASignalIsToldWithItsNumber) {
