@@ -71,10 +71,6 @@ Json responses(const Service& service, const Route& route) {
   return json;
 }
 
-bool takes_if_match(const Route& route) {
-  return std::ranges::find(route.errors, ErrorCode::kPreconditionFailed) != route.errors.end();
-}
-
 Json parameters(const Route& route) {
   Json list = Json::array();
   for (const Input& input : route.in_path) {
@@ -83,7 +79,7 @@ Json parameters(const Route& route) {
   for (const Input& input : route.query) {
     list.push_back({{"name", input.name}, {"in", "query"}, {"schema", json_of(input.schema)}});
   }
-  if (takes_if_match(route)) {
+  if (route.takes_if_match) {
     list.push_back({{"name", "If-Match"},
                     {"in", "header"},
                     {"description", "Only where the rule, or the document, still has this ETag; * where it has any"},

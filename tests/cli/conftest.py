@@ -23,16 +23,16 @@ class Impostor:
     """An HTTP server that answers every request with what it is told, and keeps what it was asked."""
 
     def __init__(self, status, body):
-        impostor, self.requests = self, []
+        impostor, self.requests, self.status, self.body = self, [], status, body
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self):
                 impostor.requests.append((self.command, self.path, dict(self.headers)))
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_response(impostor.status)
+                self.send_header("Content-Length", str(len(impostor.body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(impostor.body)
 
             do_GET = do_POST = do_DELETE = answer
 
@@ -41,7 +41,7 @@ class Impostor:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=[0.02])  # seconds until it sees that it is to end
         self.thread.start()
 
     def stop(self):

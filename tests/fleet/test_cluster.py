@@ -2,10 +2,12 @@
 
 import concurrent.futures
 import contextlib
+import re
 import threading
 
 import pytest
 
+from support.documents import block_of
 from support.nats import NatsServer
 from support.node import http_request
 from support.orchestrator import orchestrators_in
@@ -14,21 +16,39 @@ from support.processes import free_port, wait_for
 MODULE = "bad-bot-blocker"
 
 
+STREAMS = ["KV_secbeat_desired", "KV_secbeat_nodes", "KV_secbeat_rollouts", "KV_secbeat_rules", "OBJ_secbeat_modules"]
+
+
+def sample(number, server, routes, monitor):
+    """The configuration that docs/fleet.md shows, of this server, on this machine."""
+    others = [f"nats://127.0.0.1:{port}" for place, port in enumerate(routes) if place != number]
+    text = block_of("fleet.md", "conf", "server_name: nats-1")
+    for shown, here in (("server_name: nats-1", f"server_name: s{number}"), ("0.0.0.0:4222", f"127.0.0.1:{server.port}"),
+                        ("/var/lib/nats", str(server.folder / "store")), ("0.0.0.0:6222", f"127.0.0.1:{routes[number]}"),
+                        ("nats://nats-2:6222", others[0]), ("nats://nats-3:6222", others[1])):
+        assert text.count(shown) == 1, shown
+        text = text.replace(shown, here)
+    return text + f'http: "127.0.0.1:{monitor}"\n'
+
+
 @pytest.fixture
 def servers(tmp_path):
     routes = [free_port() for _ in range(3)]
     made = []
-    for number, port in enumerate(routes):
+    for number in range(3):
         folder = tmp_path / f"nats-{number}"
         folder.mkdir()
-        urls = ", ".join(f'"nats://127.0.0.1:{other}"' for other in routes if other != port)
-        made.append(NatsServer(folder, f'server_name: "s{number}"\ncluster {{ name: "fleet", listen: "127.0.0.1:{port}", '
-                                       f'routes: [{urls}] }}\n'))
-    for server in made:
-        server.start()
-    yield made
-    for server in made:
-        server.kill()
+        server = NatsServer(folder)
+        server.storage, server.monitor = [], free_port()
+        server.config.write_text(sample(number, server, routes, server.monitor))
+        made.append(server)
+    try:
+        for server in made:
+            server.start()
+        yield made
+    finally:
+        for server in made:
+            server.kill()
 
 
 def url_of(servers):
@@ -52,6 +72,36 @@ def leader_of(servers, stream):
     return None
 
 
+def leader_beside(servers, stream, orchestrator):
+    """The server that leads a stream, once it is not the one that the orchestrator is connected to."""
+    def there():
+        leader = leader_of(servers, stream)
+        if not leader:
+            return None
+        clients = http_request(leader.monitor, "GET", "/connz").json["connections"]
+        if not any(client.get("name", "").endswith(orchestrator.name) for client in clients):
+            return leader
+        client = leader.client()
+        client.api(f"STREAM.LEADER.STEPDOWN.{stream}")
+        client.close()
+        return None
+
+    return wait_for(f"{stream} to be led by another server", there)
+
+
+def stalls_and_goes_on(orchestrator):
+    """A call that needs a leader that has just died waits, the log says so, and is answered when there is another one."""
+    answers = []
+
+    def answered():
+        answers.append(orchestrator.get("/api/v1/versions").status)
+        return answers[-1] == 200
+
+    wait_for("the call to be answered", answered, log=orchestrator.log)
+    assert len(answers) < 3, answers  # an election may take longer than one call waits
+    assert re.search(r"warning fleet: JetStream does not answer \([a-z' ]+\): [A-Za-z ]+; tried again for 10 s", orchestrator.log.read_text())
+
+
 def test_a_fleet_whose_jetstream_leader_and_whose_orchestrator_die(servers, make_node, folder, build):
     tables = {"orchestrator": {"replicas": 3}}
     with orchestrators_in(folder, build, url_of(servers)) as make_orchestrator:
@@ -61,6 +111,11 @@ def test_a_fleet_whose_jetstream_leader_and_whose_orchestrator_die(servers, make
         wait_for("the node to report", lambda: second.nodes(), log=second.log)
         one = first.upload("allow_all", name=MODULE)
         assert one.status == 200 and node.version(MODULE)["version"] == one.json["version"], one
+
+        client = servers[0].client()
+        kept = {stream: client.api(f"STREAM.INFO.{stream}")["config"]["num_replicas"] for stream in STREAMS}
+        client.close()
+        assert kept == dict.fromkeys(STREAMS, 3)
 
         stop, statuses = threading.Event(), []
 
@@ -73,7 +128,8 @@ def test_a_fleet_whose_jetstream_leader_and_whose_orchestrator_die(servers, make
         try:
             observed = second.upload("generation_1", name=MODULE, observe_seconds="2", waves="100%", wait="false")
             assert observed.status == 202, observed
-            leader_of(servers, "KV_secbeat_desired").kill()
+            leader_beside(servers, "KV_secbeat_desired", second).kill()
+            stalls_and_goes_on(second)
             two = second.await_end(observed.json["rollout_id"])
             assert two["state"] == "done" and node.version(MODULE)["version"] == two["version"], two
 

@@ -1,10 +1,9 @@
 """Who a node is to NATS, and what it may do there."""
 
-import base64
-
-from support.authority import Authority, openssl
+from support.authority import Authority
 from support.fleet_by_hand import Fleet, in_fleet, order, serving
 from support.nats import NatsServer
+from support.nkeys import new_nkey
 from support.processes import wait_for
 
 # What docs/fleet.md says that a node needs.
@@ -60,26 +59,6 @@ def test_a_node_needs_no_more_than_it_uses_and_waits_for_its_password(make_node,
         wait_for("the server to tell", lambda: "Publish Violation" in nats.log.read_text())
     finally:
         nats.kill()
-
-
-def encoded(prefix, key):
-    """As NATS writes its keys: prefix, key and CRC-16, in base32."""
-    data, crc = prefix + key, 0
-    for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ (0x1021 if crc & 0x8000 else 0)) & 0xffff
-    return base64.b32encode(data + crc.to_bytes(2, "little")).decode().rstrip("=")
-
-
-def new_nkey(folder):
-    """A user's public key, and the file with its seed."""
-    openssl(folder, "genpkey", "-algorithm", "ed25519", "-outform", "DER", "-out", "user.der")
-    openssl(folder, "pkey", "-inform", "DER", "-in", "user.der", "-pubout", "-outform", "DER", "-out", "user.pub")
-    user = 20 << 3
-    seed = bytes([18 << 3 | user >> 5, (user & 31) << 3])
-    (folder / "user.nk").write_text(encoded(seed, (folder / "user.der").read_bytes()[-32:]))
-    return encoded(bytes([user]), (folder / "user.pub").read_bytes()[-32:]), folder / "user.nk"
 
 
 def test_a_node_shows_a_certificate_and_signs_with_its_key(make_node, build, tmp_path):

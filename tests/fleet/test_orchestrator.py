@@ -1,10 +1,12 @@
 """One call changes the rules of every node: a real orchestrator, real nodes with nginx, a real nats-server."""
 
 import concurrent.futures
+import hashlib
 import json
 
 import pytest
 
+from support.metrics import check_metrics
 from support.node import Load
 from support.processes import wait_for
 
@@ -30,6 +32,8 @@ def versions_served(fleet):
 
 def test_one_call_reloads_every_node_under_load_and_no_request_is_lost(whole):
     loads = [Load(node, rate=200, connections=4) for node in whole.nodes]
+    ear = whole.nats.client()
+    ear.listen("secbeat.wasm.reload")
     for load in loads:
         load.__enter__()
     try:
@@ -46,6 +50,11 @@ def test_one_call_reloads_every_node_under_load_and_no_request_is_lost(whole):
     assert nothing_lost(loads)
     assert versions_served(whole) == [answer["version"]] * 3
     assert whole.nodes[0].site(headers={"User-Agent": "BadBot"}).status == 200
+    event, wasm = json.loads(ear.next_said()), whole.nodes[0].guest("allow_all").read_bytes()
+    assert {key: event[key] for key in ("rollout", "module", "version", "sha256", "size_bytes", "revision", "reason", "rollback")} == \
+        {"rollout": answer["rollout_id"], "module": MODULE, "version": answer["version"], "sha256": hashlib.sha256(wasm).hexdigest(),
+         "size_bytes": len(wasm), "revision": answer["revision"], "reason": "first", "rollback": False}, event
+    ear.close()
     row = whole.nodes[1].history()[0]
     assert row["version"] == answer["version"] and row["reason"] == "first", row
 
@@ -160,6 +169,11 @@ def test_a_version_that_traps_only_in_service_is_halted_at_the_canary_and_taken_
 
 def test_metrics_and_probes(whole):
     metrics = whole.orchestrator.get("/metrics")
+    check_metrics(metrics.body)
+    described = {line.split()[2] for line in metrics.body.decode().splitlines() if line.startswith("# TYPE")}
+    assert described == {"secbeat_orchestrator_connected", "secbeat_fleet_nodes", "secbeat_fleet_nodes_ready", "secbeat_fleet_nodes_drifting",
+                         "secbeat_fleet_desired_revision", "secbeat_fleet_rollouts"}
+    assert 'secbeat_fleet_rollouts{state="done"}' in metrics.body.decode()
     assert "secbeat_fleet_nodes 3" in metrics.body.decode() and "secbeat_orchestrator_connected 1" in metrics.body.decode()
     assert whole.orchestrator.get("/healthz").json == {"status": "ok"}
     assert whole.orchestrator.get("/nothing").status == 404

@@ -26,6 +26,7 @@ class NatsServer:
         self.wrapper, self.listen, self.host = [], "127.0.0.1", "127.0.0.1"  # a command before the server's; where clients find it
         self.log, self.config = self.folder / "nats.log", self.folder / "nats.conf"
         self.config.write_text(config)
+        self.storage = ["-js", "-sd", str(self.folder / "store")]  # none where the configuration says it
 
     @property
     def url(self):
@@ -37,7 +38,7 @@ class NatsServer:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*self.wrapper, self.program, "-a", self.listen, "-p", str(self.port), "-js", "-sd", str(self.folder / "store"),
+            self.process = subprocess.Popen([*self.wrapper, self.program, "-a", self.listen, "-p", str(self.port), *self.storage,
                                              "-c", str(self.config)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_for("nats-server to listen", self.answers, log=self.log)

@@ -20,7 +20,8 @@ class Orchestrator:
         self.api_port = free_port()
         self.log = self.folder / f"{name}.log"
         self.config = self.folder / f"{name}.toml"
-        self.process, self.contract, self.key, self.working_folder = None, None, None, None
+        self.process, self.contract, self.working_folder = None, None, None
+        self.key, self.tls = None, None  # what calls of the API are made with
         self.tables = {"nats": {"url": nats_url}, "orchestrator": {"name": name},
                        "api": {"listen": f"127.0.0.1:{self.api_port}"}}
         merge(self.tables, tables)
@@ -64,9 +65,9 @@ class Orchestrator:
 
     def api(self, method, path, headers=None, body=None):
         key = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        answer = http_request(self.api_port, method, path, {**key, **(headers or {})}, body)
+        answer = http_request(self.api_port, method, path, {**key, **(headers or {})}, body, tls=self.tls)
         if self.contract is None:
-            self.contract = Contract(http_request(self.api_port, "GET", "/openapi.json", key).json)
+            self.contract = Contract(http_request(self.api_port, "GET", "/openapi.json", key, tls=self.tls).json)
         self.contract.check(method, path, answer)
         return answer
 
@@ -107,8 +108,9 @@ class Orchestrator:
         return wait_for(f"{rollout} to be {state}", there, log=self.log)
 
     def cli(self, *arguments, env=None):
+        scheme = "https" if self.tls else "http"
         return subprocess.run([self.secbeat, "fleet", *arguments], capture_output=True, text=True, timeout=UPLOAD_TIMEOUT,
-                              check=False, env={**os.environ, "SECBEAT_ORCHESTRATOR": f"http://127.0.0.1:{self.api_port}",
+                              check=False, env={**os.environ, "SECBEAT_ORCHESTRATOR": f"{scheme}://127.0.0.1:{self.api_port}",
                                                 **({"SECBEAT_KEY": self.key} if self.key else {}), **(env or {})})
 
 

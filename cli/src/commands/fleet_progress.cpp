@@ -43,7 +43,7 @@ Result<Json> follow_rollout(const Client& client, const std::string& id) {
   std::string shown;
   auto answered = std::chrono::steady_clock::now();
   for (;;) {
-    const auto rollout = success_of(client, client.get("/api/v1/rollouts/" + id), kRolloutShape);
+    const auto rollout = success_of(client, client.get("/api/v1/rollouts/" + url_encode(id)), kRolloutShape);
     const bool silent = !rollout && rollout.error().code != ErrorCode::kUnknownRollout;
     if (!rollout) {
       if (!silent || std::chrono::steady_clock::now() - answered > kPatience) return rollout;

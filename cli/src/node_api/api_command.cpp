@@ -61,7 +61,16 @@ int with_choice(const Choice& choice, const std::function<int(const Client&)>& a
   if (!target) return complain(target.error(), kUsage);
   for (const std::string& warning : target->warnings) fmt::print(stderr, "secbeat: warning: {}\n", clean(warning));
   curl_global_init(CURL_GLOBAL_DEFAULT);
-  return ask(Client(*std::move(target)));
+  const Client client(*std::move(target));
+  try {
+    return ask(client);
+  } catch (const Json::exception& error) {  // a member that no shape names
+    return complain(
+        {ErrorCode::kProtocol,
+         fmt::format("{} answered with JSON that has another form than this: {}; is it a node's API, and of "
+                     "this version?",
+                     client.address(), clean(error.what()))});
+  }
 }
 
 Choice choice_of(const ApiOptions& options) {

@@ -63,7 +63,8 @@ constexpr Answers kRuleStatsAnswers[] = {&documents::kFleetRuleStats};
 constexpr Answers kHealthAnswers[] = {&documents::kFleetHealth};
 
 // Of JetStream: it is not reached, stalls, or holds what cannot be read.
-#define SECBEAT_STORE_ERRORS kNotReady, kIo, kProtocol, kInternal, kPreconditionFailed
+#define SECBEAT_READ_ERRORS kNotReady, kIo, kProtocol, kInternal
+#define SECBEAT_STORE_ERRORS SECBEAT_READ_ERRORS, kPreconditionFailed  // who comes second with a write
 constexpr ErrorCode kReloadErrors[] = {
     SECBEAT_STORE_ERRORS, kMissingFile,     kBadConfigJson,    kInvalidWasm, kTooLarge,
     kVersionConflict,     kNoNodes,         kReloadInProgress, kStageFailed, kUnreachable,
@@ -72,9 +73,9 @@ constexpr ErrorCode kRollbackErrors[] = {
     SECBEAT_STORE_ERRORS, kUnknownModule,  kUnknownVersion,  kNoPreviousVersion, kNoNodes,     kReloadInProgress,
     kUnreachable,         kMaxUnavailable, kRolloutReverted, kRolloutAborted,    kStageFailed, kNotFound};
 constexpr ErrorCode kSyncErrors[] = {SECBEAT_STORE_ERRORS, kUnknownModule, kNoNodes, kReloadInProgress, kNotFound};
-constexpr ErrorCode kReadErrors[] = {SECBEAT_STORE_ERRORS};
-constexpr ErrorCode kRolloutErrors[] = {SECBEAT_STORE_ERRORS, kUnknownRollout};
-constexpr ErrorCode kSteerErrors[] = {SECBEAT_STORE_ERRORS, kUnknownRollout, kRolloutEnded};
+constexpr ErrorCode kReadErrors[] = {SECBEAT_READ_ERRORS};
+constexpr ErrorCode kRolloutErrors[] = {SECBEAT_READ_ERRORS, kUnknownRollout};
+constexpr ErrorCode kSteerErrors[] = {SECBEAT_READ_ERRORS, kUnknownRollout, kRolloutEnded};
 #define SECBEAT_RULE_ERRORS                                                                                            \
   SECBEAT_STORE_ERRORS, kConfigureFailed, kVersionConflict, kReloadInProgress, kUnknownModule, kNoNodes, kStageFailed, \
       kUnreachable, kRolloutReverted, kRolloutAborted, kNotFound, kUnknownRollout, kTooLarge, kShuttingDown
@@ -84,8 +85,8 @@ constexpr ErrorCode kDeployRuleErrors[] = {SECBEAT_RULE_ERRORS, kBadJson,     kB
                                            kTooManyRules,       kRateLimited, kRuleExists, kUnknownRule,
                                            kBadRequest,         kUnknownField};
 constexpr ErrorCode kRemoveRuleErrors[] = {SECBEAT_RULE_ERRORS, kUnknownRule, kBadRequest};
-constexpr ErrorCode kRulesErrors[] = {SECBEAT_STORE_ERRORS, kNotFound};
-constexpr ErrorCode kRuleErrors[] = {SECBEAT_STORE_ERRORS, kNotFound, kUnknownRule, kBadRequest};
+constexpr ErrorCode kRulesErrors[] = {SECBEAT_READ_ERRORS, kNotFound};
+constexpr ErrorCode kRuleErrors[] = {SECBEAT_READ_ERRORS, kNotFound, kUnknownRule, kBadRequest};
 constexpr ErrorCode kReadyErrors[] = {kNotReady};
 
 constexpr Route kRoutes[] = {
@@ -146,6 +147,7 @@ constexpr Route kRoutes[] = {
      .lane = Lane::kWork,
      .body = BodyKind::kJson,
      .query = kRuleQuery,
+     .takes_if_match = true,
      .answers = kRuleChangeAnswers,
      .errors = kAddRuleErrors},
     {.method = "POST",
@@ -156,6 +158,7 @@ constexpr Route kRoutes[] = {
      .lane = Lane::kWork,
      .body = BodyKind::kJson,
      .query = kRuleQuery,
+     .takes_if_match = true,
      .answers = kDeploymentAnswers,
      .errors = kDeployRuleErrors},
     {.method = "GET",
@@ -190,6 +193,7 @@ constexpr Route kRoutes[] = {
      .lane = Lane::kWork,
      .query = kRuleQuery,
      .in_path = kRuleInPath,
+     .takes_if_match = true,
      .answers = kRuleChangeAnswers,
      .errors = kRemoveRuleErrors},
     {.method = "GET",

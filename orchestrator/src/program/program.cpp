@@ -28,6 +28,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::string_view kRefused = "NATS has ended the connection for good: look at [nats] and at its server's log";
 constexpr milliseconds kBetweenLooksAtNats{1000};  // whether the connection has ended
 constexpr milliseconds kTryAgain{500};             // where NATS is not there yet
 constexpr milliseconds kBetweenLooksAtBuckets{5000};
@@ -201,13 +202,13 @@ int run_orchestrator(const agent::Config& config) {
   }
   Orchestrator orchestrator(config, *std::move(connection));
   if (auto begun = orchestrator.begin(); !begun) {
-    spdlog::critical("{}", begun.error().message);
+    spdlog::critical("{}", orchestrator.is_refused() ? kRefused : begun.error().message);
     return 1;
   }
   for (;;) {
     const int signal = signals.wait(kBetweenLooksAtNats);
     if (orchestrator.is_refused()) {
-      spdlog::critical("NATS has ended the connection for good: look at [nats] and at its server's log");
+      spdlog::critical(kRefused);
       orchestrator.end();
       return 1;
     }

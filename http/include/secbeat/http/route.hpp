@@ -59,6 +59,7 @@ struct Route {
   std::span<const Input> query = {};
   std::span<const Input> fields = {};  // of the body
   std::span<const Input> in_path = {};
+  bool takes_if_match = false;                        // the header
   std::span<const DocumentType* const> answers = {};  // of status 200: one of these
   const DocumentType* accepted = nullptr;             // of status 202; null: there is none
   std::string_view media = "application/json";        // of status 200
