@@ -23,7 +23,6 @@ import pytest
 from support.faults import all_points, with_fault_points
 from support.node import Load
 from support.processes import wait_for
-from support.soak import distinct
 
 ROUNDS = int(os.environ.get("SECBEAT_CRASH_ROUNDS", "1"))
 RATE, CONNECTIONS = 100, 4
@@ -72,8 +71,9 @@ class Site:
 
     def upload(self, module=True):
         self.number += 1
-        return self.node.upload(distinct(self.module, self.number) if module else None, name="rule", config=self.text(),
-                                reason=f"upload {self.number}")
+        # Another text in its data: other bytes, and another artifact, so that workers have something to load.
+        other = self.module.replace(b"The URI contains ", b"URI %012d " % self.number)
+        return self.node.upload(other if module else None, name="rule", config=self.text(), reason=f"upload {self.number}")
 
     def load_second(self):
         assert self.node.upload("allow_all", name="second", path="/api/v1/wasm/load").status == 200
