@@ -104,7 +104,8 @@ def test_each_answer_is_one_object(site):
     for command, keys in ANSWERS:
         assert set(keys.split()) <= set(answer_of(site(command))), command
         if command == "fleet rules deploy waits":
-            wait_for("the archive to have it all", lambda: site(ANSWERS[-1][0]).returncode == 0, log=site.orchestrator.log)
+            wait_for("the archive to have it all", lambda: site(ANSWERS[-1][0]).returncode == 0 and
+                     '"1.1.0"' in site("archive list --archive {archive}").stdout, log=site.orchestrator.log)
 
 
 def test_the_answer_of_each_step_on_a_rollout_is_the_rollout(site):
