@@ -1,5 +1,5 @@
 """kill -9 of agent, worker or compile child between any two steps of a reload, of a change of the configuration alone, of a
-rollback, of a removal, or of a start.
+rollback, of the watch's own rollback, of a removal, or of a start.
 
 Each run arms one fault point, does the operation, and expects that the process dies there. What died is started again,
 the agent by the test, the rest by who supervises it. Then the state is one of the two right ones, the old version or the
@@ -30,12 +30,15 @@ POINTS = [point for point in all_points() if not point.startswith("rollout.")]  
 CHILD = [point for point in POINTS if point.startswith("child.")]
 WORKER = [point for point in POINTS if point.startswith("worker.")]
 START = [point for point in POINTS if point.startswith("start.")]
-AGENT = [point for point in POINTS if point not in CHILD + WORKER + START]
+WATCH = [point for point in POINTS if point.startswith("watch.")]
+AGENT = [point for point in POINTS if point not in CHILD + WORKER + START + WATCH]
+# What only a rollback does.
+DEMANDED = {"rollback.demanded"}
 # What a rollback and a removal do not do: nothing is compiled, written or loaded for them.
 NOTHING_NEW = {"reload.bytes_in_work", "reload.checked", "reload.module_kept", "reload.config_kept", "reload.artifact_moved",
                "stage.files_durable", "worker.artifact_read", "worker.instance_made"}
-# What a change of the configuration alone does not do: the artifact is there, in workers too.
-COMPILES = {"child.compiled", "child.artifact_written", "reload.artifact_moved", "worker.artifact_read"}
+# What a change of the configuration alone does not do: the artifact is there.
+COMPILES = {"child.compiled", "child.artifact_written", "reload.artifact_moved"}
 
 
 def runs_of(operation, points, without):
@@ -44,11 +47,12 @@ def runs_of(operation, points, without):
 
 # Each list has a node and a thread of its own.
 RUNS = {
-    "agent, upload": runs_of("upload", CHILD + AGENT, set()),
-    "agent, configuration": runs_of("configuration", CHILD + AGENT, COMPILES),
+    "agent, upload": runs_of("upload", CHILD + AGENT, DEMANDED),
+    "agent, configuration": runs_of("configuration", CHILD + AGENT, COMPILES | DEMANDED),
     "agent, rollback, removal and start": runs_of("rollback", AGENT, NOTHING_NEW) +
-                                          runs_of("removal", AGENT, NOTHING_NEW) + runs_of("start", START, set()),
-    "worker": runs_of("upload", WORKER, set()) + runs_of("configuration", WORKER, COMPILES) +
+                                          runs_of("removal", AGENT, NOTHING_NEW | DEMANDED) + runs_of("start", START, set()),
+    "agent and worker, watch": runs_of("watch", WATCH + AGENT + WORKER, NOTHING_NEW),
+    "worker": runs_of("upload", WORKER, set()) + runs_of("configuration", WORKER, set()) +
               runs_of("rollback", WORKER, NOTHING_NEW) + runs_of("removal", WORKER, NOTHING_NEW),
 }
 
@@ -56,9 +60,9 @@ RUNS = {
 class Site:
     """A node whose module blocks URIs with the text of its configuration, which is another one in each version."""
 
-    def __init__(self, make_node, name):
+    def __init__(self, make_node, name, watched):
         self.node = make_node("configurable", start=False, name=name, called="rule",
-                              tables={"waf.wasm.watch": {"seconds": 0}})
+                              tables={} if watched else {"waf.wasm.watch": {"seconds": 0}})
         self.fault = with_fault_points(self.node)
         self.node.start()
         self.module = self.node.guest("configurable").read_bytes()
@@ -74,6 +78,11 @@ class Site:
         # Another text in its data: other bytes, and another artifact, so that workers have something to load.
         other = self.module.replace(b"The URI contains ", b"URI %012d " % self.number)
         return self.node.upload(other if module else None, name="rule", config=self.text(), reason=f"upload {self.number}")
+
+    def upload_what_turns_hostile(self):
+        """Passes its rehearsal and fails at every request of the load."""
+        hostile = distinct(self.node.guest("hostile_traps").read_bytes(), self.number)
+        return self.node.upload(hostile, name="rule", config="", reason="hostile")
 
     def load_second(self):
         assert self.node.upload("allow_all", name="second", path="/api/v1/wasm/load").status == 200
@@ -92,6 +101,8 @@ class Site:
             node.kill_agent()
         elif operation == "removal":
             self.load_second()
+        elif operation == "watch":
+            assert self.upload_what_turns_hostile().status == 200
         self.fault.arm(point)
 
         def operate():
@@ -99,7 +110,8 @@ class Site:
                 node.start(wait=False)
                 return
             with contextlib.suppress(OSError, http.client.HTTPException):  # the agent dies: no answer, no promise
-                answers.append(begin[operation]())
+                if operation in begin:  # the watch begins by itself
+                    answers.append(begin[operation]())
 
         thread = threading.Thread(target=operate)
         thread.start()
@@ -112,11 +124,22 @@ class Site:
         if point.startswith("worker."):
             self.kills += 1
             wait_for("two workers", lambda: len(node.worker_pids()) == 2 and node.worker_pids() != first_workers, log=node.log)
-        if operation == "removal":
+        if operation == "watch":
+            self.check_taken_back(view["version"])
+        elif operation == "removal":
             self.check_removed(answers)
             answers = []  # of another module than the one that is looked at now
         self.check(view["version"], {"rollback": view["previous_version"]}.get(operation), answers)
         self.upload_and_serve()
+
+    def check_taken_back(self, before):
+        """Whoever dies, the watch goes on until the version before serves, and what was taken back is in quarantine."""
+        node = self.node
+        wait_for("the node to be ready", node.is_ready, log=node.log)
+        wait_for("the version before", lambda: node.version("rule")["version"] == before, log=node.log)
+        wait_for("the history to tell", lambda: self.last_row("rule")["kind"] == "auto_rollback", log=node.log)
+        again = self.upload_what_turns_hostile()
+        assert (again.status, again.json["code"]) == (409, "quarantined"), again
 
     def check_removed(self, answers):
         """`second` serves or is gone, and everybody says the same."""
@@ -175,7 +198,7 @@ class Site:
 
 
 def run_all(make_node, name, runs, outcomes):
-    site = Site(make_node, name.replace(", ", "-").replace(" ", "-"))
+    site = Site(make_node, name.replace(", ", "-").replace(" ", "-"), watched="watch" in name)
     with Load(site.node, rate=RATE, connections=CONNECTIONS) as load:
         for number in range(ROUNDS):
             for run in runs:

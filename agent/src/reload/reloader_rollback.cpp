@@ -5,6 +5,7 @@
 
 #include "module_names.hpp"
 #include "reloader_impl.hpp"
+#include "secbeat/base/fault_point.hpp"
 
 namespace secbeat::agent {
 namespace {
@@ -111,6 +112,7 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, const R
   control::BreakGlassArea& area = scoreboard_.layout().break_glass;
   const bool demanded = rollback.completes || control::is_taken_back(area, slot.current);
   const bool at_once = slot.current != 0 && target.id == slot.previous && control::take_back(area, slot.current);
+  fault_point("rollback.demanded");
   const auto numbers = reserve(before);
   if (!numbers) {
     return held(slot, rollback, std::move(result), fail_attempt(attempt, about(attempt.name, numbers.error())));

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "secbeat/base/fault_point.hpp"
+
 namespace secbeat::agent {
 namespace {
 
@@ -221,6 +223,7 @@ bool WatchBook::begin_taking_back(const Culprit& culprit) {
 
 void WatchBook::take_back(const Culprit& culprit) {
   spdlog::warn("{}: Taking back {}: {}", config_.node_name, culprit.module, culprit.evidence);
+  fault_point("watch.judged");
   Rollback rollback;
   rollback.name = culprit.module;
   rollback.reason = culprit.evidence;
@@ -235,7 +238,9 @@ void WatchBook::take_back(const Culprit& culprit) {
   watch->second.taking_back = false;
   if (done) {
     ++rollbacks_[culprit.module];
+    fault_point("watch.taken_back");
     finish(watch->second, WatchState::kRolledBack, culprit.evidence);
+    fault_point("watch.noted");
     spdlog::warn("{}: Automatic rollback of {} from {} to {} ({}ms downtime); the version is quarantined",
                  config_.node_name, culprit.module, watch->second.version, done->rolled_back_to, done->downtime_ms);
     return;

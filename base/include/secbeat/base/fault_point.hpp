@@ -16,8 +16,8 @@
 
 namespace secbeat {
 
-// In the order in which a reload comes by; each is hit by a test.
-inline constexpr std::array<std::string_view, 52> kFaultPoints = {
+// In the order in which a reload comes by, or the watch that takes its version back; each is hit by a test.
+inline constexpr std::array<std::string_view, 56> kFaultPoints = {
     // the agent, until workers are asked
     "reload.bytes_in_work",
     // the compile child
@@ -58,6 +58,11 @@ inline constexpr std::array<std::string_view, 52> kFaultPoints = {
     "ledger.success_written",
     "garbage.modules_removed",
     "garbage.removed",
+    // a rollback, and the watch's around it
+    "watch.judged",
+    "rollback.demanded",
+    "watch.taken_back",
+    "watch.noted",
     // the agent's start
     "start.ledger_repaired",
     "start.in_force",
