@@ -6,6 +6,7 @@ import resource
 
 import pytest
 
+from support.authority import openssl
 from support.processes import free_port
 
 
@@ -88,3 +89,28 @@ def test_a_folder_that_workers_cannot_reach_is_a_failure(run, write_config, fold
     checks = checks_of(run("doctor", "--json", "--config", config))
     assert checks["state_dir"]["result"] == "fail"
     assert str(folder) in checks["state_dir"]["advice"]
+
+
+def test_the_certificate_of_the_api_is_looked_at(run, write_config, folder):
+    def certificate_of(days):
+        openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "api.key", "-out",
+                "new.crt", "-subj", "/CN=localhost")
+        openssl(folder, "x509", "-in", "new.crt", "-signkey", "api.key", "-days", str(days), "-out", "api.crt")
+
+    def found():
+        return checks_of(run("doctor", "--json", "--config", config)).get("api certificate")
+    config = write_config(api={"tls_certificate": str(folder / "api.crt"), "tls_key": str(folder / "api.key")})
+    missing = found()
+    assert missing["result"] == "fail" and "api.crt" in missing["advice"], missing
+    certificate_of(15)
+    good = found()
+    assert (good["result"], good["advice"]) == ("ok", None), good
+    certificate_of(13)
+    assert found()["result"] == "warn" and "14 days" in found()["advice"], found()
+    certificate_of(-1)
+    assert found()["result"] == "fail" and "expired" in found()["advice"], found()
+    (folder / "api.key").write_text("no key")
+    assert found()["result"] == "fail", found()
+    config = write_config()
+    (folder / "secbeat.toml").write_text("\n".join(line for line in config.read_text().splitlines() if "tls_" not in line))
+    assert found() is None, "without TLS there is none to look at"

@@ -52,6 +52,7 @@ std::vector<Finding> examine_node(const Config& config) {
   Findings findings;
   examine_files(config, findings);
   examine_signatures(config, findings);
+  examine_certificate(config, findings);
   examine_folders(config, findings);
   examine_ports(config, findings);
   examine_archive(config, findings);

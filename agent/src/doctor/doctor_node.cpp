@@ -1,4 +1,5 @@
 // What a configuration needs of this machine.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/statvfs.h>
@@ -12,6 +13,7 @@
 #include "node_folders.hpp"
 #include "node_permissions.hpp"
 #include "secbeat/agent/signature.hpp"
+#include "secbeat/http/tls.hpp"
 #include "supervisor_listener.hpp"
 #include "supervisor_process.hpp"
 
@@ -22,6 +24,8 @@ namespace fs = std::filesystem;
 
 // A handful of artifacts of large modules, and nginx' temporary files.
 constexpr std::uint64_t kWantedBytes = std::uint64_t{512} << 20U;
+// What renews certificates by itself does so earlier; by hand it is time now.
+constexpr std::chrono::days kRenewBefore{14};
 
 // The folder itself, or the nearest above it that exists.
 fs::path existing(fs::path folder) {
@@ -103,6 +107,28 @@ void examine_signatures(const Config& config, Findings& findings) {
     finding.health = Health::kWarning;
     finding.advice = trusted->problems.empty() ? "it has no key *.pub: no signature counts"
                                                : fmt::format("{}", fmt::join(trusted->problems, "; "));
+  }
+  findings.push_back(std::move(finding));
+}
+
+void examine_certificate(const Config& config, Findings& findings) {
+  if (config.tls_certificate.empty()) return;
+  Finding finding{"api certificate", Health::kOk, config.tls_certificate.string(), ""};
+  const auto certificate = http::load_certificate(config.tls_certificate, config.tls_key);
+  if (!certificate) {
+    finding.health = Health::kFailure;
+    finding.advice = certificate.error().message;
+  } else {
+    const SystemTime expires = (*certificate)->expires;
+    const auto now = std::chrono::system_clock::now();
+    finding.found += fmt::format(" (until {:%Y-%m-%d})", fmt::gmtime(std::chrono::system_clock::to_time_t(expires)));
+    if (expires < now) {
+      finding.health = Health::kFailure;
+      finding.advice = "it has expired: clients refuse it. Put a new one in its place; the node reads it by itself";
+    } else if (expires < now + kRenewBefore) {
+      finding.health = Health::kWarning;
+      finding.advice = "it expires within 14 days: put a new one in its place; the node reads it by itself";
+    }
   }
   findings.push_back(std::move(finding));
 }

@@ -30,14 +30,15 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-void examine_nginx(const Config& config, Findings& findings);    // doctor_nginx.cpp
-void examine_limits(Findings& findings);                         // doctor_machine.cpp
-void examine_kernel(Findings& findings);                         // doctor_machine.cpp
-void examine_engine(Findings& findings);                         // doctor_machine.cpp
-void examine_files(const Config& config, Findings& findings);    // doctor_node.cpp
-void examine_archive(const Config& config, Findings& findings);  // doctor_archive.cpp
-void examine_signatures(const Config& config, Findings& findings);
-void examine_folders(const Config& config, Findings& findings);  // doctor_node.cpp
-void examine_ports(const Config& config, Findings& findings);    // doctor_node.cpp
+void examine_nginx(const Config& config, Findings& findings);        // doctor_nginx.cpp
+void examine_limits(Findings& findings);                             // doctor_machine.cpp
+void examine_kernel(Findings& findings);                             // doctor_machine.cpp
+void examine_engine(Findings& findings);                             // doctor_machine.cpp
+void examine_files(const Config& config, Findings& findings);        // doctor_node.cpp
+void examine_archive(const Config& config, Findings& findings);      // doctor_archive.cpp
+void examine_signatures(const Config& config, Findings& findings);   // doctor_node.cpp
+void examine_certificate(const Config& config, Findings& findings);  // doctor_node.cpp
+void examine_folders(const Config& config, Findings& findings);      // doctor_node.cpp
+void examine_ports(const Config& config, Findings& findings);        // doctor_node.cpp
 
 }  // namespace secbeat::agent
