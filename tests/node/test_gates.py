@@ -23,6 +23,9 @@ def test_the_cost_of_an_upload_is_told_and_limits_the_next(make_node):
     cheap = node.upload(config="10000", reason="under the floor")
     assert cheap.status == 200, cheap
     assert 8 < cheap.json["cost"]["fuel"] / first["cost"]["fuel"] < 12
+    in_force = f'secbeat_module_cost_fuel{{module="{node.version()["name"]}",version="v2"}} '
+    told, = (line for line in node.get("/metrics").body.decode().splitlines() if line.startswith("secbeat_module_cost_fuel{"))
+    assert told.startswith(in_force) and float(told.removeprefix(in_force)) == cheap.json["cost"]["fuel"], told
     refused = node.upload(config='"200000 nested"')
     assert (refused.status, refused.json["code"], refused.json["status"]) == (422, "cost_limit", "still_serving_v2")
     cost = refused.json["cost"]
