@@ -82,7 +82,7 @@ class Site:
     def upload_what_turns_hostile(self):
         """Passes its rehearsal and fails at every request of the load."""
         hostile = distinct(self.node.guest("hostile_traps").read_bytes(), self.number)
-        return self.node.upload(hostile, name="rule", config="", reason="hostile")
+        return self.node.upload(hostile, name="rule", reason="hostile")
 
     def load_second(self):
         assert self.node.upload("allow_all", name="second", path="/api/v1/wasm/load").status == 200

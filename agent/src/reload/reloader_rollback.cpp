@@ -111,7 +111,11 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, const R
   // before (the command line without an agent, a rollback that is held) stays in effect also where this fails.
   control::BreakGlassArea& area = scoreboard_.layout().break_glass;
   const bool demanded = rollback.completes || control::is_taken_back(area, slot.current);
-  const bool at_once = slot.current != 0 && target.id == slot.previous && control::take_back(area, slot.current);
+  const bool by_previous = slot.current != 0 && target.id == slot.previous;
+  // An agent that dies now leaves the word, by which the next one completes the rollback: as the watch's, with
+  // quarantine.
+  if (by_previous && rollback.takes_back && !demanded) note_held(slot.current, rollback);
+  const bool at_once = by_previous && control::take_back(area, slot.current);
   fault_point("rollback.demanded");
   const auto numbers = reserve(before);
   if (!numbers) {
@@ -127,7 +131,10 @@ Outcome<RollbackResult> ReloaderImpl::go_back(const control::Slot& slot, const R
   auto applied = bring_into_force(before, next, std::move(intent), attempt, nullptr, Late::kGoOn);
   if (!applied) {
     auto outcome = held(slot, rollback, std::move(result), std::move(applied.error()));
-    if (!outcome && at_once && !demanded) control::let_decide_again(area, slot.current);
+    if (!outcome && at_once && !demanded) {
+      control::let_decide_again(area, slot.current);
+      clear_rollback_notes(area, slot.current);
+    }
     if (!outcome) return std::unexpected(with_advice(std::move(outcome.error()), slot, target));
     return outcome;
   }
