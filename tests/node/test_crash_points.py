@@ -37,8 +37,8 @@ DEMANDED = {"rollback.demanded"}
 # What a rollback and a removal do not do: nothing is compiled, written or loaded for them.
 NOTHING_NEW = {"reload.bytes_in_work", "reload.checked", "reload.module_kept", "reload.config_kept", "reload.artifact_moved",
                "stage.files_durable", "worker.artifact_read", "worker.instance_made"}
-# What a change of the configuration alone does not do: the artifact is there.
-COMPILES = {"child.compiled", "child.artifact_written", "reload.artifact_moved"}
+# What a change of the configuration alone does not do: the artifact is there, in workers too.
+COMPILES = {"child.compiled", "child.artifact_written", "reload.artifact_moved", "worker.artifact_read"}
 
 
 def runs_of(operation, points, without):
@@ -52,7 +52,7 @@ RUNS = {
     "agent, rollback, removal and start": runs_of("rollback", AGENT, NOTHING_NEW) +
                                           runs_of("removal", AGENT, NOTHING_NEW | DEMANDED) + runs_of("start", START, set()),
     "agent and worker, watch": runs_of("watch", WATCH + AGENT + WORKER, NOTHING_NEW),
-    "worker": runs_of("upload", WORKER, set()) + runs_of("configuration", WORKER, set()) +
+    "worker": runs_of("upload", WORKER, set()) + runs_of("configuration", WORKER, COMPILES) +
               runs_of("rollback", WORKER, NOTHING_NEW) + runs_of("removal", WORKER, NOTHING_NEW),
 }
 
