@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 // A handful of artifacts of large modules, and nginx' temporary files.
 constexpr std::uint64_t kWantedBytes = std::uint64_t{512} << 20U;
-// What renews certificates by itself does so earlier; by hand it is time now.
+// What renews certificates by itself has done so by then.
 constexpr std::chrono::days kRenewBefore{14};
 
 // The folder itself, or the nearest above it that exists.
@@ -124,10 +124,12 @@ void examine_certificate(const Config& config, Findings& findings) {
     finding.found += fmt::format(" (until {:%Y-%m-%d})", fmt::gmtime(std::chrono::system_clock::to_time_t(expires)));
     if (expires < now) {
       finding.health = Health::kFailure;
-      finding.advice = "it has expired: clients refuse it. Put a new one in its place; the node reads it by itself";
+      finding.advice =
+          "it has expired and clients refuse it: put a new one in its place and send SIGHUP (systemctl reload secbeat)";
     } else if (expires < now + kRenewBefore) {
       finding.health = Health::kWarning;
-      finding.advice = "it expires within 14 days: put a new one in its place; the node reads it by itself";
+      finding.advice =
+          "it expires within 14 days: put a new one in its place and send SIGHUP (systemctl reload secbeat)";
     }
   }
   findings.push_back(std::move(finding));
