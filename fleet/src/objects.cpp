@@ -137,7 +137,12 @@ Result<std::optional<std::string>> NatsConnection::metadata(std::string_view buc
   });
   const MessageHandle message(raw);
   if (status == NATS_NOT_FOUND) return std::nullopt;
-  if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("look for {} of {}", name, bucket), status));
+  if (status != NATS_OK) {
+    auto error = nats_error(fmt::format("look for {} of {}", name, bucket), status);
+    // Nobody answers: that is no word of the stream on what it holds.
+    if (error.code == ErrorCode::kNotFound) error.code = ErrorCode::kNotReady;
+    return std::unexpected(std::move(error));
+  }
   return std::string(natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw)));
 }
 

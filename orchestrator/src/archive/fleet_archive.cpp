@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "fleet_versions.hpp"
 #include "secbeat/archive/version_archive.hpp"
@@ -44,13 +46,29 @@ class FleetArchiveImpl final : public FleetArchive {
   }
 
  private:
+  // What could not be archived, and is left alone for a while so that it holds up nothing else.
+  struct Aside {
+    Steady::time_point until;
+    std::chrono::milliseconds pause{0};
+    std::string error;
+  };
+  enum class Kept : std::uint8_t { kThere, kGone };  // gone: JetStream says that nobody has it any more
+
   void run(const std::stop_token& ending);
-  Result<void> look();
-  Result<void> look_at_rollouts(const std::vector<fleet::Rollout>& rollouts);
+  void look();
+  void look_at_rollouts(const std::vector<fleet::Rollout>& rollouts);
   Result<void> look_at_desired(const fleet::Desired& desired);
-  Result<void> keep_version(const fleet::VersionRef& version);
-  Result<void> keep_content(const std::string& sha256, std::uint64_t size, bool is_config);
-  void note(const Result<void>& done);
+  void keep_manifest(const Manifest& manifest);
+  Result<Kept> keep_version(const fleet::VersionRef& version);
+  Result<Kept> keep_content(const std::string& sha256, std::uint64_t size, bool is_config);
+  void forget_now_and_then();
+  void note();
+
+  [[nodiscard]] bool is_aside(const std::string& what) const;
+  void put_aside(const std::string& what, const Error& error);
+  void fail_here(const Error& error);
+  [[nodiscard]] bool is_over() const { return !trouble_.empty(); }
+  void set_pending(std::size_t pending);
 
   fleet::Connection& connection_;
   const Rollouts& rollouts_;
@@ -59,12 +77,17 @@ class FleetArchiveImpl final : public FleetArchive {
   const VersionArchive archive_;
 
   // Of the thread.
-  std::set<std::string> contents_;  // hashes that are in the archive
-  std::set<std::string> ended_;     // rollouts whose version and time are in it
-  fleet::Desired desired_;          // the last one that is in it
+  std::set<std::string> contents_;                   // hashes that are in the archive
+  std::set<std::string> ended_;                      // rollouts, as they ended, whose version and time are in it
+  std::set<std::string> counted_;                    // of them: before contents_ and ended_ were forgotten
+  std::set<std::string> gone_;                       // rollouts whose version nobody has any more
+  std::map<std::string, Aside, std::less<>> aside_;  // by manifest, or "desired"
+  fleet::Desired desired_;                           // the last one that is in it
   bool has_desired_ = false;
   bool is_open_ = true;  // a rollout goes on, or has not been looked at
+  std::string trouble_;  // of this look: archive or NATS are away, nothing else is tried
   Steady::time_point whole_look_;
+  Steady::time_point forget_at_ = Steady::now() + pace_.forget;
 
   mutable std::mutex mutex_;
   FleetArchiveStatus status_;  // guarded by mutex_
@@ -75,128 +98,204 @@ class FleetArchiveImpl final : public FleetArchive {
 void FleetArchiveImpl::run(const std::stop_token& ending) {
   std::chrono::milliseconds retry = pace_.look;
   while (!ending.stop_requested()) {
-    Result<void> done;
-    try {
-      if (connection_.connected()) done = look();
-    } catch (const std::exception& error) {
-      done = fail(ErrorCode::kInternal, error.what());
+    auto pause = pace_.look;
+    // While NATS is away nothing is known: neither that all is well nor that it is not.
+    if (connection_.connected()) {
+      trouble_.clear();
+      try {
+        look();
+      } catch (const std::exception& error) {
+        fail_here({ErrorCode::kInternal, error.what()});
+      }
+      if (ending.stop_requested()) return;
+      note();
+      pause = is_over() ? retry : pace_.look;
+      retry = is_over() ? std::min(retry * 2, pace_.last_retry) : pace_.look;
     }
-    if (ending.stop_requested()) return;
-    note(done);
-    const auto pause = done ? pace_.look : retry;
-    retry = done ? pace_.look : std::min(retry * 2, pace_.last_retry);
     std::unique_lock lock(mutex_);
     woken_.wait_for(lock, ending, pause, [] { return false; });
   }
 }
 
-void FleetArchiveImpl::note(const Result<void>& done) {
+void FleetArchiveImpl::note() {
+  std::string error = trouble_;
+  if (error.empty() && !aside_.empty()) error = aside_.begin()->second.error;
   const std::scoped_lock lock(mutex_);
-  if (!done) {
-    ++status_.failures;
-    if (status_.error != done.error().message) {
-      spdlog::warn("fleet: not everything is in the archive yet, tried again: {}", done.error().message);
-    }
-    status_.error = done.error().message;
-  } else if (!status_.error.empty()) {
-    spdlog::info("fleet: everything is in the archive");
-    status_.error.clear();
+  if (!error.empty() && status_.error != error) {
+    spdlog::warn("fleet: not everything is in the archive yet, tried again: {}", error);
   }
+  if (error.empty() && !status_.error.empty()) spdlog::info("fleet: everything is in the archive");
+  status_.error = std::move(error);
 }
 
-// Rollouts are looked at where the desired state has changed, one of them goes on, or once in a while.
-Result<void> FleetArchiveImpl::look() {
+void FleetArchiveImpl::set_pending(std::size_t pending) {
+  const std::scoped_lock lock(mutex_);
+  status_.pending = pending;
+}
+
+bool FleetArchiveImpl::is_aside(const std::string& what) const {
+  const auto found = aside_.find(what);
+  return found != aside_.end() && Steady::now() < found->second.until;
+}
+
+void FleetArchiveImpl::fail_here(const Error& error) {
+  trouble_ = error.message;
+  const std::scoped_lock lock(mutex_);
+  ++status_.failures;
+}
+
+// What fails by itself is put aside; where the archive or NATS are away, the look is over.
+void FleetArchiveImpl::put_aside(const std::string& what, const Error& error) {
+  const auto checked = storage_->check();
+  // Who may write and not list is forbidden the check.
+  const bool is_away = !checked && checked.error().code != ErrorCode::kForbidden;
+  if (is_away || error.code == ErrorCode::kNotReady || !connection_.connected()) return fail_here(error);
+  Aside& aside = aside_[what];
+  aside.pause = aside.pause.count() == 0 ? pace_.look * 2 : std::min(aside.pause * 2, pace_.last_retry);
+  aside.until = Steady::now() + aside.pause;
+  aside.error = fmt::format("{}: {}", what, error.message);
+  const std::scoped_lock lock(mutex_);
+  ++status_.failures;
+}
+
+// What has left the archive since, by whatever hand, comes back.
+void FleetArchiveImpl::forget_now_and_then() {
+  if (Steady::now() < forget_at_) return;
+  forget_at_ = Steady::now() + pace_.forget;
+  contents_.clear();
+  counted_ = std::exchange(ended_, {});
+  has_desired_ = false;
+  is_open_ = true;
+}
+
+// The desired state comes first: it is what a fleet is rebuilt from. Rollouts are looked at where it has changed, one
+// of them goes on, something was put aside, or once in a while.
+void FleetArchiveImpl::look() {
+  forget_now_and_then();
   const auto desired = rollouts_.desired();
-  if (!desired) return std::unexpected(desired.error());
+  if (!desired) return fail_here(desired.error());
   const bool is_new = desired->revision != 0 && (!has_desired_ || desired_ != *desired);
-  if (is_new || is_open_ || Steady::now() >= whole_look_) {
+  const std::string name = fmt::format("desired state {}", desired->revision);
+  std::erase_if(aside_, [&](const auto& one) { return one.first.starts_with("desired ") && one.first != name; });
+  if (is_new && !is_aside(name)) {
+    set_pending(1);
+    const auto done = look_at_desired(*desired);
+    if (!done) put_aside(name, done.error());
+    if (is_over()) return;
+    if (done) aside_.erase(name);
+  }
+  const bool is_due = std::ranges::any_of(aside_, [&](const auto& one) { return !is_aside(one.first); });
+  if (is_new || is_open_ || is_due || Steady::now() >= whole_look_) {
     const auto rollouts = rollouts_.list();
-    if (!rollouts) return std::unexpected(rollouts.error());
+    if (!rollouts) return fail_here(rollouts.error());
     is_open_ = true;
-    if (auto done = look_at_rollouts(*rollouts); !done) return done;
+    look_at_rollouts(*rollouts);
+    if (is_over()) return;
     is_open_ = std::ranges::any_of(*rollouts, [](const fleet::Rollout& one) { return !has_ended(one.state); });
     whole_look_ = Steady::now() + pace_.whole_look;
   }
-  return is_new ? look_at_desired(*desired) : Result<void>();
+  set_pending(aside_.size());
 }
 
-Result<void> FleetArchiveImpl::look_at_rollouts(const std::vector<fleet::Rollout>& rollouts) {
+std::string name_of(const Manifest& manifest) {
+  const archive::ForceRecord& record = manifest.record;
+  return fmt::format("{} {} {} {}", record.module, record.label, record.sha256, record.config_sha256);
+}
+
+// A rollout that is taken back after its end ends once more, as something else.
+std::string end_of(const archive::InForceTime& time) { return time.request_id + " " + time.kind; }
+
+void FleetArchiveImpl::look_at_rollouts(const std::vector<fleet::Rollout>& rollouts) {
   std::vector<Manifest> wanted = manifests_of(rollouts);
   std::erase_if(wanted, [this](const Manifest& manifest) {
-    return std::ranges::all_of(manifest.record.times,
-                               [this](const auto& time) { return ended_.contains(time.request_id); });
+    return std::ranges::all_of(manifest.record.times, [this](const auto& time) {
+      return ended_.contains(end_of(time)) || gone_.contains(end_of(time));
+    });
   });
-  for (std::size_t done = 0; done < wanted.size(); ++done) {
-    {
-      const std::scoped_lock lock(mutex_);
-      status_.pending = wanted.size() - done;
-    }
-    const Manifest& manifest = wanted[done];
-    const archive::ForceRecord& record = manifest.record;
-    const fleet::VersionRef version{.label = record.label,
-                                    .sha256 = record.sha256,
-                                    .size_bytes = record.size_bytes,
-                                    .config_sha256 = record.config_sha256,
-                                    .config_size_bytes = manifest.config_size_bytes};
-    auto kept = keep_version(version);
-    if (kept) kept = archive_.put_manifest(manifest);
-    // What nobody has any more holds up nothing.
-    const bool is_gone = !kept && kept.error().code == ErrorCode::kNotFound;
-    if (is_gone) spdlog::error("fleet: {} {} is not archived: {}", record.module, record.label, kept.error().message);
-    if (!kept && !is_gone) return kept;
-    for (const auto& time : record.times) ended_.insert(time.request_id);
-    const std::scoped_lock lock(mutex_);
-    if (is_gone) {
-      ++status_.failures;
-    } else {
-      ++status_.archived;
-    }
+  std::erase_if(aside_, [&](const auto& one) {
+    return !one.first.starts_with("desired ") &&
+           std::ranges::none_of(wanted, [&](const Manifest& manifest) { return name_of(manifest) == one.first; });
+  });
+  for (std::size_t done = 0; done < wanted.size() && !is_over(); ++done) {
+    set_pending(wanted.size() - done);
+    if (!is_aside(name_of(wanted[done]))) keep_manifest(wanted[done]);
   }
-  const std::scoped_lock lock(mutex_);
-  status_.pending = 0;
-  return {};
 }
 
-Result<void> FleetArchiveImpl::look_at_desired(const fleet::Desired& desired) {
-  {
-    const std::scoped_lock lock(mutex_);
-    status_.pending = 1;
+void FleetArchiveImpl::keep_manifest(const Manifest& manifest) {
+  const archive::ForceRecord& record = manifest.record;
+  const auto kept = keep_version({.label = record.label,
+                                  .sha256 = record.sha256,
+                                  .size_bytes = record.size_bytes,
+                                  .config_sha256 = record.config_sha256,
+                                  .config_size_bytes = manifest.config_size_bytes});
+  const bool is_gone = kept && *kept == Kept::kGone;
+  const auto put = kept && !is_gone ? archive_.put_manifest(manifest) : Result<void>();
+  if (!kept || !put) return put_aside(name_of(manifest), kept ? put.error() : kept.error());
+  aside_.erase(name_of(manifest));
+  bool is_first = false;
+  for (const auto& time : record.times) {
+    is_first = !counted_.contains(end_of(time)) || is_first;
+    (is_gone ? gone_ : ended_).insert(end_of(time));
   }
+  if (is_gone) {
+    spdlog::error("fleet: {} {} is not archived: it is no longer in {}", record.module, record.label,
+                  fleet::kModulesBucket);
+  }
+  const std::scoped_lock lock(mutex_);
+  status_.failures += is_gone ? 1 : 0;
+  status_.archived += !is_gone && is_first ? 1 : 0;
+}
+
+// Without what its modules run it is not put there: nothing could be restored from it. Without what they ran before, it
+// is, and that is tried again.
+Result<void> FleetArchiveImpl::look_at_desired(const fleet::Desired& desired) {
+  Result<void> whole;
+  Result<void> others;
   for (const fleet::DesiredModule& module : desired.modules) {
-    if (auto kept = keep_version(module.version); !kept) return kept;
-    for (const auto* others : {&module.before, &module.after}) {
-      for (const fleet::VersionRef& other : *others) {
-        const auto kept = keep_version(other);
-        if (!kept && kept.error().code != ErrorCode::kNotFound) return kept;
+    const auto kept = keep_version(module.version);
+    if (!kept) whole = std::unexpected(kept.error());
+    if (kept && *kept == Kept::kGone) {
+      whole = fail(ErrorCode::kIo, fmt::format("{} {} is desired and no longer in {}", module.name,
+                                               module.version.label, fleet::kModulesBucket));
+    }
+    for (const auto* list : {&module.before, &module.after}) {
+      for (const fleet::VersionRef& other : *list) {
+        if (const auto done = keep_version(other); !done) others = std::unexpected(done.error());
       }
     }
   }
+  if (!whole) return whole;
   if (auto put = put_desired(*storage_, desired); !put) return put;
+  if (!others) return others;
+  const bool is_first = desired_ != desired;
   desired_ = desired;
   has_desired_ = true;
   const std::scoped_lock lock(mutex_);
-  ++status_.archived;
-  status_.pending = 0;
+  status_.archived += is_first ? 1 : 0;
   return {};
 }
 
-Result<void> FleetArchiveImpl::keep_version(const fleet::VersionRef& version) {
-  if (auto kept = keep_content(version.sha256, version.size_bytes, false); !kept) return kept;
-  if (version.config_sha256.empty()) return {};
+Result<FleetArchiveImpl::Kept> FleetArchiveImpl::keep_version(const fleet::VersionRef& version) {
+  const auto kept = keep_content(version.sha256, version.size_bytes, false);
+  if (!kept || *kept == Kept::kGone || version.config_sha256.empty()) return kept;
   return keep_content(version.config_sha256, version.config_size_bytes, true);
 }
 
-Result<void> FleetArchiveImpl::keep_content(const std::string& sha256, std::uint64_t size, bool is_config) {
-  if (contents_.contains(sha256)) return {};
+Result<FleetArchiveImpl::Kept> FleetArchiveImpl::keep_content(const std::string& sha256, std::uint64_t size,
+                                                              bool is_config) {
+  if (contents_.contains(sha256)) return Kept::kThere;
   const std::string key = is_config ? archive::config_key(sha256) : archive::module_key(sha256);
   if (!storage_->holds(key, sha256, size)) {
     const auto bytes = connection_.get_object(fleet::kModulesBucket, sha256, VersionArchive::kMaxModuleBytes);
+    // Only JetStream can say so: whatever the archive answers, the version is still there.
+    if (!bytes && bytes.error().code == ErrorCode::kNotFound) return Kept::kGone;
     if (!bytes) return std::unexpected(bytes.error());
     auto put = is_config ? archive_.put_config(sha256, *bytes) : archive_.put_module(sha256, *bytes);
-    if (!put) return put;
+    if (!put) return std::unexpected(put.error());
   }
   contents_.insert(sha256);
-  return {};
+  return Kept::kThere;
 }
 
 }  // namespace

@@ -32,11 +32,11 @@ class FleetArchiveTest : public FleetTest {
   }
   void TearDown() override { fs::remove_all(base_); }
 
-  void start() {
+  void start(std::chrono::milliseconds forget = std::chrono::hours(1)) {
     using std::chrono::milliseconds;
-    following_ =
-        FleetArchive::start(location_, *connection_, rollouts_,
-                            {.look = milliseconds(5), .whole_look = milliseconds(50), .last_retry = milliseconds(20)});
+    following_ = FleetArchive::start(
+        location_, *connection_, rollouts_,
+        {.look = milliseconds(5), .whole_look = milliseconds(50), .last_retry = milliseconds(20), .forget = forget});
   }
   [[nodiscard]] archive::VersionArchive opened() const {
     return archive::VersionArchive(archive::open_storage(location_));
@@ -120,6 +120,51 @@ TEST_F(FleetArchiveTest, AnArchiveThatIsAwayHoldsUpNoRolloutAndIsCaughtUp) {
   start();  // another orchestrator, or this one after a restart
   ASSERT_TRUE(archives(rollouts_.desired().value().revision));
   EXPECT_THAT(opened().list().value().manifests, SizeIs(1));
+}
+
+TEST_F(FleetArchiveTest, OneVersionThatCannotBeArchivedHoldsUpNothingElse) {
+  deploy(2);
+  // Nothing can be put where a folder lies.
+  fs::create_directories(location_.folder / archive::module_key(sha256_hex("bytes 2")) / "x");
+  deploy(3);
+  start();
+  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
+  ASSERT_TRUE(fleet::eventually([&] { return opened().list().value().manifests.size() == 1; }));
+  ASSERT_TRUE(fleet::eventually([&] { return following_->status().failures >= 4; })) << "and it is tried again";
+  EXPECT_GE(following_->status().pending, 1U);
+  EXPECT_THAT(following_->status().error, HasSubstr(sha256_hex("bytes 2")));
+  fs::remove_all(location_.folder / archive::module_key(sha256_hex("bytes 2")));
+  ASSERT_TRUE(fleet::eventually([&] { return following_->status().error.empty(); }));
+  EXPECT_THAT(opened().list().value().manifests, SizeIs(2));
+}
+
+TEST_F(FleetArchiveTest, WhatLeavesTheArchiveComesBack) {
+  start(std::chrono::milliseconds(20));
+  deploy(2);
+  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
+  const auto is_whole = [&] {
+    const auto verdict = opened().verify();
+    return verdict && verdict->contents.problems.empty() && verdict->modules == 2 && archived_revision() != 0 &&
+           verdict->contents.manifests.size() == 1;
+  };
+  ASSERT_TRUE(fleet::eventually(is_whole));
+  fs::remove_all(location_.folder);
+  EXPECT_TRUE(fleet::eventually(is_whole));
+}
+
+TEST_F(FleetArchiveTest, ARolloutThatIsTakenBackLaterIsToldAsTakenBack) {
+  start();
+  deploy(2);
+  const auto kind = [&] {
+    const auto contents = opened().list();
+    return contents && contents->manifests.size() == 1 && contents->manifests[0].record.times.size() == 1
+               ? contents->manifests[0].record.times[0].kind
+               : std::string();
+  };
+  ASSERT_TRUE(fleet::eventually([&] { return kind() == "reload"; }));
+  const auto back = rollouts_.rollback({.module = FakeNode::kModule, .reason = "bad", .by = "test"});
+  ASSERT_TRUE(back) << back.error().error.message;
+  EXPECT_TRUE(fleet::eventually([&] { return kind() == "reverted"; })) << kind();
 }
 
 TEST_F(FleetArchiveTest, AVersionThatWasTakenBackIsKeptAsWhatItWas) {

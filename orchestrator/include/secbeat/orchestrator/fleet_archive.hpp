@@ -21,14 +21,15 @@ namespace secbeat::orchestrator {
 struct FleetArchiveStatus {
   std::size_t pending = 0;     // versions and desired states that are not in the archive as they should be
   std::uint64_t archived = 0;  // of them, written since the start
-  std::uint64_t failures = 0;  // looks that failed since the start
-  std::string error = {};      // of the last look; empty: it went well
+  std::uint64_t failures = 0;  // looks that failed, and versions that did in others, since the start
+  std::string error = {};      // of the last look while NATS was there; empty: everything is in the archive
 };
 
 struct ArchivePace {
   std::chrono::milliseconds look{2000};
   std::chrono::milliseconds whole_look{60000};  // at rollouts that left the desired state as it was
   std::chrono::milliseconds last_retry{300000};
+  std::chrono::milliseconds forget{3600000};  // what is believed to be there; it is looked for anew
 };
 
 class FleetArchive {
