@@ -40,4 +40,9 @@ bool is_manifest_name(std::string_view name, std::string_view label, std::string
   return rest.empty() || (rest.size() > 1 && rest[0] == '~' && rest.find_first_not_of("0123456789", 1) == rest.npos);
 }
 
+bool is_manifest_of(std::string_view name, std::string_view node) {
+  const std::size_t at = name.find('@');  // no label has one
+  return at != std::string_view::npos && is_manifest_name(name, name.substr(0, at), node);
+}
+
 }  // namespace secbeat::archive

@@ -21,4 +21,7 @@ std::string manifest_name(std::string_view label, std::string_view node, int num
 // Whether a file may be the manifest of this label and node.
 bool is_manifest_name(std::string_view name, std::string_view label, std::string_view node);
 
+// Whether a file may be the manifest of some label of this node.
+bool is_manifest_of(std::string_view name, std::string_view node);
+
 }  // namespace secbeat::archive

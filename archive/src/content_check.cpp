@@ -60,7 +60,7 @@ void note_unnamed(const std::map<std::string, std::uint64_t>& whole, const std::
                   const std::string& kind, std::string_view suffix, VersionArchive::Verdict& verdict) {
   for (const auto& [sha256, size] : whole) {
     if (!named.contains(sha256)) {
-      verdict.notes.push_back({fmt::format("{}/{}{}", kind, sha256, suffix), "no manifest names it"});
+      verdict.notes.push_back({fmt::format("{}/{}{}", kind, sha256, suffix), std::string(kNobodyNamesIt)});
     }
   }
 }
@@ -70,12 +70,14 @@ void note_unnamed(const std::map<std::string, std::uint64_t>& whole, const std::
 Result<VersionArchive::Verdict> VersionArchive::verify() const {
   auto contents = list();
   if (!contents) return std::unexpected(contents.error());
-  Verdict verdict{.contents = *std::move(contents), .notes = {}, .modules = 0, .configs = 0};
+  Verdict verdict{.contents = *std::move(contents), .notes = {}, .modules = 0, .configs = 0, .whole = {}};
   ContentCheck check(*this, verdict);
   const auto modules = check.run("modules", ".wasm");
   if (!modules) return std::unexpected(modules.error());
   const auto configs = check.run("configs", ".json");
   if (!configs) return std::unexpected(configs.error());
+  for (const auto& [sha256, size] : *modules) verdict.whole.emplace(module_key(sha256), size);
+  for (const auto& [sha256, size] : *configs) verdict.whole.emplace(config_key(sha256), size);
   verdict.modules = modules->size();
   verdict.configs = configs->size();
   std::set<std::string> named_modules;

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "s3_storage.hpp"
+#include "secbeat/base/clock.hpp"
 #include "secbeat/base/content_file.hpp"
 #include "secbeat/base/files.hpp"
 
@@ -35,7 +36,15 @@ Result<void> make_folder(const fs::path& folder) {
   return {};
 }
 
-Result<void> collect_files(const fs::path& folder, const std::string& key, int depth, std::vector<StoredFile>& files) {
+std::string time_of(const fs::directory_entry& entry) {
+  std::error_code error;
+  const auto time = entry.last_write_time(error);
+  if (error) return {};
+  return rfc3339(std::chrono::time_point_cast<SystemTime::duration>(fs::file_time_type::clock::to_sys(time)));
+}
+
+Result<void> collect_files(const fs::path& folder, const std::string& key, int depth, const KeyFilter& is_wanted,
+                           std::vector<StoredFile>& files) {
   std::error_code error;
   if (!fs::exists(folder, error) && !error) return {};
   fs::directory_iterator entry(folder, error);
@@ -44,11 +53,12 @@ Result<void> collect_files(const fs::path& folder, const std::string& key, int d
     std::error_code ignored;
     // A folder where a file should be is told as one that cannot be read.
     if (depth > 0 && entry->is_directory(ignored)) {
-      if (auto done = collect_files(entry->path(), name, depth - 1, files); !done) return done;
+      if (auto done = collect_files(entry->path(), name, depth - 1, is_wanted, files); !done) return done;
       continue;
     }
+    if (!is_wanted(name)) continue;
     const std::uintmax_t size = entry->file_size(ignored);
-    files.push_back({name, ignored ? 0 : size});
+    files.push_back({name, ignored ? 0 : size, time_of(*entry)});
     if (files.size() > kMaxListedFiles) {
       return fail(ErrorCode::kTooLarge, fmt::format("{} holds more than {} files", folder.string(), kMaxListedFiles));
     }
@@ -91,10 +101,10 @@ class FolderStorage final : public Storage {
     return write_file_atomically(file, bytes, kFileMode);
   }
 
-  Result<std::vector<StoredFile>> list(const std::string& folder) override {
+  Result<std::vector<StoredFile>> list_where(const std::string& folder, const KeyFilter& is_wanted) override {
     std::vector<StoredFile> files;
     const int depth = folder == "manifests" ? 1 : 0;  // a folder for each module
-    auto done = collect_files(folder_ / folder, folder, depth, files);
+    auto done = collect_files(folder_ / folder, folder, depth, is_wanted, files);
     if (!done) return std::unexpected(done.error());
     std::ranges::sort(files, {}, &StoredFile::key);
     return files;

@@ -8,6 +8,8 @@
 #include <functional>
 #include <memory>
 
+#include "archive_names.hpp"
+
 namespace secbeat::archive {
 namespace {
 
@@ -113,6 +115,7 @@ Result<ListPage> list_page_from_xml(std::string_view xml) {
     if (path == "ListBucketResult/IsTruncated") page.is_truncated = text == "true";
     if (path == "ListBucketResult/NextContinuationToken") page.next = text;
     if (path == "ListBucketResult/Contents/Key") file.key = text;
+    if (path == "ListBucketResult/Contents/LastModified" && is_time(text)) file.modified = text;
     if (path == "ListBucketResult/Contents/Size") return read_size(text, file.size_bytes);
     if (path != "ListBucketResult/Contents") return true;
     if (file.key.empty() || file.key.size() > kMaxKey || page.files.size() >= kMaxFilesOfPage) return false;

@@ -169,7 +169,8 @@ std::string S3Client::url_of(const S3Request& request) const {
 Result<S3Reply> S3Client::send(const S3Request& request) {
   if (!is_endpoint(endpoint_)) {
     return fail(ErrorCode::kConfig,
-                fmt::format("the endpoint \"{}\" is no \"https://host[:port]\"", printable(endpoint_)));
+                fmt::format("the endpoint \"{}\" is no \"https://host[:port]\"",
+                            printable(endpoint_.substr(endpoint_.rfind('@') + 1))));  // no password is shown
   }
   std::minstd_rand random{std::random_device{}()};
   auto pause = patience_.pause;

@@ -69,7 +69,7 @@ class S3Storage final : public Storage {
     return no_place(*reply);
   }
 
-  Result<std::vector<StoredFile>> list(const std::string& folder) override {
+  Result<std::vector<StoredFile>> list_where(const std::string& folder, const KeyFilter& is_wanted) override {
     const std::string prefix = prefix_ + folder + "/";
     std::vector<StoredFile> files;
     std::string token;
@@ -79,7 +79,7 @@ class S3Storage final : public Storage {
       for (StoredFile& file : page->files) {
         if (!file.key.starts_with(prefix)) return confused("lists what it was not asked for");
         file.key.erase(0, prefix_.size());
-        files.push_back(std::move(file));
+        if (is_wanted(file.key)) files.push_back(std::move(file));
       }
       const bool goes_on = page->is_truncated;
       if (goes_on && (page->next == token || page->files.empty())) return confused("gives a list without an end");

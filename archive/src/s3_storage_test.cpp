@@ -260,6 +260,12 @@ TEST_F(S3StorageTest, ContentOfTheSameSizeWithAnotherHashIsSentAgain) {
               AllOf(HasSubstr("PUT /rules/waf/modules/"), HasSubstr("x-amz-meta-sha256: " + sha256_hex("bytes"))));
 }
 
+TEST_F(S3StorageTest, AnEndpointWithAPasswordIsRefusedAndThePasswordIsNotShown) {
+  const auto s3 = open_storage(
+      {.bucket = "rules", .endpoint = "http://me:TOPSECRET@127.0.0.1:1", .credentials = credentials_}, kHasty);
+  EXPECT_THAT(s3->check().error().message, AllOf(HasSubstr("127.0.0.1:1"), Not(HasSubstr("TOPSECRET"))));
+}
+
 TEST_F(S3StorageTest, NobodyThereIsSaid) {
   std::string endpoint;
   {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <tuple>
 
@@ -131,8 +132,24 @@ Result<ArchiveContents> VersionArchive::list() const {
   if (auto checked = storage_->check(); !checked) return std::unexpected(checked.error());
   const auto files = storage_->list(std::string(kManifests));
   if (!files) return std::unexpected(files.error());
+  return read_manifests(*files);
+}
+
+Result<ArchiveContents> VersionArchive::list_newest_of(std::string_view node, std::size_t most) const {
+  auto files = storage_->list_where(std::string(kManifests), [&](std::string_view key) {
+    return is_manifest_of(key.substr(key.rfind('/') + 1), node);
+  });
+  if (!files) return std::unexpected(files.error());
+  std::ranges::stable_sort(*files, std::ranges::greater{}, &StoredFile::modified);
+  std::map<std::string, std::size_t> of_module;
+  std::erase_if(*files,
+                [&](const StoredFile& file) { return ++of_module[file.key.substr(0, file.key.rfind('/'))] > most; });
+  return read_manifests(*files);
+}
+
+Result<ArchiveContents> VersionArchive::read_manifests(const std::vector<StoredFile>& files) const {
   ArchiveContents contents;
-  for (const StoredFile& file : *files) {
+  for (const StoredFile& file : files) {
     if (file.key.substr(file.key.rfind('/') + 1).starts_with(kTemporaryPrefix)) continue;
     auto manifest = manifest_at(*storage_, file.key);
     if (manifest) {

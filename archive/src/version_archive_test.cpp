@@ -114,6 +114,21 @@ TEST_F(VersionArchiveTest, ASignatureThatComesLaterIsEntered) {
   EXPECT_EQ(contents->manifests[0].record.signature, one.record.signature);
 }
 
+TEST_F(VersionArchiveTest, OnlyTheNewestOfOneNodeAreRead) {
+  put(manifest("v1", "bytes", "", "fleet"), "bytes");
+  put(manifest("v2", "bytes", "", "fleet"), "bytes");
+  put(manifest("v2", "bytes", "", "fleet-2"), "bytes");
+  fs::last_write_time(folder() / "manifests/waf/v1@fleet.json",
+                      fs::file_time_type::clock::now() + std::chrono::hours(1));
+  write("manifests/waf/v3@node-1.json", "{");
+  const auto one = archive().list_newest_of("fleet", 1);
+  ASSERT_TRUE(one) << one.error().message;
+  EXPECT_THAT(one->problems, IsEmpty());
+  ASSERT_THAT(one->manifests, SizeIs(1));
+  EXPECT_EQ(one->manifests[0].record.label, "v1");
+  EXPECT_THAT(archive().list_newest_of("fleet", 64)->manifests, SizeIs(2));
+}
+
 TEST_F(VersionArchiveTest, KeepsTheNewestTimes) {
   Manifest many = manifest("v1", "bytes");
   for (std::uint64_t i = 1; i <= kMaxManifestTimes + 5; ++i) many.record.times.push_back(time(i));

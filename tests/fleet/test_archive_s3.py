@@ -139,7 +139,7 @@ def test_a_fleet_that_has_lost_its_nats_comes_back_from_the_bucket(s3, nats, mak
     shutil.rmtree(nodes[1].data)
     rows = len(nodes[0].history())
     nats.start()
-    restore = ["archive", "restore", "--config", str(orchestrator.config)]
+    restore = ["archive", "restore", "--config", str(orchestrator.config), "--wait", "1"]
     dry = secbeat(orchestrator, *restore, "--dry-run")
     assert dry.returncode == 0 and "1.2.0" in dry.stdout and "Nothing was changed" in dry.stdout, dry.stderr
     assert nats.client().get("secbeat_desired", "desired") is None
@@ -147,6 +147,7 @@ def test_a_fleet_that_has_lost_its_nats_comes_back_from_the_bucket(s3, nats, mak
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert (report["restored"], report["revision"], report["objects"]) == (True, revision, 2)
+    assert report["unread"] == report["no_longer_desired"] == [] and report["archived_at"]
     assert nats.client().get("secbeat_desired", "desired") == desired_in(s3)
     nodes[1].start()
     wait_for("a node without anything to follow", lambda: nodes[1].version(MODULE)["version"] == "1.2.0", log=nodes[1].log)

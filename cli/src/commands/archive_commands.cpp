@@ -14,6 +14,7 @@
 #include "secbeat/agent/signature.hpp"
 #include "secbeat/archive/version_archive.hpp"
 #include "secbeat/base/files.hpp"
+#include "secbeat/orchestrator/restore.hpp"
 
 namespace secbeat::cli {
 namespace {
@@ -125,13 +126,16 @@ int run_list(const ArchiveOptions& options, const std::string& name) {
 int run_verify(const ArchiveOptions& options) {
   const auto archive = options.open();
   if (!archive) return complain(archive.error(), kUsage);
-  const auto verdict = archive->verify();
+  auto verdict = archive->verify();
   if (!verdict) return complain(verdict.error(), kUsage);
+  const auto desired = orchestrator::check_desired(*archive, *verdict);
+  if (!desired) return complain(desired.error(), kUsage);
   const auto& problems = verdict->contents.problems;
   if (options.json) {
     fmt::print("{}\n", Json{{"archive", archive->place()},
                             {"good", problems.empty()},
                             {"versions", verdict->contents.manifests.size()},
+                            {"desired_states", *desired},
                             {"modules", verdict->modules},
                             {"configurations", verdict->configs},
                             {"problems", json_of(problems)},
@@ -139,8 +143,8 @@ int run_verify(const ArchiveOptions& options) {
                            .dump(2, ' ', false, Json::error_handler_t::replace));
     return problems.empty() ? kOk : kRefused;
   }
-  fmt::print("{}: {} versions, {} modules, {} configurations: {}\n", clean(archive->place()),
-             verdict->contents.manifests.size(), verdict->modules, verdict->configs,
+  fmt::print("{}: {} versions, {} modules, {} configurations, {} desired states: {}\n", clean(archive->place()),
+             verdict->contents.manifests.size(), verdict->modules, verdict->configs, *desired,
              problems.empty() ? paint(Tone::kGood, "all good")
                               : paint(Tone::kBad, fmt::format("{} problems", problems.size())));
   for (const archive::ArchiveProblem& note : verdict->notes) {

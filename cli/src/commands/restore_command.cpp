@@ -31,6 +31,7 @@ struct RestoreOptions {
   bool force = false;
   bool anew = false;
   bool json = false;
+  unsigned wait = 20;  // s: a node that was refused tries again within 17
 };
 
 Result<archive::Location> archive_of(const RestoreOptions& options, const agent::Config& config) {
@@ -95,13 +96,23 @@ Json json_of(const RestoreSource& source, const RestorePlan& plan, std::string_v
           {"objects", source.contents.size()},
           {"bytes", source.bytes},
           {"left_out", source.left_out},
+          {"archived_at", source.archived_at},
+          {"archived_later", source.newer},
+          {"unread", source.unread},
+          {"no_longer_desired", plan.no_longer},
+          {"nodes_reported", plan.nodes},
           {"nodes_ahead", std::move(ahead)},
           {"nats_has", plan.there}};
 }
 
 void show(const RestoreSource& source, const RestorePlan& plan, std::string_view place) {
-  fmt::print("{}/{}: {} modules and configurations, {}, hashes checked\n", clean(std::string(place)),
-             clean(source.file), source.contents.size(), bytes_text(source.bytes));
+  fmt::print("{}/{}{}{}: {} modules and configurations, {}, hashes checked\n", clean(std::string(place)),
+             clean(source.file), source.archived_at.empty() ? "" : ", archived ", clean(source.archived_at),
+             source.contents.size(), bytes_text(source.bytes));
+  if (!source.newer.empty()) {
+    fmt::print("{} was archived later: --revision restores it, if that is the fleet that you mean\n",
+               clean(source.newer));
+  }
   std::vector<std::vector<std::string>> rows;
   for (const fleet::DesiredModule& module : plan.desired.modules) {
     rows.push_back(
@@ -109,6 +120,12 @@ void show(const RestoreSource& source, const RestorePlan& plan, std::string_view
   }
   fmt::print("{}", table({"MODULE", "VERSION", "REVISION", "KEPT BEFORE"}, rows));
   for (const std::string& version : source.left_out) fmt::print("Not kept for a rollback: {}\n", clean(version));
+  for (const std::string& what : source.unread) {
+    fmt::print("Not read, and so a label may come to be given again: {}\n", clean(what));
+  }
+  for (const std::string& module : plan.no_longer) fmt::print("No longer desired: {}\n", clean(module));
+  fmt::print("{} nodes have reported{}\n", plan.nodes,
+             plan.nodes == 0 ? ": who is ahead is not known, and --anew takes a big step" : "");
   for (const orchestrator::NodeAhead& node : plan.ahead) {
     fmt::print("{} serves {} {} since revision {} and stays with it; --anew takes it back\n", clean(node.node),
                clean(node.module), clean(node.version), node.reached);
@@ -126,6 +143,11 @@ int run_restore(const RestoreOptions& options) {
   if (!source) return complain(source.error(), kRefused);
   const auto connection = connect(*config);
   if (!connection) return complain(connection.error(), kUnreachable);
+  if (!options.dry_run) {
+    const auto heard = orchestrator::hear_nodes(**connection, static_cast<int>(config->orchestrator.replicas),
+                                                std::chrono::seconds(options.wait));
+    if (!heard) return complain(heard.error(), kRefused);
+  }
   const auto plan = orchestrator::plan_restore(**connection, *source, {.anew = options.anew});
   if (!plan) return complain(plan.error(), kRefused);
   if (!options.json) show(*source, *plan, archive.place());
@@ -178,6 +200,9 @@ void add_restore_command(CLI::App& archive, Run& run) {
   command->add_flag("--anew", options->anew,
                     "With a revision above all that nodes have reached: every node comes to what the archive has, also "
                     "one that serves something newer");
+  command->add_option("--wait", options->wait, "Seconds in which nodes may report, where none is known; default: 20")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0, 3600));
   command->add_flag("--json", options->json, "Print JSON, for programs");
   command->callback([options, &run] { run = [options] { return run_restore(*options); }; });
 }

@@ -15,6 +15,7 @@ namespace secbeat::orchestrator {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -215,6 +216,98 @@ TEST_F(FleetArchiveTest, AnewIsNewerThanWhatAnyNodeHasReached) {
   const fleet::Desired after = rollouts_.desired().value();
   EXPECT_EQ(after.modules.at(0).revision, before.revision + 6);
   EXPECT_EQ(after.modules.at(0).version, before.modules.at(0).version);
+}
+
+TEST_F(FleetArchiveTest, AnewWithoutAnyReportTakesABigStep) {
+  start();
+  deploy(2);
+  const fleet::Desired before = rollouts_.desired().value();
+  ASSERT_TRUE(archives(before.revision));
+  lose_nats();
+  nodes_.clear();
+  const std::vector<fleet::Entry> known = connection_->list(fleet::kNodesBucket).value();
+  for (const fleet::Entry& node : known) ASSERT_TRUE(connection_->remove(fleet::kNodesBucket, node.key));
+  EXPECT_EQ(hear_nodes(*connection_, 1, std::chrono::milliseconds(0)).value(), 0U);
+  const auto plan = planned({.anew = true}).value();
+  EXPECT_EQ(plan.nodes, 0U);
+  EXPECT_GE(plan.desired.modules.at(0).revision, before.revision + kBlindStep);
+  report("late", "v9", "bytes 9", before.revision + 5);
+  EXPECT_EQ(hear_nodes(*connection_, 1, std::chrono::hours(1)).value(), 1U) << "who is known is not waited for";
+}
+
+TEST_F(FleetArchiveTest, AnEarlierStateBecomesTheNewestOfTheArchive) {
+  start();
+  deploy(2);
+  const fleet::Desired good = rollouts_.desired().value();
+  ASSERT_TRUE(archives(good.revision));
+  deploy(3);
+  const std::uint64_t bad = rollouts_.desired().value().revision;
+  ASSERT_TRUE(archives(bad));
+  lose_nats();
+  const RestoreSource earlier = source(good.revision).value();
+  EXPECT_FALSE(earlier.archived_at.empty());
+  const RestorePlan plan = plan_restore(*connection_, earlier, {}).value();
+  EXPECT_GT(plan.desired.revision, bad);
+  EXPECT_EQ(plan.desired.modules.at(0).revision, good.modules.at(0).revision) << "no node is taken back";
+}
+
+TEST_F(FleetArchiveTest, ALaterStateOfALowerRevisionIsTold) {
+  const auto storage = archive::open_storage(location_);
+  ASSERT_TRUE(put_desired(*storage, fleet::Desired{.revision = 400, .modules = {}}));
+  ASSERT_TRUE(put_desired(*storage, fleet::Desired{.revision = 12, .modules = {}}));
+  const fs::path old = location_.folder / "fleet/desired/00000000000000000400.json";
+  fs::last_write_time(old, fs::last_write_time(old) - std::chrono::hours(1));
+  EXPECT_EQ(source().value().newer, "fleet/desired/00000000000000000012.json");
+  EXPECT_EQ(source(12).value().newer, "");
+}
+
+TEST_F(FleetArchiveTest, LabelsThatCannotBeReadEndNoRestore) {
+  start();
+  deploy(2);
+  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
+  ASSERT_TRUE(fleet::eventually([&] { return opened().list().value().manifests.size() == 1; }));
+  following_.reset();
+  const fs::path folder = location_.folder / "manifests" / FakeNode::kModule;
+  std::ofstream(folder / "v7@fleet.json") << "{";
+  std::ofstream(folder / "v7@node-1.json") << "{";
+  const auto read = source();
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_THAT(read->unread, ElementsAre(HasSubstr("v7@fleet.json"))) << "nodes' are not even looked at";
+  EXPECT_THAT(read->given, SizeIs(1));
+}
+
+TEST_F(FleetArchiveTest, AModuleThatOnlyNatsWantsIsTold) {
+  start();
+  deploy(2);
+  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
+  following_.reset();
+  const auto entry = connection_->get(fleet::kDesiredBucket, fleet::kDesiredKey).value();
+  fleet::Desired more = fleet::desired_from_json(entry->value).value();
+  more.modules.push_back({.name = "other", .version = {.label = "v1", .sha256 = std::string(64, 'a')}, .revision = 1});
+  ASSERT_TRUE(connection_->put_if(fleet::kDesiredBucket, fleet::kDesiredKey, to_json(more), entry->revision));
+  EXPECT_THAT(planned().value().no_longer, ElementsAre("other"));
+}
+
+TEST_F(FleetArchiveTest, DesiredStatesAreVerified) {
+  start();
+  deploy(2);
+  deploy(3);
+  const std::uint64_t revision = rollouts_.desired().value().revision;
+  ASSERT_TRUE(archives(revision));
+  ASSERT_TRUE(fleet::eventually([&] { return opened().list().value().manifests.size() == 2; }));
+  following_.reset();
+  fs::remove_all(location_.folder / "manifests");
+  const auto problems = [&] {
+    auto verdict = opened().verify().value();
+    EXPECT_TRUE(check_desired(opened(), verdict));
+    for (const auto& note : verdict.notes) EXPECT_NE(note.what, archive::kNobodyNamesIt) << note.file;
+    return verdict.contents.problems;
+  };
+  EXPECT_THAT(problems(), IsEmpty()) << "what only a desired state names is needed";
+  fs::remove(location_.folder / archive::module_key(sha256_hex("bytes 3")));
+  EXPECT_THAT(problems(), SizeIs(1));
+  std::ofstream(location_.folder / archived_desired(opened().storage()).value().back().key) << "{";
+  EXPECT_THAT(problems(), SizeIs(1));
 }
 
 TEST_F(FleetArchiveTest, WhatNatsHasIsToldAndReplacedBySomethingNewerOnly) {

@@ -128,7 +128,10 @@ Result<std::vector<ArchivedDesired>> archived_desired(archive::Storage& storage)
   if (!files) return std::unexpected(files.error());
   std::vector<ArchivedDesired> all;
   for (const archive::StoredFile& file : *files) {
-    if (auto found = desired_at(file.key)) all.push_back(*std::move(found));
+    auto found = desired_at(file.key);
+    if (!found) continue;
+    found->modified = file.modified;
+    all.push_back(*std::move(found));
   }
   std::ranges::sort(all, {}, [](const ArchivedDesired& one) { return std::tie(one.revision, one.number); });
   return all;

@@ -31,7 +31,8 @@ std::map<std::string, fleet::Running> given_in(const std::vector<archive::Manife
 struct ArchivedDesired {
   std::string key;
   std::uint64_t revision = 0;
-  int number = 1;  // of those of the same revision
+  int number = 1;             // of those of the same revision
+  std::string modified = {};  // RFC 3339; empty: not told
 };
 // The oldest first.
 Result<std::vector<ArchivedDesired>> archived_desired(archive::Storage& storage);

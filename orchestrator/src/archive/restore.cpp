@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "fleet_state.hpp"
 #include "fleet_versions.hpp"
@@ -17,9 +18,14 @@ namespace {
 
 using archive::VersionArchive;
 
-Result<ArchivedDesired> choose_desired(const VersionArchive& archive, const std::optional<std::uint64_t>& revision) {
+Result<ArchivedDesired> choose_desired(const VersionArchive& archive, const std::optional<std::uint64_t>& revision,
+                                       RestoreSource& source) {
   auto all = archived_desired(archive.storage());
   if (!all) return std::unexpected(all.error());
+  const auto newest = std::ranges::max_element(*all, {}, &ArchivedDesired::modified);
+  const std::string latest = newest == all->end() ? std::string() : newest->modified;
+  if (!all->empty()) source.highest = all->back().revision;
+  if (!all->empty() && latest > all->back().modified) source.newer = newest->key;
   if (revision) std::erase_if(*all, [&](const ArchivedDesired& one) { return one.revision != *revision; });
   if (!all->empty()) return std::move(all->back());
   return fail(ErrorCode::kNotFound,
@@ -92,11 +98,15 @@ Result<std::string> bytes_of(const VersionArchive& archive, const std::string& s
 Result<RestoreSource> read_restore_source(const VersionArchive& archive, const std::optional<std::uint64_t>& revision,
                                           const Progress& told) {
   if (auto checked = archive.storage().check(); !checked) return std::unexpected(checked.error());
-  const auto chosen = choose_desired(archive, revision);
+  RestoreSource source;
+  const auto chosen = choose_desired(archive, revision, source);
   if (!chosen) return std::unexpected(chosen.error());
   auto desired = read_desired_at(archive.storage(), *chosen);
   if (!desired) return std::unexpected(desired.error());
-  RestoreSource source{.file = chosen->key, .desired = *std::move(desired)};
+  source.file = chosen->key;
+  source.desired = *std::move(desired);
+  source.archived_at = chosen->modified;
+  if (source.newer == source.file) source.newer.clear();
   ContentReader reader(archive, source, told, number_of_contents(source.desired));
   for (fleet::DesiredModule& module : source.desired.modules) {
     if (auto read = reader.read(module.version); !read) {
@@ -111,8 +121,13 @@ Result<RestoreSource> read_restore_source(const VersionArchive& archive, const s
       });
     }
   }
-  const auto contents = archive.list();
-  if (!contents) return std::unexpected(contents.error());
+  // Desired state and contents are whole: without its labels a fleet is restored as well.
+  const auto contents = archive.list_newest_of(kFleetAsNode, fleet::kMostGiven);
+  if (!contents) {
+    source.unread.push_back(contents.error().message);
+    return source;
+  }
+  for (const auto& problem : contents->problems) source.unread.push_back(problem.file + ": " + problem.what);
   source.given = given_in(contents->manifests);
   return source;
 }
@@ -142,8 +157,15 @@ Result<RestorePlan> plan_restore(fleet::Connection& connection, const RestoreSou
   for (const auto& node : *known) nodes.push_back(node.value);
   fleet::Desired highest = there->value;
   highest.revision = std::max(highest.revision, source.desired.revision);
-  const std::uint64_t next = next_revision(highest, nodes);
+  // An earlier one becomes the newest, also in the archive.
+  if (source.desired.revision < source.highest) highest.revision = std::max(highest.revision, source.highest) + 1;
+  const bool is_blind = choice.anew && nodes.empty();
+  const std::uint64_t next = next_revision(highest, nodes) + (is_blind ? kBlindStep : 0);
   plan.desired.revision = highest.revision;
+  plan.nodes = nodes.size();
+  for (const fleet::DesiredModule& module : there->value.modules) {
+    if (plan.desired.find(module.name) == nullptr) plan.no_longer.push_back(module.name);
+  }
   for (fleet::DesiredModule& module : plan.desired.modules) {
     const fleet::DesiredModule* wanted = there->value.find(module.name);
     // Where NATS wants something else, only something newer is followed.
@@ -163,6 +185,57 @@ Result<RestorePlan> plan_restore(fleet::Connection& connection, const RestoreSou
     }
   }
   return plan;
+}
+
+Result<std::size_t> hear_nodes(fleet::Connection& connection, int replicas, std::chrono::milliseconds patience) {
+  constexpr std::chrono::milliseconds kBetweenLooks{100};
+  const auto until = std::chrono::steady_clock::now() + patience;
+  if (auto prepared = Rollouts(connection, {}).prepare(replicas); !prepared) return std::unexpected(prepared.error());
+  auto nodes = read_nodes(connection);
+  if (!nodes || !nodes->empty()) return nodes ? Result<std::size_t>(nodes->size()) : std::unexpected(nodes.error());
+  // Also after the first report: nodes that were refused try again at moments of their own.
+  while (std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(kBetweenLooks);
+  nodes = read_nodes(connection);
+  if (!nodes) return std::unexpected(nodes.error());
+  return nodes->size();
+}
+
+Result<std::size_t> check_desired(const VersionArchive& archive, VersionArchive::Verdict& verdict) {
+  const auto all = archived_desired(archive.storage());
+  if (!all) return std::unexpected(all.error());
+  std::set<std::string> named;
+  const auto need = [&](const std::string& file, const std::string& what, const std::string& key, std::uint64_t size,
+                        bool is_desired) {
+    named.insert(key);
+    const auto found = verdict.whole.find(key);
+    if (found != verdict.whole.end() && found->second == size) return;
+    auto& list = is_desired ? verdict.contents.problems : verdict.notes;
+    list.push_back({key, fmt::format("is missing, damaged or of another size, and {} {} {}", file,
+                                     is_desired ? "needs it for" : "keeps for a rollback", what)});
+  };
+  for (const ArchivedDesired& one : *all) {
+    const auto desired = read_desired_at(archive.storage(), one);
+    if (!desired) {
+      verdict.contents.problems.push_back({one.key, desired.error().message});
+      continue;
+    }
+    const auto need_version = [&](const std::string& name, const fleet::VersionRef& version, bool is_desired) {
+      const std::string what = fmt::format("{} {}", name, version.label);
+      need(one.key, what, archive::module_key(version.sha256), version.size_bytes, is_desired);
+      if (version.config_sha256.empty()) return;
+      need(one.key, what, archive::config_key(version.config_sha256), version.config_size_bytes, is_desired);
+    };
+    for (const fleet::DesiredModule& module : desired->modules) {
+      need_version(module.name, module.version, true);
+      for (const auto* others : {&module.before, &module.after}) {
+        for (const fleet::VersionRef& other : *others) need_version(module.name, other, false);
+      }
+    }
+  }
+  std::erase_if(verdict.notes, [&](const archive::ArchiveProblem& note) {
+    return note.what == archive::kNobodyNamesIt && named.contains(note.file);
+  });
+  return all->size();
 }
 
 Result<void> restore(fleet::Connection& connection, const VersionArchive& archive, const RestoreSource& source,

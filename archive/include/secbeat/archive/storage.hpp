@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,11 +21,13 @@ namespace secbeat::archive {
 struct StoredFile {
   std::string key;
   std::uint64_t size_bytes = 0;
+  std::string modified = {};  // RFC 3339, in UTC; empty: not told
 
   bool operator==(const StoredFile&) const = default;
 };
 
 inline constexpr std::size_t kMaxListedFiles = 500000;
+using KeyFilter = std::function<bool(std::string_view key)>;
 
 // No message of an error holds a secret.
 class Storage {
@@ -40,8 +43,13 @@ class Storage {
   [[nodiscard]] virtual bool holds(const std::string& key, std::string_view sha256, std::size_t size) = 0;
   // Never kNotFound.
   [[nodiscard]] virtual Result<void> put(const std::string& key, std::string_view bytes) = 0;
-  // Everything below "folder/", by key. None where there is nothing.
-  [[nodiscard]] virtual Result<std::vector<StoredFile>> list(const std::string& folder) = 0;
+  // What is wanted of everything below "folder/", by key. None where there is nothing; kTooLarge above kMaxListedFiles
+  // of them, whatever else lies there.
+  [[nodiscard]] virtual Result<std::vector<StoredFile>> list_where(const std::string& folder,
+                                                                   const KeyFilter& is_wanted) = 0;
+  [[nodiscard]] Result<std::vector<StoredFile>> list(const std::string& folder) {
+    return list_where(folder, [](std::string_view) { return true; });
+  }
   // Ends what waits for the network, now and for ever (kCancelled).
   virtual void cancel() {}
 };

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ struct ArchiveContents {
   std::vector<Manifest> manifests;  // by module, then oldest first
   std::vector<ArchiveProblem> problems;
 };
+
+// The note of Verdict on content that nothing needs.
+inline constexpr std::string_view kNobodyNamesIt = "no manifest names it";
 
 // REQUIRES: a SHA-256.
 std::string module_key(std::string_view sha256);
@@ -58,12 +62,15 @@ class VersionArchive {
 
   // kIo where there is no archive. A manifest that cannot be read is a problem, and the others are told.
   [[nodiscard]] Result<ArchiveContents> list() const;
+  // The newest `most` of each module that are of this node; nothing else is read.
+  [[nodiscard]] Result<ArchiveContents> list_newest_of(std::string_view node, std::size_t most) const;
   // list(), and all that is wrong with the files; `notes` are harmless.
   struct Verdict {
     ArchiveContents contents;
     std::vector<ArchiveProblem> notes;
     std::size_t modules = 0;
     std::size_t configs = 0;
+    std::map<std::string, std::uint64_t> whole = {};  // sizes, by key, of modules and configurations that are whole
   };
   [[nodiscard]] Result<Verdict> verify() const;
 
@@ -72,6 +79,8 @@ class VersionArchive {
   [[nodiscard]] Result<std::string> config_bytes(std::string_view sha256) const;
 
  private:
+  [[nodiscard]] Result<ArchiveContents> read_manifests(const std::vector<StoredFile>& files) const;
+
   std::shared_ptr<Storage> storage_;
 };
 
