@@ -14,9 +14,10 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr std::size_t kKept = 50;            // rollouts that have ended
-constexpr std::chrono::seconds kUnread{60};  // how long a rollout's end may be hidden by a NATS that is away
-constexpr int kUnclaimedLeases = 4;          // for so long a document may lie that nobody has made a rollout of
+constexpr std::size_t kKept = 50;              // rollouts that have ended
+constexpr std::size_t kKeptUnarchived = 1000;  // of them, where the archive lacks them
+constexpr std::chrono::seconds kUnread{60};    // how long a rollout's end may be hidden by a NATS that is away
+constexpr int kUnclaimedLeases = 4;            // for so long a document may lie that nobody has made a rollout of
 
 }  // namespace
 
@@ -250,7 +251,13 @@ void Rollouts::Impl::forget_old() {
   });
   unclaimed_ = std::move(unclaimed);
   std::ranges::sort(*entries, std::greater(), &fleet::Entry::revision);
+  const auto is_awaited = [this](const fleet::Entry& entry) {
+    if (!settings_.is_archived) return false;
+    const auto rollout = fleet::rollout_from_json(entry.value);
+    return rollout && !settings_.is_archived(*rollout);
+  };
   for (std::size_t i = kKept; i < entries->size(); ++i) {
+    if (i < kKeptUnarchived && is_awaited((*entries)[i])) continue;
     (void)connection_.remove(fleet::kRolloutsBucket, (*entries)[i].key);  // the next one tries again
   }
 }

@@ -23,12 +23,16 @@ using archive::Manifest;
 using archive::VersionArchive;
 using Steady = std::chrono::steady_clock;
 
+// A rollout that is taken back after its end ends once more, as something else.
+std::string end_of(const archive::InForceTime& time) { return time.request_id + " " + time.kind; }
+
 class FleetArchiveImpl final : public FleetArchive {
  public:
   FleetArchiveImpl(const archive::Location& location, fleet::Connection& connection, const Rollouts& rollouts,
-                   const ArchivePace& pace)
+                   ArchivedRollouts* archived, const ArchivePace& pace)
       : connection_(connection),
         rollouts_(rollouts),
+        archived_(archived),
         pace_(pace),
         storage_(archive::open_storage(location)),
         archive_(storage_),
@@ -72,6 +76,7 @@ class FleetArchiveImpl final : public FleetArchive {
 
   fleet::Connection& connection_;
   const Rollouts& rollouts_;
+  ArchivedRollouts* const archived_;  // null: nobody asks
   const ArchivePace pace_;
   const std::shared_ptr<archive::Storage> storage_;
   const VersionArchive archive_;
@@ -202,9 +207,6 @@ std::string name_of(const Manifest& manifest) {
   return fmt::format("{} {} {} {}", record.module, record.label, record.sha256, record.config_sha256);
 }
 
-// A rollout that is taken back after its end ends once more, as something else.
-std::string end_of(const archive::InForceTime& time) { return time.request_id + " " + time.kind; }
-
 void FleetArchiveImpl::look_at_rollouts(const std::vector<fleet::Rollout>& rollouts) {
   std::vector<Manifest> wanted = manifests_of(rollouts);
   std::erase_if(wanted, [this](const Manifest& manifest) {
@@ -220,6 +222,11 @@ void FleetArchiveImpl::look_at_rollouts(const std::vector<fleet::Rollout>& rollo
     set_pending(wanted.size() - done);
     if (!is_aside(name_of(wanted[done]))) keep_manifest(wanted[done]);
   }
+  if (archived_ == nullptr) return;
+  std::set<std::string> ends = ended_;
+  ends.insert(gone_.begin(), gone_.end());
+  ends.insert(counted_.begin(), counted_.end());
+  archived_->set(std::move(ends));
 }
 
 void FleetArchiveImpl::keep_manifest(const Manifest& manifest) {
@@ -300,9 +307,24 @@ Result<FleetArchiveImpl::Kept> FleetArchiveImpl::keep_content(const std::string&
 
 }  // namespace
 
+bool ArchivedRollouts::has(const fleet::Rollout& rollout) const {
+  const std::vector<Manifest> manifests = manifests_of({rollout});
+  const std::scoped_lock lock(mutex_);
+  return std::ranges::all_of(manifests, [this](const Manifest& manifest) {
+    return std::ranges::all_of(manifest.record.times,
+                               [this](const auto& time) { return ends_.contains(end_of(time)); });
+  });
+}
+
+void ArchivedRollouts::set(std::set<std::string> ends) {
+  const std::scoped_lock lock(mutex_);
+  ends_ = std::move(ends);
+}
+
 std::unique_ptr<FleetArchive> FleetArchive::start(const archive::Location& location, fleet::Connection& connection,
-                                                  const Rollouts& rollouts, const ArchivePace& pace) {
-  return std::make_unique<FleetArchiveImpl>(location, connection, rollouts, pace);
+                                                  const Rollouts& rollouts, ArchivedRollouts* archived,
+                                                  const ArchivePace& pace) {
+  return std::make_unique<FleetArchiveImpl>(location, connection, rollouts, archived, pace);
 }
 
 }  // namespace secbeat::orchestrator

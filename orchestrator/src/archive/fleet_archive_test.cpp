@@ -36,7 +36,7 @@ class FleetArchiveTest : public FleetTest {
   void start(std::chrono::milliseconds forget = std::chrono::hours(1)) {
     using std::chrono::milliseconds;
     following_ = FleetArchive::start(
-        location_, *connection_, rollouts_,
+        location_, *connection_, rollouts_, &archived_,
         {.look = milliseconds(5), .whole_look = milliseconds(50), .last_retry = milliseconds(20), .forget = forget});
   }
   [[nodiscard]] archive::VersionArchive opened() const {
@@ -85,6 +85,7 @@ class FleetArchiveTest : public FleetTest {
 
   fs::path base_;
   archive::Location location_;
+  ArchivedRollouts archived_;
   std::unique_ptr<FleetArchive> following_;
 };
 
@@ -120,7 +121,7 @@ TEST_F(FleetArchiveTest, AnArchiveThatIsAwayHoldsUpNoRolloutAndIsCaughtUp) {
   fs::remove(location_.folder);
   start();  // another orchestrator, or this one after a restart
   ASSERT_TRUE(archives(rollouts_.desired().value().revision));
-  EXPECT_THAT(opened().list().value().manifests, SizeIs(1));
+  EXPECT_TRUE(fleet::eventually([&] { return opened().list().value().manifests.size() == 1; }));
 }
 
 TEST_F(FleetArchiveTest, OneVersionThatCannotBeArchivedHoldsUpNothingElse) {
@@ -145,7 +146,7 @@ TEST_F(FleetArchiveTest, WhatLeavesTheArchiveComesBack) {
   ASSERT_TRUE(archives(rollouts_.desired().value().revision));
   const auto is_whole = [&] {
     const auto verdict = opened().verify();
-    return verdict && verdict->contents.problems.empty() && verdict->modules == 2 && archived_revision() != 0 &&
+    return verdict && verdict->contents.problems.empty() && verdict->modules == 1 && archived_revision() != 0 &&
            verdict->contents.manifests.size() == 1;
   };
   ASSERT_TRUE(fleet::eventually(is_whole));
@@ -166,6 +167,25 @@ TEST_F(FleetArchiveTest, ARolloutThatIsTakenBackLaterIsToldAsTakenBack) {
   const auto back = rollouts_.rollback({.module = FakeNode::kModule, .reason = "bad", .by = "test"});
   ASSERT_TRUE(back) << back.error().error.message;
   EXPECT_TRUE(fleet::eventually([&] { return kind() == "reverted"; })) << kind();
+}
+
+TEST_F(FleetArchiveTest, RolloutsStayUntilTheyAreArchived) {
+  constexpr std::size_t kMany = 52;
+  Settings with = settings();
+  with.is_archived = [this](const fleet::Rollout& rollout) { return archived_.has(rollout); };
+  Rollouts keeping(*connection_, with);
+  for (std::size_t i = 0; i < kMany; ++i) {
+    const auto done = keeping.reload(wanted(static_cast<int>(i) + 2));
+    ASSERT_TRUE(done) << done.error().error.message;
+  }
+  EXPECT_THAT(keeping.list().value(), SizeIs(kMany));
+  start();
+  ASSERT_TRUE(fleet::eventually([&] {
+    const auto contents = opened().list();
+    return contents && contents->manifests.size() == kMany && archived_.has(keeping.list().value().back());
+  }));
+  ASSERT_TRUE(keeping.reload(wanted(1000)));
+  EXPECT_TRUE(fleet::eventually([&] { return keeping.list().value().size() < kMany; }));
 }
 
 TEST_F(FleetArchiveTest, AVersionThatWasTakenBackIsKeptAsWhatItWas) {

@@ -43,9 +43,12 @@ http::Settings api_settings(const agent::Config& config) {
           .limits = {.module_bytes = config.max_module_bytes}};
 }
 
-Settings rollout_settings(const agent::Config& config) {
+Settings rollout_settings(const agent::Config& config, const ArchivedRollouts& archived) {
   Settings settings;
   settings.name = config.orchestrator.name;
+  if (!config.archive.is_nowhere()) {
+    settings.is_archived = [&archived](const fleet::Rollout& rollout) { return archived.has(rollout); };
+  }
   settings.timeouts.reach = config.orchestrator.stage_timeout;
   settings.timeouts.work = config.compile_timeout + kBeyondCompile;
   settings.gates = {
@@ -71,7 +74,7 @@ class Orchestrator {
   Orchestrator(const agent::Config& config, std::unique_ptr<fleet::Connection> connection)
       : config_(config),
         connection_(std::move(connection)),
-        rollouts_(*connection_, rollout_settings(config)),
+        rollouts_(*connection_, rollout_settings(config, archived_)),
         rules_({.connection = *connection_,
                 .rollouts = rollouts_,
                 .clock = clock_,
@@ -160,7 +163,7 @@ class Orchestrator {
 
   void start_archive() {
     if (config_.archive.is_nowhere()) return;
-    archive_ = FleetArchive::start(config_.archive, *connection_, rollouts_);
+    archive_ = FleetArchive::start(config_.archive, *connection_, rollouts_, &archived_);
     shown_archive_ = archive_.get();
   }
 
@@ -170,6 +173,7 @@ class Orchestrator {
   std::atomic<bool> stopping_{false};
   std::atomic<int> waiting_{0};
   std::unique_ptr<fleet::Connection> connection_;
+  ArchivedRollouts archived_;
   Rollouts rollouts_;
   FleetRules rules_;
   SteadyTime next_cleaning_{};             // the thread `preparing_`

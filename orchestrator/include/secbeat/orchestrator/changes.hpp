@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,8 @@ struct Settings {
   Timeouts timeouts = {};
   GateLimits gates = {};
   std::string name = {};  // of this orchestrator, to be shown; it need not be unique
+  // Whether a rollout that has ended need not be kept for an archive; empty: there is none.
+  std::function<bool(const fleet::Rollout& rollout)> is_archived = {};
 };
 
 struct FleetReload {

@@ -10,6 +10,8 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "secbeat/archive/location.hpp"
@@ -25,6 +27,20 @@ struct FleetArchiveStatus {
   std::string error = {};      // of the last look while NATS was there; empty: everything is in the archive
 };
 
+// Which rollouts are in the archive: filled by FleetArchive, asked by Rollouts before it forgets one.
+//
+// Thread safety: every method may be called from any thread.
+class ArchivedRollouts {
+ public:
+  // What of a rollout that has ended goes into the archive is there, or nothing does.
+  [[nodiscard]] bool has(const fleet::Rollout& rollout) const;
+  void set(std::set<std::string> ends);
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<std::string> ends_;  // guarded by mutex_
+};
+
 struct ArchivePace {
   std::chrono::milliseconds look{2000};
   std::chrono::milliseconds whole_look{60000};  // at rollouts that left the desired state as it was
@@ -34,9 +50,10 @@ struct ArchivePace {
 
 class FleetArchive {
  public:
-  // `connection` and `rollouts` outlive it. REQUIRES: !location.is_nowhere().
+  // `connection`, `rollouts` and `archived` (null: nobody asks) outlive it. REQUIRES: !location.is_nowhere().
   static std::unique_ptr<FleetArchive> start(const archive::Location& location, fleet::Connection& connection,
-                                             const Rollouts& rollouts, const ArchivePace& pace = {});
+                                             const Rollouts& rollouts, ArchivedRollouts* archived = nullptr,
+                                             const ArchivePace& pace = {});
   virtual ~FleetArchive() = default;
   [[nodiscard]] virtual FleetArchiveStatus status() const = 0;
 };
