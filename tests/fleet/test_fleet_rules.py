@@ -90,6 +90,14 @@ def test_a_rule_is_entered_first_and_deployed_by_another_call(whole):
     assert entered.status == 200 and entered.json["deployed"] is False and entered.json["version"] is None, entered
     assert statuses(whole, "/later") == [200] * 3
     assert whole.orchestrator.get("/api/v1/rules").json["x-entered"][0]["id"] == "later"
+    waits = whole.orchestrator.get("/api/v1/rules/later")
+    assert waits.status == 200 and waits.json["x-entered"] is True and waits.json["pattern"] == "/later*", waits
+    assert waits.headers["ETag"] == entered.headers["ETag"], (waits, entered)
+    stale = send(whole.orchestrator, "DELETE", "/api/v1/rules/later", **{"If-Match": '"other"'})
+    assert (stale.status, stale.json["code"]) == (412, "precondition_failed"), stale
+    assert send(whole.orchestrator, "DELETE", "/api/v1/rules/later", **{"If-Match": waits.headers["ETag"]}).status == 200
+    assert whole.orchestrator.get("/api/v1/rules/later").status == 404
+    assert add(whole.orchestrator, rule("later", "/later*", deploy=False)).status == 200
     deployed = send(whole.orchestrator, "POST", "/api/v1/rules/deploy", {"rule_id": "later", "ttl_seconds": 300})
     assert deployed.status == 200, deployed
     assert (deployed.json["deployed_to"], deployed.json["failed"], deployed.json["nodes"]) == (3, 0, ALL), deployed
@@ -174,6 +182,12 @@ def test_a_rule_comes_over_nats_and_its_sender_is_answered(whole):
     assert statuses(whole, "/nats") == [403] * 3
     again = client.request("secbeat.rules.new", json.dumps(rule("from_nats", "/nats*")).encode())
     assert again["code"] == "rule_exists", again
+    # A reply elsewhere is not written: the orchestrator may write where the sender may not.
+    desired = whole.nats.client().request("$JS.API.STREAM.MSG.GET.KV_secbeat_desired", b'{"last_by_subj":"$KV.secbeat_desired.desired"}')
+    client.publish("secbeat.rules.new", b"{}", reply="$KV.secbeat_desired.desired")
+    wait_for("the refusal", lambda: "gets no answer" in whole.orchestrator.log.read_text(errors="replace"))
+    assert whole.nats.client().request("$JS.API.STREAM.MSG.GET.KV_secbeat_desired",
+                                       b'{"last_by_subj":"$KV.secbeat_desired.desired"}') == desired
     remove(whole.orchestrator, "from_nats")
 
 

@@ -101,7 +101,7 @@ Outcome<ReloadResult> ReloaderImpl::run(const Upload& upload, const Result<engin
 
   const bool same_bytes = current != nullptr && current->sha256 == candidate->sha256;
   // A fleet sends the bytes that are in force also where only their configuration changes, which needs no signature.
-  if (upload.file && !(upload.kind == UploadKind::kFleet && same_bytes)) {
+  if (upload.file && !(is_of_fleet(upload.kind) && same_bytes)) {
     if (auto vouched = check_vouched(*candidate, upload.signature, attempt); !vouched) {
       Failure failure = about(attempt.name, vouched.error());
       if (upload.mode == Mode::kDryRun) return std::unexpected(std::move(failure));

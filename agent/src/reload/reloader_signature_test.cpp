@@ -56,6 +56,25 @@ class ReloaderSignatureTest : public NodeTest {
   SigningKey key_ = SigningKey::generate().value();
 };
 
+TEST_F(ReloaderSignatureTest, AFleetThatChangesConfigurationOrRulesAloneNeedsNoSignature) {
+  write("waf.wasm", wasm({.salt = "first", .configure = true}));
+  open_signed();
+  const std::string served = read_file(config_.modules.front().module, 1U << 20U).value();
+  for (const auto kind : {UploadKind::kFleet, UploadKind::kFleetRules}) {
+    Upload upload;
+    upload.kind = kind;
+    upload.name = "waf";
+    upload.file = served;
+    upload.config = kind == UploadKind::kFleet ? R"({"a":1})" : R"({"a":2})";
+    const auto done = reloader_->reload(upload);
+    EXPECT_TRUE(done) << done.error().error.message;
+    upload.file = wasm({.salt = "other", .configure = true});
+    const auto refused = reloader_->reload(upload);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().error.code, ErrorCode::kSignatureRequired);
+  }
+}
+
 TEST_F(ReloaderSignatureTest, ASignedModuleComesIntoForceAndTheHistorySaysWhoSigned) {
   open_signed();
   EXPECT_EQ(history()[0].signed_by, key_.id()) << "the first one is signed as well";

@@ -147,6 +147,13 @@ HttpResponse handle_rule(const FleetContext& context, HttpRequest& request) {
   if (const RuleJson* rule = now->document.find(*id)) {
     return with_etag(http::json_response(*rule), agent::etag_of_rule(*rule));
   }
+  if (const fleet::EnteredRule* entered = now->entered.find(*id)) {
+    auto rule = agent::parse_rule_text(entered->rule);
+    if (!rule) return http::error_response({ErrorCode::kInternal, "What was entered cannot be read"});
+    const std::string etag = agent::etag_of_rule(*rule);
+    (*rule)["x-entered"] = true;  // it waits
+    return with_etag(http::json_response(*rule), etag);
+  }
   return http::error_response(
       {ErrorCode::kUnknownRule, fmt::format("There is no rule \"{}\"; GET /api/v1/rules lists them", *id)});
 }

@@ -89,6 +89,7 @@ constexpr ErrorCode kRulesErrors[] = {SECBEAT_READ_ERRORS, kNotFound};
 constexpr ErrorCode kRuleErrors[] = {SECBEAT_READ_ERRORS, kNotFound, kUnknownRule, kBadRequest};
 constexpr ErrorCode kReadyErrors[] = {kNotReady};
 
+// What waits for nodes is kWork: kEmergency is for pause and abort.
 constexpr Route kRoutes[] = {
     {.method = "POST",
      .path = "/api/v1/wasm/reload-fleet",
@@ -166,7 +167,7 @@ constexpr Route kRoutes[] = {
      .handler = on<&handle_active_rules>,
      .operation = "activeRules",
      .summary = "The rules by which requests are decided now, and how often each did on all nodes",
-     .lane = Lane::kEmergency,
+     .lane = Lane::kWork,
      .answers = kActiveRulesAnswers,
      .errors = kRulesErrors},
     {.method = "GET",
@@ -174,7 +175,7 @@ constexpr Route kRoutes[] = {
      .handler = on<&handle_rule_stats>,
      .operation = "ruleStats",
      .summary = "The rules in figures",
-     .lane = Lane::kEmergency,
+     .lane = Lane::kWork,
      .answers = kRuleStatsAnswers,
      .errors = kRulesErrors},
     {.method = "GET",

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
+#include <mutex>
+#include <utility>
+
 #include "fleet_rule_documents.hpp"
 #include "secbeat/base/text.hpp"
 #include "secbeat/fleet/names.hpp"
@@ -12,18 +16,52 @@ namespace {
 
 constexpr std::size_t kMaxMessageBytes = fleet::kMaxEnteredBytes;
 
-void answer(fleet::Connection& connection, const std::string& reply, const http::HttpResponse& response) {
-  if (response.code) {
-    const auto body = http::Json::parse(response.body, nullptr, false);
-    const std::string why = body.is_object() ? body.value("error", "") : std::string();
-    spdlog::warn("fleet: a rule that came on {} is refused: {}: {}", fleet::kNewRule, word_of(*response.code),
-                 harmless(why));
+// Tells in the log of what was refused, so much a minute: whoever may send rules must not fill the disk.
+class Refusals {
+ public:
+  void tell(ErrorCode code, std::string_view why, SteadyTime now) {
+    constexpr int kMostAMinute = 60;
+    const std::scoped_lock lock(mutex_);
+    if (now - begun_ >= std::chrono::minutes(1)) {
+      if (told_ > kMostAMinute) {
+        spdlog::warn("fleet: {} more that came on {} were refused", told_ - kMostAMinute, fleet::kNewRule);
+      }
+      begun_ = now;
+      told_ = 0;
+    }
+    if (++told_ > kMostAMinute) return;
+    spdlog::warn("fleet: a rule that came on {} is refused: {}: {}", fleet::kNewRule, word_of(code), harmless(why));
   }
-  if (reply.empty()) return;
-  if (const auto sent = connection.answer(reply, response.body); !sent) {
-    spdlog::warn("fleet: who sent a rule on {} gets no answer: {}", fleet::kNewRule, sent.error().message);
+
+ private:
+  std::mutex mutex_;
+  SteadyTime begun_{};
+  int told_ = 0;
+};
+
+// What was handed over may come to an end after the subscription.
+class Sender {
+ public:
+  Sender(fleet::Connection& connection, const Clock& clock, std::shared_ptr<Refusals> refusals, std::string reply)
+      : connection_(&connection), clock_(&clock), refusals_(std::move(refusals)), reply_(std::move(reply)) {}
+
+  void answer(const http::HttpResponse& response) const {
+    if (response.code) {
+      const auto body = http::Json::parse(response.body, nullptr, false);
+      refusals_->tell(*response.code, body.is_object() ? body.value("error", "") : std::string(), clock_->steady());
+    }
+    if (reply_.empty()) return;
+    if (const auto sent = connection_->answer(reply_, response.body); !sent) {
+      refusals_->tell(sent.error().code, "its sender gets no answer: " + sent.error().message, clock_->steady());
+    }
   }
-}
+
+ private:
+  fleet::Connection* connection_;
+  const Clock* clock_;
+  std::shared_ptr<Refusals> refusals_;
+  std::string reply_;
+};
 
 Result<NewRule> read(std::string_view text, const RuleLimits& limits) {
   if (text.size() > kMaxMessageBytes) {
@@ -35,6 +73,21 @@ Result<NewRule> read(std::string_view text, const RuleLimits& limits) {
   return read_new_rule(*std::move(json), limits);
 }
 
+void take(FleetRules& rules, const Clock& clock, std::string_view text, const Sender& sender) {
+  auto rule = read(text, rules.limits());
+  if (!rule) return sender.answer(http::error_response(rule.error()));
+  FleetRuleEdit edit{.kind = rule->deploys ? FleetRuleEdit::Kind::kAdd : FleetRuleEdit::Kind::kEnter,
+                     .rule = std::move(rule->rule),
+                     .ttl_seconds = {},
+                     .if_match = {},
+                     .by = "nats",
+                     .received = clock.steady(),
+                     .is_message = true};
+  const bool taken = rules.submit(std::move(edit),
+                                  [sender](const FleetRuleOutcome& outcome) { sender.answer(rule_response(outcome)); });
+  if (!taken) sender.answer(http::error_response({ErrorCode::kBusy, "Too many rules wait already; try again"}));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RuleSubject>> RuleSubject::listen(fleet::Connection& connection, FleetRules& rules,
@@ -42,27 +95,12 @@ Result<std::unique_ptr<RuleSubject>> RuleSubject::listen(fleet::Connection& conn
   auto made = std::make_unique<RuleSubject>();
   auto subscription = connection.subscribe_group(
       fleet::kNewRule, fleet::kOrchestrators,
-      [&](std::string_view text, const std::string& reply) { take(connection, rules, clock, text, reply); });
+      [&, refusals = std::make_shared<Refusals>()](std::string_view text, std::string reply) {
+        take(rules, clock, text, Sender(connection, clock, refusals, std::move(reply)));
+      });
   if (!subscription) return std::unexpected(subscription.error());
   made->subscription_ = *std::move(subscription);
   return made;
-}
-
-void RuleSubject::take(fleet::Connection& connection, FleetRules& rules, const Clock& clock, std::string_view text,
-                       const std::string& reply) {
-  auto rule = read(text, rules.limits());
-  if (!rule) return answer(connection, reply, http::error_response(rule.error()));
-  FleetRuleEdit edit{.kind = rule->deploys ? FleetRuleEdit::Kind::kAdd : FleetRuleEdit::Kind::kEnter,
-                     .rule = std::move(rule->rule),
-                     .ttl_seconds = {},
-                     .if_match = {},
-                     .by = "nats",
-                     .received = clock.steady()};
-  const bool taken = rules.submit(std::move(edit), [&connection, reply](const FleetRuleOutcome& outcome) {
-    answer(connection, reply, rule_response(outcome));
-  });
-  if (taken) return;
-  answer(connection, reply, http::error_response({ErrorCode::kBusy, "Too many rules wait already; try again"}));
 }
 
 }  // namespace secbeat::orchestrator

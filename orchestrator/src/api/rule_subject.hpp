@@ -5,8 +5,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
-#include <string_view>
 
 #include "secbeat/base/clock.hpp"
 #include "secbeat/fleet/connection.hpp"
@@ -21,9 +19,6 @@ class RuleSubject {
                                                      const Clock& clock);
 
  private:
-  static void take(fleet::Connection& connection, FleetRules& rules, const Clock& clock, std::string_view text,
-                   const std::string& reply);
-
   std::unique_ptr<fleet::Subscription> subscription_;
 };
 

@@ -17,13 +17,15 @@ class Arrivals {
 
   // 0: it may come, and is counted. Else the seconds after which it may.
   std::uint32_t take(SteadyTime now) {
+    const std::uint32_t seconds = wait(now);
+    if (seconds == 0 && most_ > 0) times_.push_back(now);
+    return seconds;
+  }
+  // The same of one that is not counted.
+  std::uint32_t wait(SteadyTime now) {
     constexpr std::chrono::seconds kMinute{60};
-    if (most_ == 0) return 0;
     while (!times_.empty() && now - times_.front() >= kMinute) times_.pop_front();
-    if (times_.size() < most_) {
-      times_.push_back(now);
-      return 0;
-    }
+    if (times_.size() < most_ || most_ == 0) return 0;
     const auto wait = std::chrono::ceil<std::chrono::seconds>(times_.front() + kMinute - now);
     return static_cast<std::uint32_t>(wait.count());
   }

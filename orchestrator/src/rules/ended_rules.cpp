@@ -41,7 +41,7 @@ void EndedRules::look(const std::string& config, const agent::RuleDocument& docu
     timed_.erase(one);
     told_.insert(one.end);
   }
-  tell(*mine);
+  if (!mine->empty()) telling_ = std::jthread([this, mine = *mine] { tell(mine); });
 }
 
 void EndedRules::read(const agent::RuleDocument& document, SystemTime now) {
@@ -91,7 +91,6 @@ std::optional<std::vector<EndedRules::Timed>> EndedRules::claim(const std::vecto
 }
 
 void EndedRules::tell(const std::vector<Timed>& mine) const {
-  if (mine.empty()) return;
   const auto counted = count_();
   for (const Timed& one : mine) {
     spdlog::info("Rule expired: {}{}, {}", one.end.id, lifetime_of(one.end, one.time), blocks_of(counted, one.end.id));

@@ -1,5 +1,5 @@
 // Rules whose end has come, each told in the log once for the fleet: by whoever of the orchestrators writes first that
-// it is told.
+// it is told. Nodes are asked for the blocks meanwhile, on another thread: no edit waits for one that is silent.
 //
 // Thread safety: owned by one thread.
 #pragma once
@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "secbeat/agent/rule_document.hpp"
@@ -23,7 +24,7 @@ class EndedRules {
  public:
   using Count = std::function<Result<CountedRules>()>;
 
-  // `connection` outlives it.
+  // `connection` outlives it. `count` is called on a thread of its own.
   EndedRules(fleet::Connection& connection, Count count) : connection_(connection), count_(std::move(count)) {}
 
   // `config` names the document: one that was looked at already is not read again. What has left it before its end is
@@ -48,6 +49,7 @@ class EndedRules {
   std::optional<std::string> read_;  // what was read last
   std::set<Timed> timed_;            // in it, or in one before, with an end that is not told
   std::set<fleet::RuleEnd> told_;    // of those in it
+  std::jthread telling_;
 };
 
 }  // namespace secbeat::orchestrator

@@ -1,5 +1,7 @@
 #include "entered_rules.hpp"
 
+#include <fmt/format.h>
+
 #include "secbeat/fleet/documents.hpp"
 #include "secbeat/fleet/names.hpp"
 
@@ -16,7 +18,11 @@ Result<Kept> read(fleet::Connection& connection) {
   if (!entry) return std::unexpected(entry.error());
   if (!*entry) return Kept{};
   auto entered = fleet::entered_rules_from_json((*entry)->value);
-  if (!entered) return std::unexpected(entered.error());
+  if (!entered) {
+    return fail(entered.error().code,
+                fmt::format("What waits to be deployed cannot be read: {}; `nats kv del {} {}` drops it",
+                            entered.error().message, fleet::kRulesBucket, fleet::kEnteredKey));
+  }
   return Kept{*std::move(entered), (*entry)->revision};
 }
 

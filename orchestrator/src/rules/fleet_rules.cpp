@@ -15,6 +15,7 @@ namespace secbeat::orchestrator {
 namespace {
 
 constexpr std::size_t kMostWaiting = 256;
+constexpr std::size_t kMostMessages = kMostWaiting / 2;  // of them; the rest is for the API
 constexpr std::size_t kMostTogether = 64;
 constexpr std::chrono::seconds kLookEvery{1};  // for rules that have ended
 // How often an edit is made again on what somebody else brought into force meanwhile.
@@ -29,6 +30,15 @@ std::string what_it_does(const FleetRuleEdit& edit, const std::string& id) {
     default:
       return fmt::format("Rule added: {}", id);
   }
+}
+
+// Else it came through perhaps, or hurts, or was ended on purpose: made again alone, each would be answered by what
+// this very call has done, or would hurt once more.
+bool may_be_the_fault_of_one(const FleetFailure& failure) {
+  using enum ErrorCode;
+  const ErrorCode code = failure.error.code;
+  return failure.in == FailedIn::kNothingSwapped &&
+         (code == kStageFailed || code == kConfigureFailed || code == kTooLarge);
 }
 
 FleetRuleOutcome not_any_more() { return refused({ErrorCode::kShuttingDown, "The orchestrator ends; ask again"}); }
@@ -63,13 +73,31 @@ void FleetRules::Impl::stop() {
     const std::scoped_lock lock(mutex_);
     left.swap(waiting_);
   }
-  for (const auto& waiting : left) waiting->done(not_any_more());
+  for (const auto& waiting : left) answer(*waiting, not_any_more());
+}
+
+// Whatever the one who waits makes of it, the others are answered.
+void FleetRules::Impl::answer(const Waiting& waiting, const FleetRuleOutcome& outcome) {
+  try {
+    waiting.done(outcome);
+  } catch (const std::exception& error) {
+    spdlog::error("fleet: rules: an answer is lost: {}", error.what());
+  }
 }
 
 bool FleetRules::Impl::submit(FleetRuleEdit edit, Done done) {
   auto waiting = std::make_unique<Waiting>(Waiting{.edit = std::move(edit), .done = std::move(done)});
   std::unique_lock lock(mutex_);
   if (waiting_.size() >= kMostWaiting) return false;
+  if (waiting->edit.is_message) {  // a flood ends here, and holds up nobody
+    const auto is_message = [](const auto& one) { return one->edit.is_message; };
+    if (static_cast<std::size_t>(std::ranges::count_if(waiting_, is_message)) >= kMostMessages) return false;
+    if (const std::uint32_t wait = arrivals_.wait(parts_.clock.steady()); wait > 0) {
+      lock.unlock();
+      waiting->done(too_many_come(wait));
+      return true;
+    }
+  }
   if (!is_open_) {
     lock.unlock();
     waiting->done(not_any_more());
@@ -96,8 +124,8 @@ void FleetRules::Impl::run(const std::stop_token& ending) {
       spdlog::error("fleet: rules: {}", error.what());
     }
     for (const auto& waiting : batch) {
-      waiting->done(
-          waiting->outcome.value_or(refused({ErrorCode::kInternal, "The rule could not be worked on: see the log"})));
+      answer(*waiting, waiting->outcome.value_or(
+                           refused({ErrorCode::kInternal, "The rule could not be worked on: see the log"})));
     }
   }
 }
@@ -141,7 +169,7 @@ FleetRules::Impl::Some FleetRules::Impl::apply_all(const Some& some, Base& base)
   return done;
 }
 
-// Leaves those of a larger batch without an outcome whose rollout was refused.
+// Leaves those of a larger batch without an outcome where each is to go alone.
 void FleetRules::Impl::work_once(const Some& some) {
   for (int attempt = 1;; ++attempt) {
     const auto before = base();
@@ -158,8 +186,7 @@ void FleetRules::Impl::work_once(const Some& some) {
     const auto result = bring_into_force(done, *before, edited);
     const bool is_overtaken = !result && result.error().error.code == ErrorCode::kVersionConflict;
     if (is_overtaken && result.error().nodes.empty() && attempt < kAttempts && !is_stopping()) continue;
-    const bool is_late = !result && (result.error().error.code == ErrorCode::kReloadInProgress || is_stopping());
-    if (!result && done.size() > 1 && !is_late) return;
+    if (!result && done.size() > 1 && may_be_the_fault_of_one(result.error()) && !is_stopping()) return;
     finish(done, *before, edited, result);
     return;
   }

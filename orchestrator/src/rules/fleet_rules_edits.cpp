@@ -33,8 +33,14 @@ Result<FleetRules::Impl::Base> FleetRules::Impl::base() {
   if (!rules) return std::unexpected(rules.error());
   base.rules = *std::move(rules);
   auto entered = read_entered(parts_.connection);
-  if (!entered) return std::unexpected(entered.error());
-  base.entered = *std::move(entered);
+  if (entered) {
+    base.entered = *std::move(entered);
+  } else if (entered.error().code == ErrorCode::kProtocol) {  // which the rules in force need not
+    spdlog::warn("fleet: rules: {}", entered.error().message);
+    base.unread = entered.error();
+  } else {
+    return std::unexpected(entered.error());
+  }
   base.dropped = base.rules.document.drop_ended(parts_.clock.now());
   return base;
 }
@@ -65,27 +71,37 @@ bool FleetRules::Impl::apply(Waiting& waiting, Base& base) {
 
 bool FleetRules::Impl::is_matched(Waiting& waiting, const Base& base) {
   const FleetRuleEdit& edit = waiting.edit;
-  const RuleJson* rule = edit.kind == FleetRuleEdit::Kind::kRemove ? base.rules.document.find(edit.id) : nullptr;
-  const std::string etag = rule == nullptr ? base.rules.etag : agent::etag_of_rule(*rule);
+  std::optional<RuleJson> rule;
+  if (edit.kind == FleetRuleEdit::Kind::kRemove) {
+    if (const RuleJson* in_force = base.rules.document.find(edit.id)) {
+      rule = *in_force;
+    } else if (const fleet::EnteredRule* entered = base.entered.find(edit.id)) {
+      if (auto read = agent::parse_rule_text(entered->rule)) rule = *std::move(read);
+    }
+  }
+  const std::string etag = rule ? agent::etag_of_rule(*rule) : base.rules.etag;
   if (!edit.if_match || agent::is_matched(*edit.if_match, etag)) return true;
   waiting.outcome = refused(
       {ErrorCode::kPreconditionFailed,
        fmt::format("If-Match does not hold: somebody changed {} since you read it, its ETag is {} now; read it again",
-                   rule == nullptr ? "the rules" : fmt::format("the rule \"{}\"", edit.id), etag)});
+                   rule ? fmt::format("the rule \"{}\"", edit.id) : "the rules", etag)});
   return false;
 }
 
 // Of how many come: asked once of each.
 bool FleetRules::Impl::is_welcome(Waiting& waiting) {
   if (waiting.is_counted) return true;
+  const std::scoped_lock lock(mutex_);
   const std::uint32_t wait = arrivals_.take(parts_.clock.steady());
   waiting.is_counted = wait == 0;
-  if (wait == 0) return true;
-  waiting.outcome = refused(
-      {ErrorCode::kRateLimited,
-       fmt::format("New rules are limited to {} a minute; try again in {} s", parts_.limits.max_new_per_minute, wait)},
-      wait);
-  return false;
+  if (wait > 0) waiting.outcome = too_many_come(wait);
+  return waiting.is_counted;
+}
+
+FleetRuleOutcome FleetRules::Impl::too_many_come(std::uint32_t wait) const {
+  return refused({ErrorCode::kRateLimited, fmt::format("New rules are limited to {} a minute; try again in {} s",
+                                                       parts_.limits.max_new_per_minute, wait)},
+                 wait);
 }
 
 bool FleetRules::Impl::add(Waiting& waiting, RuleJson rule, Base& base) {
@@ -149,6 +165,10 @@ bool FleetRules::Impl::enter(Waiting& waiting, const Base& base) {
 
 bool FleetRules::Impl::deploy(Waiting& waiting, Base& base) {
   const std::string& id = waiting.edit.id;
+  if (base.unread) {
+    waiting.outcome = refused(*base.unread);
+    return false;
+  }
   const fleet::EnteredRule* entered = base.entered.find(id);
   if (entered == nullptr) {
     const bool is_in_force = base.rules.document.find(id) != nullptr;
@@ -174,7 +194,7 @@ bool FleetRules::Impl::remove(Waiting& waiting, Base& base) {
   const std::string& id = waiting.edit.id;
   const bool is_in_force = base.rules.document.find(id) != nullptr;
   if (!is_in_force && base.entered.find(id) == nullptr) {
-    waiting.outcome = refused(unknown_rule(id));
+    waiting.outcome = refused(base.unread.value_or(unknown_rule(id)));
     return false;
   }
   if (!is_matched(waiting, base)) return false;

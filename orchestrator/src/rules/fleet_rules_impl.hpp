@@ -50,8 +50,11 @@ class FleetRules::Impl {
     DesiredRules rules;  // without what has ended
     std::vector<std::string> dropped = {};
     fleet::EnteredRules entered = {};
+    std::optional<Error> unread = {};  // why what waits cannot be read; then `entered` has nothing
   };
 
+  static void answer(const Waiting& waiting, const FleetRuleOutcome& outcome);
+  [[nodiscard]] FleetRuleOutcome too_many_come(std::uint32_t wait) const;
   void run(const std::stop_token& ending);
   void look_for_ended();
   Batch next_batch();
@@ -88,9 +91,9 @@ class FleetRules::Impl {
   std::condition_variable_any changed_;
   std::deque<std::unique_ptr<Waiting>> waiting_;  // guarded by mutex_
   bool is_open_ = false;                          // guarded by mutex_: somebody works on what waits
+  Arrivals arrivals_;                             // guarded by mutex_
 
   // owned by thread_
-  Arrivals arrivals_;
   EndedRules ended_;
   std::stop_token ending_;
 

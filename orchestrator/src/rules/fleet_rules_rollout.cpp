@@ -41,6 +41,7 @@ FleetFailure ends_here(const std::string& rollout) {
   return {.error = {ErrorCode::kShuttingDown,
                     "The orchestrator ends; the rollout goes on where another one is, or "
                     "with the next start"},
+          .in = FailedIn::kUnknown,
           .rollout = rollout};
 }
 
@@ -106,7 +107,7 @@ std::expected<FleetResult, FleetFailure> FleetRules::Impl::end_of(const std::str
     }
     const bool is_gone = ended.error().code == ErrorCode::kUnknownRollout;
     if (is_gone || Steady::now() - heard > kUnread) {
-      return std::unexpected(FleetFailure{.error = ended.error(), .rollout = rollout});
+      return std::unexpected(FleetFailure{.error = ended.error(), .in = FailedIn::kUnknown, .rollout = rollout});
     }
     std::this_thread::sleep_for(kLook);
   }

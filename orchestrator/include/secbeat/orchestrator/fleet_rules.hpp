@@ -48,6 +48,7 @@ struct FleetRuleEdit {
   std::string reason = {};
   std::string by = {};
   SteadyTime received = {};
+  bool is_message = false;  // came over NATS: held against the limit per minute at once, and leaves the API its places
 };
 
 struct FleetRuleChange {
