@@ -55,7 +55,7 @@ bool is_prefix(std::string_view text) {
 }
 
 Result<Location> bucket_of(std::string_view url) {
-  std::string_view rest = url.substr(std::string_view("s3://").size());
+  const std::string_view rest = url.substr(std::string_view("s3://").size());
   const std::size_t slash = std::min(rest.find('/'), rest.size());
   const std::string_view bucket = rest.substr(0, slash);
   std::string_view prefix = rest.substr(std::min(slash + 1, rest.size()));

@@ -200,6 +200,7 @@ void S3Client::prepare(Handle& handle, const S3Request& request, const Credentia
   if (request.method == Method::kPut) {
     handle.set(CURLOPT_CUSTOMREQUEST, "PUT");
     handle.set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): its size is told above
     handle.set(CURLOPT_POSTFIELDS, request.body.data());
     handle.header("Content-Type: application/octet-stream");
     handle.header(fmt::format("{}: {}", kHashHeader, sha256_hex(request.body)));

@@ -77,7 +77,7 @@ Step json_alone(const Requests& requests) {
 
 Step inspect(std::string_view guest, const Requests& requests) {
   auto running = std::make_shared<Running>();
-  std::shared_ptr<engine::Instance> instance =
+  const std::shared_ptr<engine::Instance> instance =
       value_of(engine::Instance::create(*running->engine, running->load(guest), {}, {}), guest);
   return [running, instance, &requests](std::size_t i) { benchmark::DoNotOptimize(instance->inspect(requests[i])); };
 }

@@ -53,7 +53,7 @@ std::string make_get(const Options& options, std::uint64_t number) {
   std::snprintf(query, sizeof query,
                 "/products/list?q=%020llu&sort=price_asc&page=%04llu&filter=color%%3Ablue&session=abcdef0123456789",
                 static_cast<unsigned long long>(number * 2654435761U), static_cast<unsigned long long>(number % 10000));
-  std::string request =
+  const std::string request =
       std::string("GET ") + query + " HTTP/1.1\r\nHost: " + options.host + ":" + std::to_string(options.port) +
       "\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
       "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Language: en-US,en;q=0.5\r\n"

@@ -8,7 +8,7 @@ SECBEAT_NEEDS(0)
 
 // The address that escapes keeps each call's frame in memory and the recursion a recursion.
 [[gnu::noinline]] static int descend(int depth) {
-  volatile int here = depth;
+  const volatile int here = depth;
   return depth < 0 ? 0 : descend(depth + 1) + here;
 }
 

@@ -74,7 +74,7 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) {
 }
 
 void finish_main_conf(ngx_conf_t* cf, MainConf& conf) {
-  ngx_str_t request_id = ngx_string("request_id");
+  const ngx_str_t request_id = ngx_string("request_id");
   conf.request_id_index = index_of_variable(cf, request_id);
   if (conf.used == 1 && !is_directory(conf.state_dir)) {
     ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
