@@ -146,13 +146,13 @@ template <bool kShort>
 bool LiteralIndex::may_begin(const char* at) const {
   const uint32_t bytes = load32(at);
   const uint32_t bit = hash32(bytes) >> bit_shift_;
-  const uint32_t found = static_cast<uint32_t>(bits_[bit >> 3U]) >> (bit & 7U);
+  // NOLINTNEXTLINE(misc-const-correctness): not where kShort adds to it
+  uint32_t found = static_cast<uint32_t>(bits_[bit >> 3U]) >> (bit & 7U);
   if constexpr (kShort) {
     const uint32_t pair = bytes & 0xFFFFU;
-    return ((found | (static_cast<uint32_t>(short_bits_[pair >> 3U]) >> (pair & 7U))) & 1U) != 0;
-  } else {
-    return (found & 1U) != 0;
+    found |= static_cast<uint32_t>(short_bits_[pair >> 3U]) >> (pair & 7U);
   }
+  return (found & 1U) != 0;
 }
 
 template <bool kShort>
