@@ -23,18 +23,24 @@ struct SchedulingAttributes {
   std::uint64_t deadline = 0, period = 0;
 };
 
-constexpr std::uint64_t kShortest = 100'000;
+constexpr std::uint64_t kShortestSlice = 100'000;
+constexpr std::uint64_t kLongestSlice = 100'000'000;
 constexpr int kQuiet = 10;  // nice
+
+// Of the calling thread, in ns.
+void set_slice(std::uint64_t slice) noexcept {
+  SchedulingAttributes attributes;
+  if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
+  if (attributes.runtime == 0) return;  // of a kernel that knows no slices
+  attributes.runtime = slice;
+  static_cast<void>(::syscall(SYS_sched_setattr, 0, &attributes, 0));
+}
 
 }  // namespace
 
 void wake_on_time() noexcept {
   ::prctl(PR_SET_TIMERSLACK, 1);  // ns
-  SchedulingAttributes attributes;
-  if (::syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-  if (attributes.runtime <= kShortest) return;  // of a kernel that knows no slices: 0
-  attributes.runtime = kShortest;
-  static_cast<void>(::syscall(SYS_sched_setattr, 0, &attributes, 0));
+  set_slice(kShortestSlice);
 }
 
 // Linux has a nice value for each thread; what lowers itself may not rise again without a privilege, hence a thread.
@@ -44,6 +50,7 @@ void run_quietly(const std::function<void()>& work) {
     thread = std::thread([&work] {
       ::pthread_setname_np(::pthread_self(), "secbeat-quiet");
       ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kQuiet);
+      set_slice(kLongestSlice);  // whoever wakes with a shorter one goes first
       work();
     });
   } catch (const std::system_error&) {

@@ -15,9 +15,9 @@ namespace secbeat {
 // kernels know no slices, and where something is refused nothing changes.
 void wake_on_time() noexcept;
 
-// Runs `work` on a thread of its own that lets ordinary ones pass (nice 10, as the compile child), and waits for its
-// end. Processes that it starts inherit that. The thread has the caller's signal mask; where none can be had, the
-// calling thread does the work itself.
+// Runs `work` on a thread of its own that lets ordinary ones pass (nice 10, as the compile child, and the longest
+// slices, so that whoever wakes goes first), and waits for its end. Processes that it starts inherit that. The thread
+// has the caller's signal mask; where none can be had, the calling thread does the work itself.
 void run_quietly(const std::function<void()>& work);
 
 // The same for work that returns something; what it throws is thrown here.
