@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <utility>
 
 #include "compile_parts.hpp"
 #include "engine_impl.hpp"
@@ -78,6 +79,9 @@ class Job {
  public:
   Job(const CompileJob& job, const JobFiles& files, CompileReport& report)
       : job_(job), files_(files), report_(report) {}
+  ~Job() { allow_counting(false); }
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
 
   // The outer result: whether the job could be done. The module's own error is in the report.
   Result<void> run();
@@ -97,8 +101,12 @@ class Job {
     Result<Cost> cost;
   };
   Counted count(std::string_view config);
-  // Counts beside the samples, on a second core: both read the same configuration and neither waits for the other.
+  // Counts beside the samples, on a second core: both read the same configuration, and counting waits for the end of
+  // the real code's configure only.
   void begin_to_count(std::string_view config);
+  void allow_counting(bool is_configured) {
+    if (!std::exchange(has_told_, true)) told_.set_value(is_configured);
+  }
   Result<void> take_count();
 
   // The rule tests of the job. A file of tests that cannot be read is no fault of the module's.
@@ -111,6 +119,9 @@ class Job {
   std::optional<CountingCompile>
       counting_;  // under way, where the cost is to be counted and no artifact is there for it
   std::atomic<bool> given_up_{false};
+  bool has_told_ = false;
+  std::promise<bool> told_;  // whether the module is configured
+  std::future<bool> is_configured_ = told_.get_future();
   std::future<Counted> counted_;  // the last member: where it ends early it waits for its thread, which uses the others
 };
 
@@ -188,7 +199,7 @@ Result<void> Job::obtain_artifact(std::string& artifact, std::string& sha256) {
   if (!job_.module.empty() && wants_counting()) {
     auto module = read_descriptor(files_.module.get(), job_.module.string(), kMaxArtifactBytes);
     if (!module) return std::unexpected(module.error());
-    counting_.emplace(*std::move(module));
+    counting_.emplace(*std::move(module), CountingCompile::Runs::kMany);
   }
   auto read = read_descriptor(files_.artifact.get(), job_.artifact.string(), kMaxArtifactBytes);
   if (!read) return std::unexpected(read.error());
@@ -211,7 +222,8 @@ Job::Counted Job::count(std::string_view config) {
     return counted;
   }
   if (counting_) counted.sha256 = sha256_hex(*counted.artifact);
-  counted.cost = count_cost(*counted.artifact, counted.sha256, job_.limits, config, given_up_);
+  counted.cost = count_cost(
+      *counted.artifact, counted.sha256, job_.limits, config, [this] { return is_configured_.get(); }, given_up_);
   return counted;
 }
 
@@ -235,7 +247,8 @@ Result<void> Job::take_count() {
 Result<std::string> Job::compile(std::string_view module) {
   const auto start = std::chrono::steady_clock::now();
   // Its sections and labels first: for bytes that are no binary at all this has the clearer words.
-  if (auto info = read_module_info(module); !info) return std::unexpected(info.error());
+  const auto info = read_module_info(module);
+  if (!info) return std::unexpected(info.error());
   const EngineHandle engine = compiling_engine();
   if (!engine) return fail(ErrorCode::kInternal, "Wasmtime could not make an engine");
   if (const ErrorHandle error(wasmtime_module_validate(engine.get(), as_bytes(module), module.size())); error) {
@@ -243,7 +256,10 @@ Result<std::string> Job::compile(std::string_view module) {
     return invalid_module(error.get());
   }
   report_.validate_ms = ms_since(start);
-  if (wants_counting()) counting_.emplace(std::string(module));
+  if (wants_counting()) {
+    using Runs = CountingCompile::Runs;
+    counting_.emplace(std::string(module), info->exports_configure ? Runs::kMany : Runs::kOnce);
+  }
 
   const auto compile_start = std::chrono::steady_clock::now();
   wasmtime_module_t* raw = nullptr;
@@ -271,6 +287,7 @@ Result<std::string> Job::compile(std::string_view module) {
 // Loads the artifact as a worker does, from sealed memory, and runs it.
 Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, std::string_view config) {
   const auto start = std::chrono::steady_clock::now();
+  begin_to_count(config);
   auto engine = Engine::create();
   if (!engine) return std::unexpected(engine.error());
   auto loaded = Artifact::load(**engine, artifact, sha256);
@@ -279,8 +296,7 @@ Result<void> Job::rehearse(std::string_view artifact, std::string_view sha256, s
   report_.exports_configure = exports.has(GuestFunction::kConfigure);
   if (auto memory = check_initial_memory(exports, job_.limits.memory_bytes); !memory) return memory;
   if (job_.rehearsal == Rehearsal::kSkip) return {};
-  auto rehearsed =
-      rehearse_samples(**engine, *loaded, job_.limits, config, [this, config] { begin_to_count(config); }, report_);
+  auto rehearsed = rehearse_samples(**engine, *loaded, job_.limits, config, [this] { allow_counting(true); }, report_);
   if (rehearsed && !job_.rule_tests.empty()) {
     auto tested = run_rule_tests(**engine, *loaded, job_.limits, config, tests_, job_.rule_tests_time);
     if (!tested) return std::unexpected(tested.error());

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <future>
 #include <memory>
@@ -32,7 +33,9 @@ Result<RuleTestReport> run_rule_tests(Engine& engine, const std::shared_ptr<cons
 // code runs a few dozen times.
 class CountingCompile {
  public:
-  explicit CountingCompile(std::string module);
+  // kMany: for a module whose configuration may change, and is then counted with this artifact.
+  enum class Runs : std::uint8_t { kOnce, kMany };
+  CountingCompile(std::string module, Runs runs);
   // Waits for it. REQUIRES: called once.
   Result<std::string> artifact() { return made_.get(); }
   // Whether it runs beside the real compile; else artifact() makes it.
@@ -44,8 +47,10 @@ class CountingCompile {
 };
 
 // The fuel of the most expensive of all sample requests. An error is no error of the module's: the cost is not known.
-// Ends soon after `given_up` is set, with what has been counted until then. REQUIRES: `configure` is known to end.
+// Loads the artifact, and runs it once `is_configured` has returned, where that is true: the real code's `configure` is
+// known to end. Ends soon after `given_up` is set, with what has been counted until then.
 Result<Cost> count_cost(std::string_view counting_artifact, std::string_view sha256, const Limits& limits,
-                        std::string_view config, const std::atomic<bool>& given_up);
+                        std::string_view config, const std::function<bool()>& is_configured,
+                        const std::atomic<bool>& given_up);
 
 }  // namespace secbeat::engine

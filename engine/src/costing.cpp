@@ -19,13 +19,16 @@ constexpr std::chrono::milliseconds kConfigureBudget{20'000};
 constexpr std::uint64_t kMostFuelInAll = 2 * kMostFuel;
 constexpr std::size_t kLarge = std::size_t{128} << 10U;
 
-Result<std::string> compile_counting(const std::string& module) {
+Result<std::string> compile_counting(const std::string& module, CountingCompile::Runs runs) {
   wasm_config_t* const settings = new_counting_settings();
   wasmtime_config_strategy_set(settings, WASMTIME_STRATEGY_CRANELIFT);
-  // Fuel is counted by instructions of WebAssembly: how good the machine's code is makes no difference to it. These
-  // two take 60 % of what the real compile takes, and nobody waits for it where a second core is free.
+  // Fuel is counted by instructions of WebAssembly: how good the machine's code is makes no difference to it, so that
+  // it need not be optimised. Single-pass allocation of registers saves a third of this compile, and such code counts
+  // three times as long.
   wasmtime_config_cranelift_opt_level_set(settings, WASMTIME_OPT_LEVEL_NONE);
-  wasmtime_config_cranelift_regalloc_algorithm_set(settings, WASMTIME_REGALLOC_SINGLE_PASS);
+  if (runs == CountingCompile::Runs::kOnce) {
+    wasmtime_config_cranelift_regalloc_algorithm_set(settings, WASMTIME_REGALLOC_SINGLE_PASS);
+  }
   wasmtime_config_parallel_compilation_set(settings, false);
   const EngineHandle engine(wasm_engine_new_with_config(settings));
   if (!engine) return fail(ErrorCode::kInternal, "Wasmtime could not make an engine");
@@ -84,17 +87,19 @@ Result<bool> Counter::count(const Sample& sample) {
 
 // Beside the real compile, on a second core, where that is over soon. A large module's comes after it: for a second or
 // more two compiles would leave no core to the traffic.
-CountingCompile::CountingCompile(std::string module) : beside_(module.size() < kLarge) {
+CountingCompile::CountingCompile(std::string module, Runs runs) : beside_(module.size() < kLarge) {
   const auto when = beside_ ? std::launch::async : std::launch::deferred;
-  made_ = std::async(when, [bytes = std::move(module)] { return compile_counting(bytes); });
+  made_ = std::async(when, [bytes = std::move(module), runs] { return compile_counting(bytes, runs); });
 }
 
 Result<Cost> count_cost(std::string_view counting_artifact, std::string_view sha256, const Limits& limits,
-                        std::string_view config, const std::atomic<bool>& given_up) {
+                        std::string_view config, const std::function<bool()>& is_configured,
+                        const std::atomic<bool>& given_up) {
   auto engine = Engine::create(Fuel::kCounted);
   if (!engine) return std::unexpected(engine.error());
   auto artifact = Artifact::load(**engine, counting_artifact, sha256);
   if (!artifact) return std::unexpected(artifact.error());
+  if (!is_configured()) return fail(ErrorCode::kCancelled, "the module has not been configured");
   const Ticker ticker(**engine);
   const Limits ample{kCallBudget, std::max(kConfigureBudget, limits.configure_budget), limits.memory_bytes};
   Counter counter(**engine, *std::move(artifact), ample, config);
