@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from support.processes import Nginx
+from support.wasm_sections import CODE, FUNCTION, joined, leb128, read_leb128, sections
 
 KEEPALIVE = "access_log off; keepalive_requests 10000000; keepalive_timeout 600s;"
 
@@ -59,38 +60,14 @@ def load(build, port, seconds, **options):
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def _read_leb128(data, at):
-    number = shift = 0
-    while True:
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if not byte & 0x80:
-            return number, at
-
-
-def _leb128(number):
-    out = b""
-    while True:
-        byte, number = number & 0x7F, number >> 7
-        out += bytes([byte | (0x80 if number else 0)])
-        if not number:
-            return out
-
-
 def repeated(module, times):
     """The module with every function `times` times over: as much more for the compiler to do, in one file.
 
     Only the function and the code section grow; what calls what stays.
     """
-    out, at = module[:8], 8
-    while at < len(module):
-        kind = module[at]
-        size, start = _read_leb128(module, at + 1)
-        content = module[start:start + size]
-        if kind in (3, 10):
-            count, first = _read_leb128(content, 0)
-            content = _leb128(count * times) + content[first:] * times
-        out += bytes([kind]) + _leb128(len(content)) + content
-        at = start + size
-    return out
+    parts = list(sections(module))
+    for index, (kind, content) in enumerate(parts):
+        if kind in (FUNCTION, CODE):
+            count, first = read_leb128(content, 0)
+            parts[index] = (kind, leb128(count * times) + content[first:] * times)
+    return joined(parts)

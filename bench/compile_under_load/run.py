@@ -25,7 +25,7 @@ from measure import upstream  # noqa: E402
 from report import benchmark_folder, machine, options_of, percentile, write_part  # noqa: E402
 from support.node import Load, Node, monotonic_us  # noqa: E402
 from support.processes import free_port  # noqa: E402
-from support.soak import distinct  # noqa: E402
+from support.wasm_sections import distinct  # noqa: E402
 
 RATE, CONNECTIONS = 2000, 32
 CHILD_NICE = 10  # of the compile child, and of this program, which is on the client's machine elsewhere

@@ -21,7 +21,7 @@ from measure import upstream  # noqa: E402
 from report import benchmark_folder, machine, options_of, percentile, write_part  # noqa: E402
 from support.node import Load, Node  # noqa: E402
 from support.processes import free_port  # noqa: E402
-from support.soak import distinct  # noqa: E402
+from support.wasm_sections import distinct  # noqa: E402
 
 SIZES = ["bad-bot-blocker", "body_reader", "sized_10k", "sized_90k", "sized_500k"]
 PAUSE = 0.05  # seconds, so that what a reload leaves to be done is done before the next

@@ -20,7 +20,8 @@ from measure import load, upstream  # noqa: E402
 from report import benchmark_folder, machine, options_of, write_part  # noqa: E402
 from support.node import Node  # noqa: E402
 from support.processes import free_port, wait_for  # noqa: E402
-from support.soak import distinct, resident_kib  # noqa: E402
+from support.soak import resident_kib  # noqa: E402
+from support.wasm_sections import distinct  # noqa: E402
 
 GUESTS = ["bad-bot-blocker", "sized_90k", "sized_500k"]
 MORE = 6  # versions or modules beyond the first

@@ -21,7 +21,7 @@ from measure import repeated, upstream  # noqa: E402
 from report import benchmark_folder, machine, options_of, percentile, write_part  # noqa: E402
 from support.node import Load, Node  # noqa: E402
 from support.processes import free_port  # noqa: E402
-from support.soak import distinct  # noqa: E402
+from support.wasm_sections import distinct  # noqa: E402
 
 SIZES = {"bad-bot-blocker": 1, "sized_10k": 1, "universal-waf": 1, "sized_90k": 1, "sized_500k": 1, "sized_500k, 8 times over": 8}
 CONFIGS = {"universal-waf": '{"rules":[{"id":"r1","field":"URI","pattern":"/nowhere/*","action":"Block"}]}'}

@@ -24,7 +24,7 @@ from measure import upstream  # noqa: E402
 from report import benchmark_folder, machine, options_of, spread, write_part  # noqa: E402
 from support.node import Load, Node  # noqa: E402
 from support.processes import free_port, wait_for  # noqa: E402
-from support.soak import distinct  # noqa: E402
+from support.wasm_sections import distinct  # noqa: E402
 
 RATE, CONNECTIONS = 2000, 32
 HOSTILE = {

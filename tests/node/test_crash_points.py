@@ -23,6 +23,7 @@ import pytest
 from support.faults import all_points, with_fault_points
 from support.node import Load
 from support.processes import wait_for
+from support.wasm_sections import distinct
 
 ROUNDS = int(os.environ.get("SECBEAT_CRASH_ROUNDS", "1"))
 RATE, CONNECTIONS = 100, 4
@@ -75,9 +76,7 @@ class Site:
 
     def upload(self, module=True):
         self.number += 1
-        # Another text in its data: other bytes, and another artifact, so that workers have something to load.
-        other = self.module.replace(b"The URI contains ", b"URI %012d " % self.number)
-        return self.node.upload(other if module else None, name="rule", config=self.text(), reason=f"upload {self.number}")
+        return self.node.upload(distinct(self.module, self.number) if module else None, name="rule", config=self.text(), reason=f"upload {self.number}")
 
     def upload_what_turns_hostile(self):
         """Passes its rehearsal and fails at every request of the load."""

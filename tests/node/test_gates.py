@@ -3,7 +3,7 @@
 import json
 
 from support.processes import wait_for
-from support.soak import distinct
+from support.wasm_sections import distinct
 
 KEYS = {"waf.wasm.gates": {"cost_floor": 100_000}}
 

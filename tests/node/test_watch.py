@@ -4,7 +4,7 @@ import pytest
 
 from support.node import Load
 from support.processes import wait_for
-from support.soak import distinct
+from support.wasm_sections import distinct
 
 # Fails at every request of this machine, none of which its rehearsal has.
 HOSTILE = {

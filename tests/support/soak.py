@@ -7,14 +7,7 @@ from pathlib import Path
 
 from support.node import Load
 from support.processes import wait_for
-
-
-def distinct(module, number):
-    """The module with a custom section that nothing reads: other bytes, so another version, and the same code."""
-    name, text = b"secbeat.number", str(number).encode()
-    content = bytes([len(name)]) + name + text
-    assert len(content) < 128  # one byte of LEB128
-    return module + bytes([0, len(content)]) + content
+from support.wasm_sections import distinct
 
 
 def resident_kib(pid):
