@@ -12,6 +12,7 @@
 
 #include "app.hpp"
 #include "exit_codes.hpp"
+#include "secbeat/service/log.hpp"
 #include "terminal/terminal.hpp"
 
 namespace {
@@ -58,6 +59,7 @@ int with_output_written(int exit_code) {
 int main(int argc, char** argv) {
   fill_standard_descriptors();
   try {
+    secbeat::service::log_to_standard_error("info");  // standard output is for what a command prints
     return with_output_written(run_main(argc, argv));
   } catch (const std::exception& error) {
     if (std::ferror(stdout) != 0) return with_output_written(secbeat::cli::kUnwritten);
