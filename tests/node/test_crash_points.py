@@ -63,7 +63,8 @@ class Site:
 
     def __init__(self, make_node, name, watched):
         self.node = make_node("configurable", start=False, name=name, called="rule",
-                              tables={} if watched else {"waf.wasm.watch": {"seconds": 0}})
+                              # Errors enough that the point is armed before the watch has judged.
+                              tables={"waf.wasm.watch": {"min_errors": 60} if watched else {"seconds": 0}})
         self.fault = with_fault_points(self.node)
         self.node.start()
         self.module = self.node.guest("configurable").read_bytes()
@@ -157,6 +158,11 @@ class Site:
         rows = self.node.get(f"/api/v1/wasm/history?name={name}&limit=10").json["reloads"]
         return next(row for row in rows if row["success"])
 
+    def taken_back(self):
+        """The watch's rollbacks in the history."""
+        rows = self.node.get("/api/v1/wasm/history?name=rule&limit=1000").json["reloads"]
+        return [row for row in rows if row["kind"] == "auto_rollback" and row["success"]]
+
     def check(self, before, after, answers):
         """`before` serves, or what the operation was to bring: `after`, or the last upload."""
         node = self.node
@@ -208,7 +214,7 @@ def run_all(make_node, name, runs, outcomes):
                     return
                 outcomes[(name, *run)] = None
     site.fault.disarm()
-    outcomes[name] = (load, site.kills)
+    outcomes[name] = (load, site.kills, site.taken_back())
     left = [str(file) for file in site.node.data.rglob(".tmp-*")] + list((site.node.data / "work").iterdir())
     assert not left, left
 
@@ -233,11 +239,17 @@ def test_a_crash_leaves_the_old_or_the_new_version_and_the_next_reload_works(out
 
 @pytest.mark.parametrize("name", RUNS)
 def test_clients_lose_nothing_but_what_a_killed_worker_held(outcomes, name):
-    load, kills = outcomes[name]
+    load, kills, _ = outcomes[name]
     if kills == 0:
         assert load.lost[:2] == (0, 0), load.lost
     assert load.result["failed"] <= kills * CONNECTIONS * 2, load.lost
     assert {record[3] for record in load.records} <= {200, 0}, "a request was answered with an error"
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_history_tells_of_each_rollback_of_the_watch_once(outcomes, name):
+    runs = ROUNDS * sum(operation == "watch" for operation, _ in RUNS[name])
+    assert len(outcomes[name][2]) == runs, outcomes[name][2]
 
 
 def test_every_point_of_the_table_is_run():

@@ -20,6 +20,8 @@ constexpr seconds kLastRetry{10};
 // Far more than a commit takes where workers answer; an emergency waits for none that does not.
 constexpr std::chrono::milliseconds kCommitPatience{1000};
 constexpr std::chrono::milliseconds kLookForCommit{5};
+constexpr seconds kNoteFirst{10};        // from a rollback's note to its word, at most
+constexpr seconds kLongestRollback{60};  // by which its row may be older than its note
 
 std::string text_of(std::uint64_t unix_ms) { return rfc3339(time_of_unix_ms(unix_ms)); }
 
@@ -217,10 +219,26 @@ void GlassBook::read_notes() {
 bool GlassBook::is_to_be_completed(const control::Note& note) const {
   if (!is_about_rollback_of(note, note.version_id)) return false;
   if (reloader_.operation()) return true;  // it may be completing it: look again
+  if (control::is_taken_back(area(), note.version_id)) return serves(note.version_id);
+  // Who writes the note takes the version back next.
+  return serves(note.version_id) && note.statement.since_unix_ms + milliseconds_of(kNoteFirst) > now_ms();
+}
+
+bool GlassBook::serves(std::uint64_t version_id) const {
   const control::InForce in_force = reloader_.in_force();
-  const bool serves = std::ranges::any_of(
-      in_force.slots, [&](const control::Slot& slot) { return slot.current == note.version_id && slot.current != 0; });
-  return serves && control::is_taken_back(area(), note.version_id);
+  return version_id != 0 &&
+         std::ranges::find(in_force.slots, version_id, &control::Slot::current) != in_force.slots.end();
+}
+
+// An agent that died behind the ledger's row has left the note.
+bool GlassBook::is_completed(const control::Note& note, const HistoryRow& overtaken) const {
+  const auto rows = reloader_.history(overtaken.name, {.limit = 20, .before = {}});
+  if (!rows) return false;
+  const std::string since = text_of(note.statement.since_unix_ms - milliseconds_of(kLongestRollback));
+  return std::ranges::any_of(*rows, [&](const HistoryRow& row) {
+    return row.success && (row.kind == "rollback" || row.kind == "auto_rollback") &&
+           row.from_version == overtaken.from_version && row.timestamp >= since;
+  });
 }
 
 HistoryRow GlassBook::row_of_overtaken(const control::Note& note) const {
@@ -264,7 +282,8 @@ bool GlassBook::enter(const control::Note& note) {
     case control::Action::kRollback:
     case control::Action::kAutoRollback: {
       HistoryRow row = row_of_overtaken(note);
-      if (row.name.empty()) break;  // whoever may write the scoreboard can name any
+      if (row.name.empty()) break;                                    // whoever may write the scoreboard can name any
+      if (serves(note.version_id) || is_completed(note, row)) break;  // never taken back, or in the history
       const char* kind = note.action == control::Action::kRollback ? "rollback" : "auto_rollback";
       enter_as(kind, statement.reason + " (it was in effect until another version came)", std::move(row));
       break;

@@ -48,6 +48,8 @@ class GlassBook {
 
   void read_notes();
   [[nodiscard]] bool is_to_be_completed(const control::Note& note) const;
+  [[nodiscard]] bool serves(std::uint64_t version_id) const;
+  [[nodiscard]] bool is_completed(const control::Note& note, const HistoryRow& overtaken) const;
   // Of a rollback that something else has overtaken; without a name: of no version that is known.
   [[nodiscard]] HistoryRow row_of_overtaken(const control::Note& note) const;
   bool enter(const control::Note& note);

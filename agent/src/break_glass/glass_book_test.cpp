@@ -216,6 +216,33 @@ TEST_F(GlassBookTest, ARollbackThatAnotherVersionHasOvertakenIsInTheHistory) {
   EXPECT_TRUE(reloader_.rollbacks.empty());
 }
 
+TEST_F(GlassBookTest, ARollbackThatIsInTheHistoryAlreadyIsNotToldAgain) {
+  reloader_.bring_in();
+  const std::uint64_t bad = reloader_.bring_in();
+  ASSERT_TRUE(control::add_note(area(), note(Action::kAutoRollback, bad)));
+  reloader_.go_back();  // and the agent died behind the ledger's row
+  HistoryRow row;
+  row.kind = "auto_rollback";
+  row.from_version = "v2";
+  row.success = true;
+  row.timestamp = rfc3339(clock_.now());
+  reloader_.told = {row};
+  glass_->look();
+  EXPECT_EQ(recorded(), "");
+  EXPECT_TRUE(control::waiting_notes(area()).empty());
+}
+
+TEST_F(GlassBookTest, ANoteWithoutItsRollbackIsForgotten) {
+  reloader_.bring_in();
+  const std::uint64_t version = reloader_.bring_in();
+  ASSERT_TRUE(control::add_note(area(), note(Action::kAutoRollback, version)));
+  glass_->look();
+  EXPECT_EQ(control::waiting_notes(area()).size(), 1U) << "its writer may be about to take the version back";
+  look_after(minutes(1));
+  EXPECT_TRUE(control::waiting_notes(area()).empty());
+  EXPECT_EQ(recorded(), "");
+}
+
 TEST_F(GlassBookTest, AFreezeTellsOfAChangeThatIsBeingSwappedIn) {
   Operation& operation = reloader_.under_way.emplace();
   operation.name = "waf";

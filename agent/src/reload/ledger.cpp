@@ -326,12 +326,15 @@ Result<std::vector<VersionRow>> Ledger::last_in_force() const {
   const std::lock_guard lock(mutex_);
   return sql::guarded([&] {
     std::vector<VersionRow> versions;
-    // Where there is one max(), SQLite takes the other columns from its row.
+    // Where there is one max(), SQLite takes the other columns from its row. A rollback without a version was
+    // overtaken: its row tells of it and of nothing that came into force.
     SQLite::Statement rows(
         database_,
-        fmt::format("SELECT {} FROM versions WHERE id IN (SELECT version_id FROM (SELECT version_id, max(id) FROM "
-                    "history WHERE state = 'success' GROUP BY name)) ORDER BY id",
-                    kVersionColumns));
+        fmt::format(
+            "SELECT {} FROM versions WHERE id IN (SELECT version_id FROM (SELECT version_id, max(id) FROM "
+            "history WHERE state = 'success' AND NOT (version_id = 0 AND kind IN ('rollback', 'auto_rollback')) "
+            "GROUP BY name)) ORDER BY id",
+            kVersionColumns));
     while (rows.executeStep()) versions.push_back(version_row(rows));
     return versions;
   });

@@ -56,6 +56,7 @@ class ScriptedReloader final : public Reloader {
   std::function<std::optional<Failure>()> refusal;
   std::function<void()> swapping;  // in a rollback that is wanted
   std::vector<HistoryRow> recorded;
+  std::vector<HistoryRow> told;  // what the history has
   std::optional<Error> record_refusal;
   std::vector<std::uint64_t> lifted;
   std::optional<Operation> under_way;
@@ -66,7 +67,7 @@ class ScriptedReloader final : public Reloader {
   Outcome<RemovalResult> remove(const Removal&) override { return RemovalResult{}; }
   Outcome<VersionView> version(const std::optional<std::string>&) const override { return VersionView{}; }
   [[nodiscard]] std::vector<VersionView> modules() const override { return {}; }
-  Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>&, Page) const override { return {}; }
+  Outcome<std::vector<HistoryRow>> history(const std::optional<std::string>&, Page) const override { return told; }
   Outcome<KnownVersions> versions(const std::optional<std::string>& name, Page page) const override;
   Outcome<std::string> module_bytes(std::string_view) const override { return std::string(); }
   Outcome<std::string> config_bytes(std::string_view) const override { return std::string(); }
