@@ -115,6 +115,7 @@ class Job {
   const CompileJob& job_;
   const JobFiles& files_;
   CompileReport& report_;
+  std::string config_;  // until the counting thread has ended, which looks at it
   std::vector<RuleTest> tests_;
   std::optional<CountingCompile>
       counting_;  // under way, where the cost is to be counted and no artifact is there for it
@@ -150,11 +151,10 @@ Result<void> Job::read_tests() {
 }
 
 Result<void> Job::run() {
-  std::string config;
   if (!job_.config.empty()) {
     auto read = read_descriptor(files_.config.get(), job_.config.string(), kMaxConfigBytes);
     if (!read) return std::unexpected(read.error());
-    config = std::move(*read);
+    config_ = std::move(*read);
   }
 
   if (auto read = read_tests(); !read) return read;
@@ -165,7 +165,7 @@ Result<void> Job::run() {
   report_.artifact_sha256 = sha256;
   report_.artifact_bytes = artifact.size();
 
-  if (auto rehearsed = rehearse(artifact, sha256, config); !rehearsed) {
+  if (auto rehearsed = rehearse(artifact, sha256, config_); !rehearsed) {
     report_.error = std::move(rehearsed.error());
     given_up_ = true;
     return {};
