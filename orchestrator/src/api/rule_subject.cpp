@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <cstdint>
 #include <mutex>
 #include <utility>
 
@@ -19,18 +20,22 @@ constexpr std::size_t kMaxMessageBytes = fleet::kMaxEnteredBytes;
 // Tells in the log of what was refused, so much a minute: whoever may send rules must not fill the disk.
 class Refusals {
  public:
-  void tell(ErrorCode code, std::string_view why, SteadyTime now) {
+  enum class What : std::uint8_t { kRefused, kUnanswered };
+  void tell(What what, ErrorCode code, std::string_view why, SteadyTime now) {
     constexpr int kMostAMinute = 60;
     const std::scoped_lock lock(mutex_);
     if (now - begun_ >= std::chrono::minutes(1)) {
       if (told_ > kMostAMinute) {
-        spdlog::warn("fleet: {} more that came on {} were refused", told_ - kMostAMinute, fleet::kNewRule);
+        spdlog::warn("fleet: {} more that came on {} were refused or could not be answered", told_ - kMostAMinute,
+                     fleet::kNewRule);
       }
       begun_ = now;
       told_ = 0;
     }
     if (++told_ > kMostAMinute) return;
-    spdlog::warn("fleet: a rule that came on {} is refused: {}: {}", fleet::kNewRule, word_of(code), harmless(why));
+    spdlog::warn("fleet: a rule that came on {} {}: {}: {}", fleet::kNewRule,
+                 what == What::kRefused ? "is refused" : "is decided, and its sender gets no answer", word_of(code),
+                 harmless(why));
   }
 
  private:
@@ -48,11 +53,12 @@ class Sender {
   void answer(const http::HttpResponse& response) const {
     if (response.code) {
       const auto body = http::Json::parse(response.body, nullptr, false);
-      refusals_->tell(*response.code, body.is_object() ? body.value("error", "") : std::string(), clock_->steady());
+      refusals_->tell(Refusals::What::kRefused, *response.code,
+                      body.is_object() ? body.value("error", "") : std::string(), clock_->steady());
     }
     if (reply_.empty()) return;
     if (const auto sent = connection_->answer(reply_, response.body); !sent) {
-      refusals_->tell(sent.error().code, "its sender gets no answer: " + sent.error().message, clock_->steady());
+      refusals_->tell(Refusals::What::kUnanswered, sent.error().code, sent.error().message, clock_->steady());
     }
   }
 

@@ -4,6 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <exception>
+#include <system_error>
+#include <utility>
 
 #include "secbeat/fleet/names.hpp"
 
@@ -41,7 +44,37 @@ void EndedRules::look(const std::string& config, const agent::RuleDocument& docu
     timed_.erase(one);
     told_.insert(one.end);
   }
-  if (!mine->empty()) telling_ = std::jthread([this, mine = *mine] { tell(mine); });
+  if (!mine->empty()) begin_to_tell(*mine);
+}
+
+// On a thread, as it waits for the nodes' counts. Ends that come while it waits for those are told with them.
+void EndedRules::begin_to_tell(const std::vector<Timed>& mine) {
+  const std::scoped_lock lock(mutex_);
+  waiting_.insert(waiting_.end(), mine.begin(), mine.end());
+  if (is_telling_) return;
+  try {
+    telling_ = std::jthread([this] { tell_all(); });
+    is_telling_ = true;
+  } catch (const std::system_error& error) {
+    tell(std::exchange(waiting_, {}), fail(ErrorCode::kInternal, error.what()));
+  }
+}
+
+void EndedRules::tell_all() {
+  for (;;) {
+    std::vector<Timed> mine;
+    {
+      const std::scoped_lock lock(mutex_);
+      mine = std::exchange(waiting_, {});
+      is_telling_ = !mine.empty();
+      if (mine.empty()) return;
+    }
+    try {
+      tell(mine, count_());
+    } catch (const std::exception& error) {
+      spdlog::error("fleet: the end of {} rules is not told: {}", mine.size(), error.what());
+    }
+  }
 }
 
 void EndedRules::read(const agent::RuleDocument& document, SystemTime now) {
@@ -90,8 +123,7 @@ std::optional<std::vector<EndedRules::Timed>> EndedRules::claim(const std::vecto
   }
 }
 
-void EndedRules::tell(const std::vector<Timed>& mine) const {
-  const auto counted = count_();
+void EndedRules::tell(const std::vector<Timed>& mine, const Result<CountedRules>& counted) {
   for (const Timed& one : mine) {
     spdlog::info("Rule expired: {}{}, {}", one.end.id, lifetime_of(one.end, one.time), blocks_of(counted, one.end.id));
   }

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -42,13 +43,19 @@ class EndedRules {
   void read(const agent::RuleDocument& document, SystemTime now);
   // Those that nobody has told before; nothing: it could not be written, and is tried again.
   std::optional<std::vector<Timed>> claim(const std::vector<Timed>& due);
-  void tell(const std::vector<Timed>& mine) const;
+  void begin_to_tell(const std::vector<Timed>& mine);
+  void tell_all();
+  static void tell(const std::vector<Timed>& mine, const Result<CountedRules>& counted);
 
   fleet::Connection& connection_;
   const Count count_;
   std::optional<std::string> read_;  // what was read last
   std::set<Timed> timed_;            // in it, or in one before, with an end that is not told
   std::set<fleet::RuleEnd> told_;    // of those in it
+
+  std::mutex mutex_;
+  std::vector<Timed> waiting_;  // guarded by mutex_; to be told
+  bool is_telling_ = false;     // guarded by mutex_
   std::jthread telling_;
 };
 
