@@ -23,6 +23,10 @@ using archive::Manifest;
 using archive::VersionArchive;
 using Steady = std::chrono::steady_clock;
 
+// In a name of what is put aside; the others begin with a module's, which has no blank.
+constexpr std::string_view kDesiredState = " desired state ";
+bool is_desired(std::string_view name) { return name.starts_with(kDesiredState); }
+
 // A rollout that is taken back after its end ends once more, as something else.
 std::string end_of(const archive::InForceTime& time) { return time.request_id + " " + time.kind; }
 
@@ -59,9 +63,9 @@ class FleetArchiveImpl final : public FleetArchive {
   enum class Kept : std::uint8_t { kThere, kGone };  // gone: JetStream says that nobody has it any more
 
   void run(const std::stop_token& ending);
-  void look();
-  void look_at_rollouts(const std::vector<fleet::Rollout>& rollouts);
-  Result<void> look_at_desired(const fleet::Desired& desired);
+  void look(const std::stop_token& ending);
+  void look_at_rollouts(const std::vector<fleet::Rollout>& rollouts, const std::stop_token& ending);
+  Result<void> look_at_desired(const fleet::Desired& desired, const std::stop_token& ending);
   void keep_manifest(const Manifest& manifest);
   Result<Kept> keep_version(const fleet::VersionRef& version);
   Result<Kept> keep_content(const std::string& sha256, std::uint64_t size, bool is_config);
@@ -108,7 +112,7 @@ void FleetArchiveImpl::run(const std::stop_token& ending) {
     if (connection_.connected()) {
       trouble_.clear();
       try {
-        look();
+        look(ending);
       } catch (const std::exception& error) {
         fail_here({ErrorCode::kInternal, error.what()});
       }
@@ -126,7 +130,7 @@ void FleetArchiveImpl::note() {
   std::string error = trouble_;
   if (error.empty() && !aside_.empty()) error = aside_.begin()->second.error;
   const std::scoped_lock lock(mutex_);
-  if (!error.empty() && status_.error != error) {
+  if (!trouble_.empty() && status_.error != error) {
     spdlog::warn("fleet: not everything is in the archive yet, tried again: {}", error);
   }
   if (error.empty() && !status_.error.empty()) spdlog::info("fleet: everything is in the archive");
@@ -158,7 +162,9 @@ void FleetArchiveImpl::put_aside(const std::string& what, const Error& error) {
   Aside& aside = aside_[what];
   aside.pause = aside.pause.count() == 0 ? pace_.look * 2 : std::min(aside.pause * 2, pace_.last_retry);
   aside.until = Steady::now() + aside.pause;
-  aside.error = fmt::format("{}: {}", what, error.message);
+  std::string told = fmt::format("{}: {}", what.substr(what.find_first_not_of(' ')), error.message);
+  if (aside.error != told) spdlog::warn("fleet: it is not in the archive yet, tried again: {}", told);
+  aside.error = std::move(told);
   const std::scoped_lock lock(mutex_);
   ++status_.failures;
 }
@@ -169,32 +175,34 @@ void FleetArchiveImpl::forget_now_and_then() {
   forget_at_ = Steady::now() + pace_.forget;
   contents_.clear();
   counted_ = std::exchange(ended_, {});
+  gone_.clear();
   has_desired_ = false;
   is_open_ = true;
 }
 
 // The desired state comes first: it is what a fleet is rebuilt from. Rollouts are looked at where it has changed, one
 // of them goes on, something was put aside, or once in a while.
-void FleetArchiveImpl::look() {
+void FleetArchiveImpl::look(const std::stop_token& ending) {
   forget_now_and_then();
   const auto desired = rollouts_.desired();
   if (!desired) return fail_here(desired.error());
   const bool is_new = desired->revision != 0 && (!has_desired_ || desired_ != *desired);
-  const std::string name = fmt::format("desired state {}", desired->revision);
-  std::erase_if(aside_, [&](const auto& one) { return one.first.starts_with("desired ") && one.first != name; });
-  if (is_new && !is_aside(name)) {
+  const std::string name = fmt::format("{}{}", kDesiredState, desired->revision);
+  std::erase_if(aside_, [&](const auto& one) { return is_desired(one.first) && one.first != name; });
+  const bool is_wanted = is_new && !is_aside(name);
+  if (is_wanted) {
     set_pending(1);
-    const auto done = look_at_desired(*desired);
+    const auto done = look_at_desired(*desired, ending);
     if (!done) put_aside(name, done.error());
     if (is_over()) return;
     if (done) aside_.erase(name);
   }
   const bool is_due = std::ranges::any_of(aside_, [&](const auto& one) { return !is_aside(one.first); });
-  if (is_new || is_open_ || is_due || Steady::now() >= whole_look_) {
+  if (is_wanted || is_open_ || is_due || Steady::now() >= whole_look_) {
     const auto rollouts = rollouts_.list();
     if (!rollouts) return fail_here(rollouts.error());
     is_open_ = true;
-    look_at_rollouts(*rollouts);
+    look_at_rollouts(*rollouts, ending);
     if (is_over()) return;
     is_open_ = std::ranges::any_of(*rollouts, [](const fleet::Rollout& one) { return !has_ended(one.state); });
     whole_look_ = Steady::now() + pace_.whole_look;
@@ -207,7 +215,7 @@ std::string name_of(const Manifest& manifest) {
   return fmt::format("{} {} {} {}", record.module, record.label, record.sha256, record.config_sha256);
 }
 
-void FleetArchiveImpl::look_at_rollouts(const std::vector<fleet::Rollout>& rollouts) {
+void FleetArchiveImpl::look_at_rollouts(const std::vector<fleet::Rollout>& rollouts, const std::stop_token& ending) {
   std::vector<Manifest> wanted = manifests_of(rollouts);
   std::erase_if(wanted, [this](const Manifest& manifest) {
     return std::ranges::all_of(manifest.record.times, [this](const auto& time) {
@@ -215,10 +223,10 @@ void FleetArchiveImpl::look_at_rollouts(const std::vector<fleet::Rollout>& rollo
     });
   });
   std::erase_if(aside_, [&](const auto& one) {
-    return !one.first.starts_with("desired ") &&
+    return !is_desired(one.first) &&
            std::ranges::none_of(wanted, [&](const Manifest& manifest) { return name_of(manifest) == one.first; });
   });
-  for (std::size_t done = 0; done < wanted.size() && !is_over(); ++done) {
+  for (std::size_t done = 0; done < wanted.size() && !is_over() && !ending.stop_requested(); ++done) {
     set_pending(wanted.size() - done);
     if (!is_aside(name_of(wanted[done]))) keep_manifest(wanted[done]);
   }
@@ -256,19 +264,30 @@ void FleetArchiveImpl::keep_manifest(const Manifest& manifest) {
 
 // Without what its modules run it is not put there: nothing could be restored from it. Without what they ran before, it
 // is, and that is tried again.
-Result<void> FleetArchiveImpl::look_at_desired(const fleet::Desired& desired) {
+Result<void> FleetArchiveImpl::look_at_desired(const fleet::Desired& desired, const std::stop_token& ending) {
   Result<void> whole;
   Result<void> others;
+  // Each of many contents would wait for an archive that is away.
+  bool is_there = true;
+  const auto keep = [&](const fleet::VersionRef& version) {
+    auto kept = keep_version(version);
+    const auto checked = kept ? Result<void>() : storage_->check();
+    is_there = is_there && (checked || checked.error().code == ErrorCode::kForbidden);
+    return kept;
+  };
   for (const fleet::DesiredModule& module : desired.modules) {
-    const auto kept = keep_version(module.version);
+    if (ending.stop_requested()) return fail(ErrorCode::kShuttingDown, "the orchestrator ends");
+    const auto kept = keep(module.version);
     if (!kept) whole = std::unexpected(kept.error());
+    if (!is_there) return whole;
     if (kept && *kept == Kept::kGone) {
       whole = fail(ErrorCode::kIo, fmt::format("{} {} is desired and no longer in {}", module.name,
                                                module.version.label, fleet::kModulesBucket));
     }
     for (const auto* list : {&module.before, &module.after}) {
       for (const fleet::VersionRef& other : *list) {
-        if (const auto done = keep_version(other); !done) others = std::unexpected(done.error());
+        if (const auto done = keep(other); !done) others = std::unexpected(done.error());
+        if (!is_there) return whole ? others : whole;
       }
     }
   }

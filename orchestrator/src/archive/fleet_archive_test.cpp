@@ -31,7 +31,10 @@ class FleetArchiveTest : public FleetTest {
     location_.folder = base_ / "archive";
     add_nodes(2);
   }
-  void TearDown() override { fs::remove_all(base_); }
+  void TearDown() override {
+    following_.reset();
+    fs::remove_all(base_);
+  }
 
   void start(std::chrono::milliseconds forget = std::chrono::hours(1)) {
     using std::chrono::milliseconds;
@@ -47,8 +50,12 @@ class FleetArchiveTest : public FleetTest {
     const auto all = archived_desired(opened().storage());
     return !all || all->empty() ? 0 : all->back().revision;
   }
-  [[nodiscard]] bool archives(std::uint64_t revision) const {
-    return fleet::eventually([&] { return archived_revision() == revision; });
+  // The desired state comes first, and the manifests of what was deployed after it.
+  [[nodiscard]] bool archives(std::uint64_t revision, std::size_t manifests = 0) const {
+    return fleet::eventually([&] {
+      const auto contents = opened().list();
+      return archived_revision() == revision && contents && contents->manifests.size() >= manifests;
+    });
   }
   void deploy(int number) {
     const auto done = rollouts_.reload(wanted(number));
@@ -94,7 +101,7 @@ TEST_F(FleetArchiveTest, KeepsWhatWasDeployedWithWhoWhenAndWhy) {
   deploy(2);
   deploy(3);
   const std::uint64_t revision = rollouts_.desired().value().revision;
-  ASSERT_TRUE(archives(revision));
+  ASSERT_TRUE(archives(revision, 2));
   const auto contents = opened().list().value();
   ASSERT_THAT(contents.manifests, SizeIs(2));
   const archive::Manifest& manifest = contents.manifests[0];
@@ -120,8 +127,7 @@ TEST_F(FleetArchiveTest, AnArchiveThatIsAwayHoldsUpNoRolloutAndIsCaughtUp) {
   following_.reset();
   fs::remove(location_.folder);
   start();  // another orchestrator, or this one after a restart
-  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
-  EXPECT_TRUE(fleet::eventually([&] { return opened().list().value().manifests.size() == 1; }));
+  EXPECT_TRUE(archives(rollouts_.desired().value().revision, 1));
 }
 
 TEST_F(FleetArchiveTest, OneVersionThatCannotBeArchivedHoldsUpNothingElse) {
@@ -130,8 +136,7 @@ TEST_F(FleetArchiveTest, OneVersionThatCannotBeArchivedHoldsUpNothingElse) {
   fs::create_directories(location_.folder / archive::module_key(sha256_hex("bytes 2")) / "x");
   deploy(3);
   start();
-  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
-  ASSERT_TRUE(fleet::eventually([&] { return opened().list().value().manifests.size() == 1; }));
+  ASSERT_TRUE(archives(rollouts_.desired().value().revision, 1));
   ASSERT_TRUE(fleet::eventually([&] { return following_->status().failures >= 4; })) << "and it is tried again";
   EXPECT_GE(following_->status().pending, 1U);
   EXPECT_THAT(following_->status().error, HasSubstr(sha256_hex("bytes 2")));
@@ -150,7 +155,7 @@ TEST_F(FleetArchiveTest, WhatLeavesTheArchiveComesBack) {
            verdict->contents.manifests.size() == 1;
   };
   ASSERT_TRUE(fleet::eventually(is_whole));
-  fs::remove_all(location_.folder);
+  fs::rename(location_.folder, base_ / "away");  // at once: it is written meanwhile
   EXPECT_TRUE(fleet::eventually(is_whole));
 }
 
@@ -205,7 +210,7 @@ TEST_F(FleetArchiveTest, AFleetComesBackWithItsRevisionsAndNoNodeIsTakenBack) {
   deploy(2);
   deploy(3);
   const fleet::Desired before = rollouts_.desired().value();
-  ASSERT_TRUE(archives(before.revision));
+  ASSERT_TRUE(archives(before.revision, 2));
   lose_nats();
   report("ahead", "v9", "bytes 9", before.revision + 1);
   report("behind", "v1", "bytes 1", before.revision - 1);
@@ -234,7 +239,7 @@ TEST_F(FleetArchiveTest, AnewIsNewerThanWhatAnyNodeHasReached) {
   report("ahead", "v9", "bytes 9", before.revision + 5);
   ASSERT_TRUE(restored({.anew = true}));
   const fleet::Desired after = rollouts_.desired().value();
-  EXPECT_EQ(after.modules.at(0).revision, before.revision + 6);
+  EXPECT_GE(after.modules.at(0).revision, before.revision + 6);
   EXPECT_EQ(after.modules.at(0).version, before.modules.at(0).version);
 }
 
@@ -284,8 +289,7 @@ TEST_F(FleetArchiveTest, ALaterStateOfALowerRevisionIsTold) {
 TEST_F(FleetArchiveTest, LabelsThatCannotBeReadEndNoRestore) {
   start();
   deploy(2);
-  ASSERT_TRUE(archives(rollouts_.desired().value().revision));
-  ASSERT_TRUE(fleet::eventually([&] { return opened().list().value().manifests.size() == 1; }));
+  ASSERT_TRUE(archives(rollouts_.desired().value().revision, 1));
   following_.reset();
   const fs::path folder = location_.folder / "manifests" / FakeNode::kModule;
   std::ofstream(folder / "v7@fleet.json") << "{";
@@ -313,8 +317,7 @@ TEST_F(FleetArchiveTest, DesiredStatesAreVerified) {
   deploy(2);
   deploy(3);
   const std::uint64_t revision = rollouts_.desired().value().revision;
-  ASSERT_TRUE(archives(revision));
-  ASSERT_TRUE(fleet::eventually([&] { return opened().list().value().manifests.size() == 2; }));
+  ASSERT_TRUE(archives(revision, 2));
   following_.reset();
   fs::remove_all(location_.folder / "manifests");
   const auto problems = [&] {

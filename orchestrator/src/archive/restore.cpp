@@ -159,8 +159,8 @@ Result<RestorePlan> plan_restore(fleet::Connection& connection, const RestoreSou
   highest.revision = std::max(highest.revision, source.desired.revision);
   // An earlier one becomes the newest, also in the archive.
   if (source.desired.revision < source.highest) highest.revision = std::max(highest.revision, source.highest) + 1;
-  const bool is_blind = choice.anew && nodes.empty();
-  const std::uint64_t next = next_revision(highest, nodes) + (is_blind ? kBlindStep : 0);
+  // Whoever has not reported yet may have reached more than those that have.
+  const std::uint64_t next = next_revision(highest, nodes) + (choice.anew ? kBlindStep : 0);
   plan.desired.revision = highest.revision;
   plan.nodes = nodes.size();
   for (const fleet::DesiredModule& module : there->value.modules) {
@@ -204,14 +204,21 @@ Result<std::size_t> check_desired(const VersionArchive& archive, VersionArchive:
   const auto all = archived_desired(archive.storage());
   if (!all) return std::unexpected(all.error());
   std::set<std::string> named;
+  struct Bad {
+    std::string file, what;
+    std::size_t others = 0;
+    bool is_desired = false;
+  };
+  std::map<std::string, Bad> bad;  // by content: each change of rules names the same module anew
   const auto need = [&](const std::string& file, const std::string& what, const std::string& key, std::uint64_t size,
                         bool is_desired) {
     named.insert(key);
     const auto found = verdict.whole.find(key);
     if (found != verdict.whole.end() && found->second == size) return;
-    auto& list = is_desired ? verdict.contents.problems : verdict.notes;
-    list.push_back({key, fmt::format("is missing, damaged or of another size, and {} {} {}", file,
-                                     is_desired ? "needs it for" : "keeps for a rollback", what)});
+    const auto [place, is_first] = bad.try_emplace(key, Bad{.file = file, .what = what, .is_desired = is_desired});
+    if (is_first) return;
+    ++place->second.others;
+    if (is_desired && !place->second.is_desired) place->second = {file, what, place->second.others, true};
   };
   for (const ArchivedDesired& one : *all) {
     const auto desired = read_desired_at(archive.storage(), one);
@@ -231,6 +238,12 @@ Result<std::size_t> check_desired(const VersionArchive& archive, VersionArchive:
         for (const fleet::VersionRef& other : *others) need_version(module.name, other, false);
       }
     }
+  }
+  for (const auto& [key, one] : bad) {
+    auto& list = one.is_desired ? verdict.contents.problems : verdict.notes;
+    list.push_back({key, fmt::format("is missing, damaged or of another size, and {} {} {}{}", one.file,
+                                     one.is_desired ? "needs it for" : "keeps for a rollback", one.what,
+                                     one.others == 0 ? "" : fmt::format(", as {} other places do", one.others))});
   }
   std::erase_if(verdict.notes, [&](const archive::ArchiveProblem& note) {
     return note.what == archive::kNobodyNamesIt && named.contains(note.file);
