@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import re
-import threading
 
 import pytest
 
@@ -12,6 +11,7 @@ from support.nats import NatsServer
 from support.node import http_request
 from support.orchestrator import orchestrators_in
 from support.processes import free_port, wait_for
+from support.traffic import traffic
 
 MODULE = "bad-bot-blocker"
 
@@ -102,49 +102,57 @@ def stalls_and_goes_on(orchestrator):
     assert re.search(r"warning fleet: JetStream does not answer \([a-z' ]+\): [A-Za-z ]+; tried again for 10 s", orchestrator.log.read_text())
 
 
+def serving_it(nodes, version):
+    """Which of the nodes serve the version."""
+    return [node.folder.name for node in nodes if node.version(MODULE)["version"] == version]
+
+
+def canary_in_observation(orchestrator, guest, nodes, seconds):
+    """A rollout of which one of two nodes has the version, for so long; (its id, its version)."""
+    begun = orchestrator.upload(guest, name=MODULE, canary="1", observe_seconds=seconds, wait="false")
+    assert begun.status == 202, begun
+    rollout = orchestrator.await_state(begun.json["rollout_id"], "observing")
+    assert rollout["state"] == "observing" and len(serving_it(nodes, rollout["version"])) == 1, rollout
+    return rollout["id"], rollout["version"]
+
+
+def ends_well(orchestrator, rollout, nodes):
+    ended = orchestrator.await_end(rollout)
+    assert ended["state"] == "done" and [len(wave["nodes"]) for wave in ended["waves"]] == [1, 1], ended
+    assert {node["state"] for wave in ended["waves"] for node in wave["nodes"]} == {"committed"}, ended
+    assert serving_it(nodes, ended["version"]) == ["node-1", "node-2"], ended
+
+
 def test_a_fleet_whose_jetstream_leader_and_whose_orchestrator_die(servers, make_node, folder, build):
     tables = {"orchestrator": {"replicas": 3}}
     with orchestrators_in(folder, build, url_of(servers)) as make_orchestrator:
         first = make_orchestrator("orchestrator-1", tables=tables)
         second = make_orchestrator("orchestrator-2", tables=tables)
-        node = make_node(name="node-1", tables={"nats": {"url": url_of(servers)}, "node": {"name": "node-1"}, "proxy": {"workers": 1}})
-        wait_for("the node to report", lambda: second.nodes(), log=second.log)
+        nodes = [make_node(name=name, tables={"nats": {"url": url_of(servers)}, "node": {"name": name}, "proxy": {"workers": 1}})
+                 for name in ("node-1", "node-2")]
+        wait_for("the nodes to report", lambda: len(second.nodes()) == 2, log=second.log)
         one = first.upload("allow_all", name=MODULE)
-        assert one.status == 200 and node.version(MODULE)["version"] == one.json["version"], one
+        assert one.status == 200 and len(serving_it(nodes, one.json["version"])) == 2, one
 
         client = servers[0].client()
         kept = {stream: client.api(f"STREAM.INFO.{stream}")["config"]["num_replicas"] for stream in STREAMS}
         client.close()
         assert kept == dict.fromkeys(STREAMS, 3)
 
-        stop, statuses = threading.Event(), []
-
-        def load():
-            while not stop.is_set():
-                statuses.append(http_request(node.site_port, "GET", "/").status)
-
-        client = threading.Thread(target=load)
-        client.start()
-        try:
-            observed = second.upload("generation_1", name=MODULE, observe_seconds="2", waves="100%", wait="false")
-            assert observed.status == 202, observed
+        with traffic(nodes, rate=50):
+            leader_beside(servers, "KV_secbeat_desired", second)  # what takes long is done before anything is observed
+            rollout, version = canary_in_observation(second, "generation_1", nodes, seconds="6")
             leader_beside(servers, "KV_secbeat_desired", second).kill()
+            assert len(serving_it(nodes, version)) == 1, "the leader was to die in the middle of the rollout"
             stalls_and_goes_on(second)
-            two = second.await_end(observed.json["rollout_id"])
-            assert two["state"] == "done" and node.version(MODULE)["version"] == two["version"], two
+            ends_well(second, rollout, nodes)
 
-            begun = first.upload("generation_2", name=MODULE, observe_seconds="5", waves="100%", wait="false")
-            assert begun.status == 202, begun
+            rollout, version = canary_in_observation(first, "generation_2", nodes, seconds="3")
             first.kill()
-            ended = second.await_end(begun.json["rollout_id"])
-            assert ended["state"] == "done", ended
-            wait_for("the node to serve it", lambda: node.version(MODULE)["version"] == ended["version"], log=node.log)
-        finally:
-            stop.set()
-            client.join()
-        assert set(statuses) == {200}
+            assert len(serving_it(nodes, version)) == 1, "the orchestrator was to die in the middle of the rollout"
+            ends_well(second, rollout, nodes)
         desired = second.get("/api/v1/versions").json["modules"]
-        assert [module["desired"] for module in desired] == [ended["version"]]
+        assert [module["desired"] for module in desired] == [version]
 
 
 def test_two_orchestrators_at_once_run_one_rollout_of_a_module(make_orchestrator, make_node, nats):
