@@ -143,14 +143,16 @@ def everything_that_writes(one, boss):
         assert one.upload(guest, name=MODULE).status == 200
     assert one.post("/api/v1/wasm/rollback-fleet", name=MODULE).status == 200
     assert one.post("/api/v1/wasm/sync-versions").status == 200
-    begun = one.upload("generation_2", name=MODULE, waves="100%", observe_seconds="600", wait="false").json["rollout_id"]
-    for step in ("pause", "resume", "abort"):
-        assert one.post(f"/api/v1/rollouts/{begun}/{step}").status in (200, 409)
-    one.await_end(begun)
+    begun = one.upload("generation_2", name=MODULE, canary="1", observe_seconds="600", wait="false").json["rollout_id"]
+    for before, step in (("observing", "pause"), ("paused", "resume"), ("observing", "abort")):
+        assert one.await_state(begun, before)["state"] == before
+        answer = one.post(f"/api/v1/rollouts/{begun}/{step}")
+        assert answer.status == 200, answer
+    assert one.await_end(begun)["state"] == "aborted"
     rule = {"id": "first", "field": "URI", "pattern": "/first*", "action": "Block"}
     assert one.post("/api/v1/rules", **rule, deploy=False).status == 200
     assert one.post("/api/v1/rules/deploy", rule_id="first", ttl_seconds=1).status == 200
-    assert one.get("/api/v1/rules/active").json["counted_nodes"] == ["node-1"]
+    assert one.get("/api/v1/rules/active").json["counted_nodes"] == ["node-1", "node-2"]
     told = boss.request("secbeat.rules.new", json.dumps({**rule, "id": "second"}).encode())
     assert told["success"], told
     wait_for("the rule's end to be told", lambda: "Rule expired: first" in one.log.read_text(), log=one.log)
@@ -170,14 +172,15 @@ def test_an_orchestrator_needs_exactly_what_the_document_says(build, folder, str
         assert one.process.wait(60) == 1 and "look at [nats] and at its server's log" in one.log.read_text()
         nats.begin_anew(users("secret-word"))
         one.start()
-        node = make_node(name="node-1", tables={"nats": {"url": f"nats://boss:everything@127.0.0.1:{nats.port}"}, "node": {"name": "node-1"}})
-        wait_for("the node to report", lambda: one.nodes(), log=one.log)
+        nodes = [make_node(name=name, tables={"nats": {"url": f"nats://boss:everything@127.0.0.1:{nats.port}"}, "node": {"name": name},
+                                              "proxy": {"workers": 1}}) for name in ("node-1", "node-2")]
+        wait_for("the nodes to report", lambda: len(one.nodes()) == 2, log=one.log)
         everything_that_writes(one, nats.client(**BOSS))
         nats.client(**BOSS).forget("OBJ_secbeat_modules", "$O.secbeat_modules.C.>")
         assert one.upload("allow_all", name=MODULE).status == 200  # what is damaged is put anew
         assert one.stop() == 0
         assert "secret-word" not in one.log.read_text()
-        assert node.site().status == 200
+        assert [node.site().status for node in nodes] == [200, 200]
     _, may_publish, may_hear = permissions()
     assert "Permissions Violation" not in nats.log.read_text(errors="replace"), nats.log.read_text(errors="replace")
     published, heard = said_to(nats, "orchestrator-1")
