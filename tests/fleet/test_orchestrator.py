@@ -3,12 +3,14 @@
 import concurrent.futures
 import hashlib
 import json
+import re
 
 import pytest
 
 from support.metrics import check_metrics
 from support.node import Load
 from support.processes import wait_for
+from support.traffic import traffic
 
 MODULE = "bad-bot-blocker"
 ALL = ["node-1", "node-2", "node-3"]
@@ -63,11 +65,12 @@ def test_a_rollback_takes_every_node_back_with_one_call(whole):
     before = whole.orchestrator.upload("bad-bot-blocker", name=MODULE).json["version"]
     after = whole.orchestrator.upload("allow_all", name=MODULE).json["version"]
     assert versions_served(whole) == [after] * 3
-    answer = whole.orchestrator.post("/api/v1/wasm/rollback-fleet", reason="High false positives")
+    with traffic(whole.nodes, answers=(200, 403)):
+        answer = whole.orchestrator.post("/api/v1/wasm/rollback-fleet", reason="High false positives")
     assert answer.status == 200, answer
-    assert {key: answer.json[key] for key in ("success", "rolled_back_to", "reason", "deployed_to", "failed", "total_downtime_ms")} == \
-        {"success": True, "rolled_back_to": before, "reason": "High false positives", "deployed_to": ALL, "failed": [],
-         "total_downtime_ms": 0}
+    assert re.fullmatch("r-[0-9a-f]+", answer.json["rollout_id"]), answer
+    assert answer.json == {"success": True, "rolled_back_to": before, "reason": "High false positives", "deployed_to": ALL, "failed": [],
+                           "total_downtime_ms": 0, "rollout_id": answer.json["rollout_id"]}
     assert versions_served(whole) == [before] * 3
     assert whole.nodes[2].site(headers={"User-Agent": "BadBot"}).status == 403
 
@@ -114,7 +117,8 @@ def test_a_partly_reloaded_fleet_is_told_and_synced(whole):
              for module in whole.orchestrator.get("/api/v1/versions").json["modules"]}[MODULE]
     assert drift["node-1"] and drift["node-2"] is None, drift
     assert whole.orchestrator.cli("status").returncode == 1
-    synced = whole.orchestrator.post("/api/v1/wasm/sync-versions")
+    with traffic(whole.nodes, answers=(200, 403)):
+        synced = whole.orchestrator.post("/api/v1/wasm/sync-versions")
     assert synced.status == 200, synced
     assert synced.json == {"success": True, "desired": {MODULE: first}, "synced": ["node-1"],
                            "already_current": ["node-2", "node-3"], "failed": [], "unreachable": []}
