@@ -14,7 +14,6 @@ from support.traffic import traffic
 MODULE = "bad-bot-blocker"
 ALL = ["node-1", "node-2", "node-3"]
 LEFT_ALONE = float(os.environ.get("SECBEAT_CHAOS_SECONDS", "4"))  # some looks of every node at what is desired
-slow = pytest.mark.skipif("SECBEAT_CHAOS" not in os.environ, reason="scripts/chaos_rounds.sh runs it")
 
 
 def served(fleet):
@@ -60,7 +59,7 @@ def is_in_step(fleet):
 
 @pytest.mark.parametrize(("table", "key", "limit", "guest", "code"), [
     ("waf.wasm", "max_module_bytes", 3000, "bad-bot-blocker", "too_large"),
-    pytest.param("waf.wasm.reload", "compile_memory_mib", 64, "heavy", "memory_limit", marks=slow)])
+    ("waf.wasm.reload", "compile_memory_mib", 64, "heavy", "memory_limit")])
 def test_one_node_whose_limits_are_lower_means_that_nothing_swaps_anywhere(whole, table, key, limit, guest, code):
     poor, before = whole.nodes[2], served(whole)
     poor.tables[table][key] = limit
