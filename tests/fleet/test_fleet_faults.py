@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.fleet_by_hand import DESIRED, MODULES, NODES, Fleet, in_fleet, serving
+from support.fleet_by_hand import DESIRED, MODULES, NODES, Fleet, desired, in_fleet, serving
 from support.nats import NatsServer
 from support.node import Load, http_request
 from support.processes import wait_for
@@ -43,6 +43,17 @@ class Site:
         yield
         for _ in range(2):
             assert nuid.encode() in listener.next_said()
+        listener.close()
+
+    @contextlib.contextmanager
+    def looked(self):
+        """At the end the node has read what is desired after the block, and done with it what it does."""
+        yield
+        listener = self.nats.client()
+        listener.listen(f"$JS.API.STREAM.MSG.GET.KV_{DESIRED}")
+        for _ in range(2):  # it asks again when it is through with the first
+            self.fleet.client.publish("secbeat.wasm.reload", b"{}")
+            listener.next_said()
         listener.close()
 
     def stays(self, before):
@@ -95,6 +106,27 @@ def test_what_is_gone_or_older_changes_nothing(site):
     site.stays(before)
     site.want("allow_all")
     assert [row["request_id"] for row in site.node.history()][:2] == [f"desired-{site.revision}", f"desired-{site.revision - 1}"]
+
+
+def test_a_desired_state_of_the_next_format_is_followed_and_a_newer_one_changes_nothing(site):
+    before, fleet = site.want("allow_all"), site.fleet
+    site.revision += 1
+    version = fleet.version("log_all", f"f{site.revision}")
+    assert version["sha256"] != before["sha256"]
+    document = desired(site.revision, version)
+    document["modules"][0]["shape"] = [1, 2]
+    fleet.write({**document, "format": 2, "colour": "green"})
+    site.wait_until_it_follows(version)
+
+    rows = len(site.node.history())
+    site.revision += 1
+    fleet.write({**desired(site.revision, fleet.version("block_all", "newer")), "format": 3})
+    wait_for("the node to notice", lambda: "this build reads formats up to 2; update it" in site.node.log.read_text(), log=site.node.log)
+    with site.looked():
+        fleet.write({"format": 3, "revision": site.revision, "modules": []})
+    site.stays(version)
+    assert fleet.module()["reached"] == site.revision - 1 and len(site.node.history()) == rows
+    site.want("allow_all")
 
 
 def damaged(site, what):
@@ -189,18 +221,20 @@ def test_an_object_that_is_replaced_while_it_is_downloaded_is_refused(site):
     assert load.lost[:2] == (0, 0) and {status for _, _, _, status, _ in load.records} == {200}, load.lost
 
 
-def test_a_node_with_another_clock_follows(site):
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_node_with_another_clock_follows(site, minutes):
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     assert library, "there is no libfaketime: scripts/bootstrap.sh test"
     site.want("allow_all")
     site.node.stop()
-    site.node.environment = {"LD_PRELOAD": str(library), "FAKETIME": "-10m", "DONT_FAKE_MONOTONIC": "1"}
+    site.node.environment = {"LD_PRELOAD": str(library), "FAKETIME": f"{minutes:+}m", "DONT_FAKE_MONOTONIC": "1"}
     try:
         site.node.start()
         site.want("log_all")
         site.want("bad-bot-blocker")
         reported = datetime.datetime.fromisoformat(site.fleet.status()["reported_at"])
-        assert abs(reported - datetime.datetime.now(datetime.UTC)) > datetime.timedelta(minutes=5), "its clock is as others"
+        ahead = reported - datetime.datetime.now(datetime.UTC)
+        assert abs(ahead - datetime.timedelta(minutes=minutes)) < datetime.timedelta(minutes=5), "its clock is as others'"
     finally:
         site.node.environment = {}
         site.node.stop()

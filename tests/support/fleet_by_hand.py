@@ -8,6 +8,10 @@ from support.processes import wait_for
 DESIRED, NODES, MODULES = "secbeat_desired", "secbeat_nodes", "secbeat_modules"
 
 
+def desired(revision, version, name="bad-bot-blocker"):
+    return {"format": 1, "revision": revision, "modules": [{"name": name, "revision": revision, "before": [], **version}]}
+
+
 class Fleet:
     """What an orchestrator would keep in NATS."""
 
@@ -37,8 +41,10 @@ class Fleet:
                 "config_size_bytes": 0}
 
     def want(self, revision, version, name="bad-bot-blocker", tell=True):
-        self.client.put(DESIRED, "desired", {"format": 1, "revision": revision,
-                                             "modules": [{"name": name, "revision": revision, "before": [], **version}]})
+        self.write(desired(revision, version, name), tell)
+
+    def write(self, document, tell=True):
+        self.client.put(DESIRED, "desired", document)
         if tell:
             self.client.publish("secbeat.wasm.reload", b"{}")
 
