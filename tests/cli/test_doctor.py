@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 
 import pytest
@@ -40,6 +41,7 @@ def test_a_machine_that_can_run_a_node_is_healthy(run, write_config, folder):
     for check in ("nginx", "nginx module", "open files", "stack", "sealed memory", "handles on processes (pidfd)", "rule engine",
                   "compile child", "confinement of the compile child", "configuration", "data_dir", "state_dir", "api port", "site port"):
         assert checks[check]["result"] == "ok", checks[check]
+    assert re.search(r"\d+\.\d+\.\d+", checks["nginx"]["found"]), "its version"
     assert sorted(path.name for path in folder.iterdir()) == ["secbeat.toml"], "it leaves nothing behind"
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import os
 import select
+import signal
 import socket
 import threading
 
@@ -154,16 +156,18 @@ def test_two_uploads_at_once(guarded):
     def upload():
         answers.append(guarded.upload(heavy, name="bad-bot-blocker", dry_run="true"))
 
-    threads = [threading.Thread(target=upload) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    statuses = sorted(answer.status for answer in answers)
-    assert statuses == [200, 409], answers
-    busy = next(answer for answer in answers if answer.status == 409)
-    assert busy.json["code"] == "reload_in_progress"
+    first = threading.Thread(target=upload)
+    first.start()
+    child = wait_for("the first upload to be compiled", guarded.compile_child, log=guarded.log)
+    os.kill(child, signal.SIGSTOP)
+    try:
+        busy = guarded.upload("bad-bot-blocker-1.1.0", dry_run="true")
+    finally:
+        os.kill(child, signal.SIGCONT)
+    refused(busy, 409, "reload_in_progress")
     assert int(busy.headers["Retry-After"]) >= 1
+    first.join()
+    assert [answer.status for answer in answers] == [200], answers
 
 
 def test_half_a_request_then_silence_holds_nobody_up(guarded):

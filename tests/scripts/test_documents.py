@@ -43,6 +43,21 @@ def test_the_commands_for_contributors_name_what_there_is():
     assert done.returncode == 0, done.stdout
 
 
+def test_every_block_of_commands_says_its_language():
+    """What no language stands above is looked at by no test."""
+    tracked = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    untagged = []
+    for name in tracked:
+        inside = False
+        lines = (ROOT / name).read_text().splitlines()
+        for number, (line, following) in enumerate(zip(lines, [*lines[1:], ""]), start=1):
+            if line.startswith("```"):
+                inside = not inside
+                if inside and line == "```" and re.match(r"(\$ |(\S*/)?secbeat )", following):
+                    untagged.append(f"{name}:{number}: {following}")
+    assert untagged == []
+
+
 def test_every_document_with_commands_is_held():
     """By test_document_commands.py, test_api_doc.py and test_new_rule.py (the README of a new project), which run them, or by
     the test above."""
