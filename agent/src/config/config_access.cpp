@@ -19,8 +19,8 @@ constexpr std::size_t kMostKeys = 256;
 constexpr std::size_t kMaxHashFileBytes = 4096;
 constexpr std::size_t kMostHashes = 8;
 // What the history says where no key was: a key of that name would pass for it.
-constexpr std::array<std::string_view, 9> kReservedNames = {"local", "start", "file", "watch",  "scoreboard",
-                                                            "cli",   "api",   "node", "secbeat"};
+constexpr std::array<std::string_view, 12> kReservedNames = {
+    "local", "start", "file", "watch", "scoreboard", "expiry", "fleet", "nats", "cli", "api", "node", "secbeat"};
 
 // The first word of each line is a hash; what follows it, empty lines and '#' are for people.
 std::expected<std::vector<std::string>, std::string> read_hashes(const std::filesystem::path& file) {

@@ -66,7 +66,7 @@ TEST_F(ConfigAccess, RefusesWhatIsNoKeyAndSaysWhy) {
               HasSubstr("the key of \"b\" is there twice"));
   EXPECT_THAT(error_of(key("secret = \"x\"\n")), HasSubstr("api.keys[].secret: unknown key"));
   EXPECT_THAT(error_of("[api]\nkeys = \"x\"\n"), HasSubstr("expected tables [[api.keys]]"));
-  for (const char* name : {"local", "start", "file", "watch"}) {
+  for (const char* name : {"local", "start", "file", "watch", "scoreboard", "expiry", "fleet", "nats"}) {
     EXPECT_THAT(error_of(fmt::format("[[api.keys]]\nname = \"{}\"\nrole = \"viewer\"\n{}", name, sha256)),
                 HasSubstr("is what the history calls something else"));
   }
