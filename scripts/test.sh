@@ -2,7 +2,8 @@
 # Installs what is missing, builds and runs all tests, and ends with one line: "N passed, N failed".
 #   scripts/test.sh [SUITE...]      without arguments: all suites, in this order:
 SUITES="format guests unit process asan tsan fuzz tidy"
-#   format   clang-format, every *_test.cpp on disk is registered, every link of the documents leads somewhere
+#   format   clang-format, every *_test.cpp on disk is registered, every link of the documents leads somewhere, the
+#            preset for daily work, which nothing else here uses, configures
 #   guests   the rule modules build
 #   unit     GoogleTest, release build
 #   process  pytest: real nginx, real agent, real clients
@@ -54,6 +55,7 @@ suite_format() {
   check format clang-format-"$CLANG_MAJOR" --dry-run --Werror $(git ls-files '*.cpp' '*.hpp' '*.h')
   check format scripts/check_registered_tests.sh
   check format scripts/check_links.py
+  check format cmake --preset dev -B build/dev-configured
 }
 suite_guests() { build guests release secbeat_guests && count guests "$(find build/release/guests -name '*.wasm' | wc -l)" 0; }
 suite_unit() { build unit release && ctest_suite unit release; }
