@@ -1,8 +1,12 @@
 // Documents of the fleet. What is taken must survive being written and read again, and names no subject but its own.
+// And the metadata of objects, whose id becomes a part of a subject.
+#include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
+#include "object_metadata.hpp"
 #include "secbeat/fleet/documents.hpp"
 #include "secbeat/fleet/names.hpp"
 #include "secbeat/fleet/rollout.hpp"
@@ -18,6 +22,15 @@ void survives(const secbeat::Result<T>& read, secbeat::Result<T> (*reads)(std::s
   if (!again || to_json(*again) != to_json(*read)) std::abort();
 }
 
+void check_metadata(std::string_view text) {
+  const auto metadata = secbeat::fleet::object_metadata_from_json(text);
+  if (!metadata) return;
+  const bool is_whole = text.size() <= secbeat::fleet::kMaxMetadataBytes && metadata->chunks <= metadata->size;
+  if (!is_whole || metadata->nuid.empty() || metadata->nuid.size() > secbeat::fleet::kMaxObjectId) std::abort();
+  const bool is_word = std::ranges::all_of(metadata->nuid, [](unsigned char c) { return std::isalnum(c) != 0; });
+  if (!is_word) std::abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -31,6 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   survives(entered_rules_from_json(text), &entered_rules_from_json);
   survives(rule_ends_from_json(text), &rule_ends_from_json);
   survives(rule_counts_from_json(text), &rule_counts_from_json);
+  check_metadata(text);
   const auto status = node_status_from_json(text);
   survives(status, &node_status_from_json);
   if (status && !is_key(status->node)) std::abort();

@@ -1,12 +1,13 @@
 // Small files and texts that the node has written itself and reads when it starts. The first byte says which: 'f'
-// freeze.json, 'w' watches.json, 'c' a change of rules as the ledger keeps it, 'r' two configurations with a zero byte
-// between them, whose rules are compared. What is taken survives being written and read again.
+// freeze.json, 'w' watches.json, 'n' fleet.json, 'c' a change of rules as the ledger keeps it, 'r' two configurations
+// with a zero byte between them, whose rules are compared. What is taken survives being written and read again.
 #include <string>
 
 #include "freeze_file.hpp"
 #include "fuzz_support.hpp"
 #include "gates.hpp"
 #include "lost_rules.hpp"
+#include "reached.hpp"
 #include "watch_notes.hpp"
 
 namespace {
@@ -30,6 +31,17 @@ void check_watches(std::string_view text) {
     const WatchFigures view = view_of(*note.baseline + *note.baseline);
     require(!view.p99_us || *view.p99_us >= 0);
   }
+}
+
+void check_reached(std::string_view text) {
+  const auto notes = reached_notes_from_json(text);
+  if (!notes) {
+    require(notes.error().message.size() <= 256);
+    return;
+  }
+  require(notes->reverted.size() <= 32);
+  const auto again = reached_notes_from_json(to_json(*notes));
+  require(again && *again == *notes);
 }
 
 void check_change(std::string_view text) {
@@ -57,6 +69,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 'w':
       check_watches(text);
+      break;
+    case 'n':
+      check_reached(text);
       break;
     case 'c':
       check_change(text);

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "connection_impl.hpp"
+#include "object_metadata.hpp"
 #include "secbeat/base/clock.hpp"
 #include "secbeat/base/files.hpp"
 
@@ -29,7 +30,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kChunkBytes = 128 * 1024;  // what the `nats` command takes; a message may have 1 MiB
 constexpr std::chrono::milliseconds kNextChunk{3000};
 constexpr std::chrono::milliseconds kBetweenLooks{100};
-constexpr std::size_t kMaxMetadataBytes = 64 * 1024;
 
 // RFC 4648, section 5, with padding.
 std::string base64url(std::string_view bytes) {
@@ -66,36 +66,6 @@ std::string chunk_subject(std::string_view bucket, std::string_view id) {
 }
 std::string metadata_subject(std::string_view bucket, std::string_view name) {
   return fmt::format("$O.{}.M.{}", bucket, base64url(name));
-}
-
-struct Metadata {
-  std::string name;
-  std::string nuid;
-  std::uint64_t size = 0;
-  std::uint64_t chunks = 0;
-  std::string digest;
-  bool deleted = false;
-};
-
-std::optional<Metadata> read_metadata(std::string_view text) {
-  if (text.size() > kMaxMetadataBytes) return std::nullopt;
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return std::nullopt;
-  try {
-    Metadata metadata;
-    metadata.name = json.value("name", std::string());
-    metadata.nuid = json.at("nuid").get<std::string>();
-    metadata.size = json.value("size", std::uint64_t{0});
-    metadata.chunks = json.value("chunks", std::uint64_t{0});
-    metadata.digest = json.value("digest", std::string());
-    metadata.deleted = json.value("deleted", false);
-    const bool is_plain = !metadata.nuid.empty() && metadata.nuid.size() <= 64 &&
-                          std::ranges::all_of(metadata.nuid, [](unsigned char c) { return std::isalnum(c) != 0; });
-    if (!is_plain || metadata.chunks > metadata.size) return std::nullopt;
-    return metadata;
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
 }
 
 }  // namespace
@@ -167,7 +137,7 @@ Result<void> NatsConnection::put_object(std::string_view bucket, std::string_vie
   const std::string digest = digest_of(bytes);
   auto found = metadata(bucket, name);
   if (!found) return std::unexpected(found.error());
-  const std::optional<Metadata> before = *found ? read_metadata(**found) : std::nullopt;
+  const std::optional<ObjectMetadata> before = *found ? object_metadata_from_json(**found) : std::nullopt;
   if (before && !before->deleted && before->digest == digest && before->size == bytes.size()) {
     // The metadata say so. Whose chunks are gone is written anew, else nobody could ever put these bytes.
     const auto kept = get_object(bucket, name, bytes.size());
@@ -233,7 +203,8 @@ Result<std::size_t> NatsConnection::remove_objects(std::string_view bucket, Syst
     if (status != NATS_OK) return std::unexpected(nats_error(fmt::format("look through {}", bucket), status));
     const std::uint64_t sequence = natsMsg_GetSequence(raw);
     from = sequence + 1;
-    const auto found = read_metadata({natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw))});
+    const auto found =
+        object_metadata_from_json({natsMsg_GetData(raw), static_cast<std::size_t>(natsMsg_GetDataLength(raw))});
     if (!found || found->deleted || natsMsg_GetTime(raw) >= limit || is_wanted(found->name)) continue;
     if (metadata_subject(bucket, found->name) != natsMsg_GetSubject(raw)) continue;  // no object of ours
     if (auto gone = remove_object(bucket, found->name, found->nuid, sequence); !gone) {
@@ -287,7 +258,7 @@ Result<std::string> NatsConnection::get_object(std::string_view bucket, std::str
   auto found = metadata(bucket, name);
   if (!found) return std::unexpected(found.error());
   if (!*found) return fail(ErrorCode::kNotFound, fmt::format("there is no object {} in {}", name, bucket));
-  const auto description = read_metadata(**found);
+  const auto description = object_metadata_from_json(**found);
   if (!description)
     return fail(ErrorCode::kProtocol, fmt::format("the metadata of {} in {} cannot be read", name, bucket));
   if (description->deleted) return fail(ErrorCode::kNotFound, fmt::format("{} in {} was deleted", name, bucket));

@@ -28,6 +28,18 @@ struct ReachedRevision {
   bool operator==(const ReachedRevision&) const = default;
 };
 
+// What the file says.
+struct ReachedNotes {
+  std::map<std::string, ReachedRevision, std::less<>> modules;
+  std::deque<std::string> reverted;  // rollouts; newest last, bounded
+
+  bool operator==(const ReachedNotes&) const = default;
+};
+
+std::string to_json(const ReachedNotes& notes);
+// kProtocol for anything that is not such a text.
+Result<ReachedNotes> reached_notes_from_json(std::string_view text);
+
 class Reached {
  public:
   explicit Reached(std::filesystem::path file);  // reads it, where it can be read
@@ -44,8 +56,7 @@ class Reached {
 
   const std::filesystem::path file_;
   mutable std::mutex mutex_;
-  std::map<std::string, ReachedRevision, std::less<>> modules_;  // guarded by mutex_
-  std::deque<std::string> reverted_;                             // the same; newest last, bounded
+  ReachedNotes notes_;  // guarded by mutex_
 };
 
 }  // namespace secbeat::agent

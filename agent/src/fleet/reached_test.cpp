@@ -65,5 +65,25 @@ TEST_F(ReachedTest, AFileThatCannotBeReadIsAsNone) {
   }
 }
 
+TEST_F(ReachedTest, AFileHoldsNoMoreRevertsThanAreKept) {
+  std::string text = R"({"reached":{},"reverted":["r0")";
+  for (int i = 1; i < 100; ++i) text += ",\"r" + std::to_string(i) + '"';
+  const auto notes = reached_notes_from_json(text + "]}");
+  ASSERT_TRUE(notes) << notes.error().message;
+  EXPECT_EQ(notes->reverted.front(), "r68");
+  EXPECT_EQ(notes->reverted.back(), "r99");
+  EXPECT_EQ(reached_notes_from_json(to_json(*notes)).value(), *notes);
+}
+
+TEST_F(ReachedTest, WhyAFileCannotBeReadIsAShortSentence) {
+  for (const std::string& text :
+       {R"({"reached":)" + std::string(9000, 'x'), R"({"reached":)" + std::string(9000, '9') + "e999}",
+        std::string(R"({"reached":[{"revision":1}]})")}) {
+    const auto notes = reached_notes_from_json(text);
+    ASSERT_FALSE(notes);
+    EXPECT_LT(notes.error().message.size(), 200U);
+  }
+}
+
 }  // namespace
 }  // namespace secbeat::agent
