@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <stop_token>
 #include <thread>
@@ -19,6 +20,7 @@ namespace secbeat::guests_test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Pair;
 
 constexpr std::size_t kMaxFileBytes = std::size_t{64} << 20U;
 
@@ -172,6 +174,23 @@ TEST(GuestTable, ListsTheRulesOfHasInventory) {
   EXPECT_EQ(*report->inventory, (engine::Inventory{{"admin-path", "727d6cc1bcbaaddd", {"access", "path"}},
                                                    {"Nikto", "a65db2a7819bc5c8", {}},
                                                    {"SQLMap", "dfc45a7e486cb75f", {}}}));
+}
+
+TEST(GuestTable, ListsTheRulesOfUniversalWafWithTheirTags) {
+  const Folder folder;
+  const auto report = engine::run_compile_job(job_for({.guest = "universal-waf", .config = R"({"rules":[
+                 {"id":"sqli-1","tags":["sqli","pl1","t\"\\ä"],"field":"Query","pattern":"*--*","action":"Block"},
+                 {"id":"plain","field":"URI","pattern":"/x","action":"Log"},
+                 {"id":"empty","tags":[],"field":"URI","pattern":"/y","action":"Log"},
+                 {"id":"off","tags":["old"],"enabled":false,"field":"URI","pattern":"/z","action":"Log"}]})"},
+                                                      folder));
+  ASSERT_TRUE(report && !report->error);
+  ASSERT_TRUE(report->inventory);
+  std::map<std::string, std::vector<std::string>> tags;
+  for (const engine::InventoryRule& rule : *report->inventory) tags[rule.id] = rule.tags;
+  EXPECT_THAT(tags,
+              testing::UnorderedElementsAre(Pair("sqli-1", testing::ElementsAre("sqli", "pl1", "t\"\\ä")),
+                                            Pair("plain", testing::IsEmpty()), Pair("empty", testing::IsEmpty())));
 }
 
 TEST(GuestTable, KeepsGenerationsApart) {
