@@ -54,6 +54,7 @@ suite_format() {
   # shellcheck disable=SC2046
   check format clang-format-"$CLANG_MAJOR" --dry-run --Werror $(git ls-files '*.cpp' '*.hpp' '*.h')
   check format scripts/check_registered_tests.sh
+  check format scripts/check_includes.sh
   check format scripts/check_links.py
   check format cmake --preset dev -B build/dev-configured
 }
