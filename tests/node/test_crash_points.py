@@ -160,8 +160,7 @@ class Site:
 
     def taken_back(self):
         """The watch's rollbacks in the history."""
-        rows = self.node.get("/api/v1/wasm/history?name=rule&limit=1000").json["reloads"]
-        return [row for row in rows if row["kind"] == "auto_rollback" and row["success"]]
+        return [row for row in self.node.whole_history("rule") if row["kind"] == "auto_rollback" and row["success"]]
 
     def check(self, before, after, answers):
         """`before` serves, or what the operation was to bring: `after`, or the last upload."""
