@@ -27,6 +27,14 @@ std::string artifact_in_use(const control::InForce& in_force, std::string_view s
   return {};
 }
 
+bool is_kept(const control::InForce& in_force, const std::string& artifact, const std::string& config) {
+  return std::ranges::any_of(in_force.slots, [&](const control::Slot& slot) {
+    return std::ranges::any_of(slot.versions, [&](const control::Version& version) {
+      return version.artifact_sha256 == artifact && version.config_sha256 == config;
+    });
+  });
+}
+
 }  // namespace
 
 Candidate make_candidate(std::string name, std::string bytes, std::string config, engine::ModuleInfo info) {
@@ -47,6 +55,7 @@ Result<Checked> ReloadPipeline::check(const Candidate& candidate, const control:
                                       const std::filesystem::path& rule_tests) {
   if (candidate.problem) return std::unexpected(*candidate.problem);
   const std::string known = artifact_in_use(in_force, candidate.sha256, store_);
+  std::erase_if(costs_, [&](const auto& cost) { return !is_kept(in_force, cost.first.first, cost.first.second); });
   auto checked = run(candidate, known, cancel, costing, rule_tests);
   if (!checked && checked.error().code == ErrorCode::kArtifactRejected && !known.empty()) {
     return run(candidate, {}, cancel, costing, rule_tests);  // it was made by another build of the engine
@@ -83,6 +92,13 @@ engine::CompileJob ReloadPipeline::job_for(const Candidate& candidate, const std
   return job;
 }
 
+std::optional<engine::Cost> ReloadPipeline::known_cost(const Candidate& candidate, const std::string& artifact,
+                                                       engine::Costing costing) const {
+  if (costing == engine::Costing::kSkip || config_.gates.costing == engine::Costing::kSkip) return std::nullopt;
+  const auto found = costs_.find({artifact, candidate.config_sha256});
+  return found == costs_.end() ? std::nullopt : std::optional(found->second);
+}
+
 // Without it the next change of the configuration has to compile again, no more.
 void ReloadPipeline::keep_counting(const Candidate& candidate, const engine::CompileJob& job,
                                    const engine::CompileReport& report) {
@@ -97,7 +113,8 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
                                     const CancelToken& cancel, engine::Costing costing,
                                     const std::filesystem::path& rule_tests) {
   const SteadyTime start = clock_.steady();
-  engine::CompileJob job = job_for(candidate, known_artifact, costing);
+  const std::optional<engine::Cost> known = known_cost(candidate, known_artifact, costing);
+  engine::CompileJob job = job_for(candidate, known_artifact, known ? engine::Costing::kSkip : costing);
   if (job.rehearsal == engine::Rehearsal::kRun) job.rule_tests = rule_tests;
   for (const auto& [file, bytes] :
        {std::pair(&job.module, &candidate.bytes), std::pair(&job.config, &candidate.config)}) {
@@ -110,10 +127,14 @@ Result<Checked> ReloadPipeline::run(const Candidate& candidate, const std::strin
   if (!report) return std::unexpected(report.error());
   keep_counting(candidate, job, *report);
   if (report->error) return std::unexpected(*report->error);
+  if (known) report->cost = known;
   Checked checked{.artifact_sha256 = known_artifact.empty() ? report->artifact_sha256 : known_artifact,
                   .compiled = known_artifact.empty(),
                   .report = *std::move(report),
                   .stages = {}};
+  if (checked.report.cost) {
+    costs_.insert_or_assign({checked.artifact_sha256, candidate.config_sha256}, *checked.report.cost);
+  }
   // What the process itself costs belongs to the compile, where there was one.
   const double wall = std::chrono::duration<double, std::milli>(clock_.steady() - start).count();
   Stages& stages = checked.stages;

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "compile_child.hpp"
 #include "secbeat/agent/reloader.hpp"
@@ -55,6 +56,8 @@ class ReloadPipeline {
   Result<Checked> run(const Candidate& candidate, const std::string& known_artifact, const CancelToken& cancel,
                       engine::Costing costing, const std::filesystem::path& rule_tests);
   engine::CompileJob job_for(const Candidate& candidate, const std::string& known_artifact, engine::Costing costing);
+  [[nodiscard]] std::optional<engine::Cost> known_cost(const Candidate& candidate, const std::string& artifact,
+                                                       engine::Costing costing) const;
   void keep_counting(const Candidate& candidate, const engine::CompileJob& job, const engine::CompileReport& report);
 
   const Config& config_;
@@ -64,6 +67,8 @@ class ReloadPipeline {
   // Checksums of the artifacts that count fuel, by the module's. In memory alone: what a file says of itself on the
   // disk would not make it safe to run.
   std::map<std::string, std::string, std::less<>> counting_;
+  // What versions that are kept have cost, by artifact and configuration: fuel is the same each time.
+  std::map<std::pair<std::string, std::string>, engine::Cost> costs_;
 };
 
 }  // namespace secbeat::agent

@@ -186,6 +186,16 @@ TEST_F(CountingArtifactTest, IsMadeAgainAfterARestartAndWhereItIsDamagedOrGone) 
   EXPECT_FALSE(std::filesystem::exists(file)) << "nobody has its checksum any more";
 }
 
+TEST_F(CountingArtifactTest, WhatAKeptVersionCostIsNotCountedAgain) {
+  const Cost first{111, "get-root", false};
+  cost_ = first;
+  EXPECT_EQ(configured("1").costing, engine::Costing::kRun);
+  cost_ = Cost{222, "get-root", false};
+  EXPECT_EQ(configured("2").costing, engine::Costing::kRun);
+  EXPECT_EQ(configured("1").costing, engine::Costing::kSkip);
+  EXPECT_EQ(history().front().measured.cost, first);
+}
+
 TEST_F(CountingArtifactTest, GoesWithItsModule) {
   config_.keep_previous_versions = 0;
   reopen();
