@@ -5,30 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=../versions.env
 . ../versions.env
+# shellcheck source=../go_tool.sh
+. ../go_tool.sh
 
-go=${GO:-go}
-command -v "$go" >/dev/null || go=/usr/local/go/bin/go
-has=$("$go" env GOVERSION 2>/dev/null | sed 's/^go//') || has=
-if [ -z "$has" ] || ! printf '%s\n%s\n' "$GO_MINIMUM" "$has" | sort -VC; then
-  echo "no Go from $GO_MINIMUM on: the tests with the nats command and the newest nats-server are left out" >&2
-  exit 0
-fi
-
-out=${XDG_CACHE_HOME:-$HOME/.cache}/secbeat/nats-$NATS_CLI-$NATS_SERVER
-if [ -e "$out/complete" ]; then echo "$out"; exit 0; fi
-mkdir -p "$(dirname "$out")"
-exec 9>"$out.lock"
-flock 9  # two clones at once build it once
-if [ -e "$out/complete" ]; then echo "$out"; exit 0; fi
-
-echo "building the nats command and nats-server $NATS_SERVER (about 2 minutes on two cores); once for this user" >&2
-made=$(mktemp -d "$out.build.XXXXXX")
-trap 'rm -rf "$made"' EXIT
-export CGO_ENABLED=0 GOBIN=$made GOTOOLCHAIN=local
-"$go" install "github.com/nats-io/natscli/nats@$NATS_CLI" 1>&2
-"$go" install "github.com/nats-io/nats-server/v2@$NATS_SERVER" 1>&2
-rm -rf "$out"
-mkdir "$out"
-mv "$made/nats" "$made/nats-server" "$out/"
-touch "$out/complete"
-echo "$out"
+go_tools "nats-$NATS_CLI-$NATS_SERVER" "the nats command and the newest nats-server" \
+  "the nats command and nats-server $NATS_SERVER" \
+  "github.com/nats-io/natscli/nats@$NATS_CLI" "github.com/nats-io/nats-server/v2@$NATS_SERVER"
+echo "$built"

@@ -5,29 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")"
 # shellcheck source=../versions.env
 . ../versions.env
+# shellcheck source=../go_tool.sh
+. ../go_tool.sh
 
-go=${GO:-go}
-command -v "$go" >/dev/null || go=/usr/local/go/bin/go
-has=$("$go" env GOVERSION 2>/dev/null | sed 's/^go//') || has=
-if [ -z "$has" ] || ! printf '%s\n%s\n' "$GO_MINIMUM" "$has" | sort -VC; then
-  echo "no Go from $GO_MINIMUM on: the tests with a server of S3 are left out" >&2
-  exit 0
-fi
-
-out=${XDG_CACHE_HOME:-$HOME/.cache}/secbeat/versitygw-$VERSITYGW
-if [ -e "$out/complete" ]; then echo "$out/versitygw"; exit 0; fi
-mkdir -p "$(dirname "$out")"
-exec 9>"$out.lock"
-flock 9  # two clones at once build it once
-if [ -e "$out/complete" ]; then echo "$out/versitygw"; exit 0; fi
-
-echo "building versitygw $VERSITYGW (about 2 minutes on two cores); once for this user" >&2
-made=$(mktemp -d "$out.build.XXXXXX")
-trap 'rm -rf "$made"' EXIT
-export CGO_ENABLED=0 GOBIN=$made GOTOOLCHAIN=local
-"$go" install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW" 1>&2
-rm -rf "$out"
-mkdir "$out"
-mv "$made/versitygw" "$out/"
-touch "$out/complete"
-echo "$out/versitygw"
+go_tools "versitygw-$VERSITYGW" "a server of S3" "versitygw $VERSITYGW" "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW"
+echo "$built/versitygw"
