@@ -73,7 +73,7 @@ class Site:
             self.upload_and_serve()
 
     def text(self):
-        return str(100000 + self.number)  # JSON, and in no other one
+        return str(900_000_000 + self.number)  # JSON, in no other one, and in no request of the load
 
     def upload(self, module=True):
         self.number += 1
@@ -138,8 +138,12 @@ class Site:
         wait_for("the node to be ready", node.is_ready, log=node.log)
         wait_for("the version before", lambda: node.version("rule")["version"] == before, log=node.log)
         wait_for("the history to tell", lambda: self.last_row("rule")["kind"] == "auto_rollback", log=node.log)
-        again = self.upload_what_turns_hostile()
+        again = wait_for("the rollback to be over, whose row is there before that", self.refused, log=node.log)
         assert (again.status, again.json["code"]) == (409, "quarantined"), again
+
+    def refused(self):
+        answer = self.upload_what_turns_hostile()
+        return answer if answer.json.get("code") != "reload_in_progress" else None
 
     def check_removed(self, answers):
         """`second` serves or is gone, and everybody says the same."""
