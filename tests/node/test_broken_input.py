@@ -25,6 +25,18 @@ def guarded(make_node):
     assert node.upload("bad-bot-blocker-1.1.0").status == 200
 
 
+HALF = b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n--b"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def silent(make_shared_node):
+    """A node, and the connection of a client that falls silent now and is looked at by the last test."""
+    node = make_shared_node(name="silent")
+    with socket.create_connection(("127.0.0.1", node.api_port), timeout=120) as client:
+        client.sendall(HALF)
+        yield node, client
+
+
 def refused(answer, status, code, *words):
     body = answer.json
     assert (answer.status, body["code"], body["success"]) == (status, code, False), answer
@@ -172,7 +184,7 @@ def test_two_uploads_at_once(guarded):
 
 def test_half_a_request_then_silence_holds_nobody_up(guarded):
     with socket.create_connection(("127.0.0.1", guarded.api_port)) as silent:
-        silent.sendall(b"POST /api/v1/wasm/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n--b")
+        silent.sendall(HALF)
         assert guarded.get("/healthz").status == 200
         assert guarded.upload("bad-bot-blocker-1.1.0", dry_run="true").status == 200
 
@@ -218,3 +230,10 @@ def test_rollback_ends_a_compile_that_is_under_way(make_node):
     assert node.rollback().json["rolled_back_to"] == "1.0.0"
     upload.join()
     assert (answers[0].status, answers[0].json["code"]) == (409, "cancelled")
+
+
+def test_half_a_request_then_silence_is_ended(silent):
+    node, client = silent
+    assert b"".join(iter(lambda: client.recv(4096), b"")) == b"", "it is closed, and what was never asked gets no answer"
+    assert node.version()["version"] == "1.0.0"
+    assert [row["kind"] for row in node.history()] == ["load"]
