@@ -21,7 +21,7 @@ constexpr seconds kLastRetry{10};
 constexpr std::chrono::milliseconds kCommitPatience{1000};
 constexpr std::chrono::milliseconds kLookForCommit{5};
 constexpr seconds kNoteFirst{10};        // from a rollback's note to its word, at most
-constexpr seconds kLongestRollback{60};  // by which its row may be older than its note
+constexpr seconds kLongestRollback{15};  // by which its row may be older than its note
 
 std::string text_of(std::uint64_t unix_ms) { return rfc3339(time_of_unix_ms(unix_ms)); }
 
@@ -221,7 +221,8 @@ bool GlassBook::is_to_be_completed(const control::Note& note) const {
   if (reloader_.operation()) return true;  // it may be completing it: look again
   if (control::is_taken_back(area(), note.version_id)) return serves(note.version_id);
   // Who writes the note takes the version back next.
-  return serves(note.version_id) && note.statement.since_unix_ms + milliseconds_of(kNoteFirst) > now_ms();
+  const std::uint64_t since = note.statement.since_unix_ms;
+  return serves(note.version_id) && since <= now_ms() && since + milliseconds_of(kNoteFirst) > now_ms();
 }
 
 bool GlassBook::serves(std::uint64_t version_id) const {
@@ -333,16 +334,32 @@ void GlassBook::complete(const control::Slot& slot, const std::optional<control:
     return;
   }
   if (!done && done.error().error.code == ErrorCode::kVersionConflict) return;
-  if (!done && done.error().error.code == ErrorCode::kNoPreviousVersion) {
-    control::let_decide_again(area(), slot.current);
-    return;
-  }
+  if (!done && done.error().error.code == ErrorCode::kNoPreviousVersion) return give_up(slot, rollback, note);
   patience_ = std::clamp<SteadyTime::duration>(patience_ * 2, kFirstRetry, kLastRetry);
   try_again_ = clock_.steady() + patience_;
   if (!done) {
     spdlog::error("{}: the rollback of {} cannot be completed yet: {}", config_.node_name, slot.name,
                   done.error().error.message);
   }
+}
+
+// What the version was taken back to has not survived, and nothing but the version itself can decide.
+void GlassBook::give_up(const control::Slot& slot, const Rollback& rollback,
+                        const std::optional<control::WaitingNote>& note) {
+  control::let_decide_again(area(), slot.current);
+  const std::string why =
+      fmt::format("{}; it cannot be completed, as no version before it is kept, and {} decides again", rollback.reason,
+                  slot.current_version()->label);
+  spdlog::error("{}: the rollback of {}: {}", config_.node_name, slot.name, why);
+  if (!note) return;
+  const bool is_automatic = note->note.action == control::Action::kAutoRollback;
+  HistoryRow row;
+  row.name = slot.name;
+  row.version = row.from_version = slot.current_version()->label;
+  std::vector<std::string> warnings;
+  record(std::move(row), is_automatic ? "auto_rollback" : "rollback", why, rollback.origin,
+         note->note.statement.since_unix_ms, warnings);
+  if (warnings.empty()) control::clear_note(area(), note->place);
 }
 
 // A version that no worker can be deciding by any more.

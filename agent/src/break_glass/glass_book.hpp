@@ -55,6 +55,7 @@ class GlassBook {
   bool enter(const control::Note& note);
   void complete_rollbacks();
   void complete(const control::Slot& slot, const std::optional<control::WaitingNote>& note);
+  void give_up(const control::Slot& slot, const Rollback& rollback, const std::optional<control::WaitingNote>& note);
   void forget_finished(std::uint64_t version_id);
   void end_what_is_over();
 

@@ -1,6 +1,7 @@
 #include "glass_book.hpp"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -229,6 +230,23 @@ TEST_F(GlassBookTest, ARollbackThatIsInTheHistoryAlreadyIsNotToldAgain) {
   reloader_.told = {row};
   glass_->look();
   EXPECT_EQ(recorded(), "");
+  EXPECT_TRUE(control::waiting_notes(area()).empty());
+}
+
+TEST_F(GlassBookTest, ARollbackToAVersionThatIsNotKeptAnyMoreEndsAndIsTold) {
+  reloader_.bring_in();
+  const std::uint64_t bad = reloader_.bring_in();
+  ASSERT_TRUE(control::take_back(area(), bad));
+  ASSERT_TRUE(control::add_note(area(), note(Action::kRollback, bad)));
+  reloader_.refusal = [] {
+    Failure failure;
+    failure.error = {ErrorCode::kNoPreviousVersion, "none"};
+    return failure;
+  };
+  glass_->look();
+  EXPECT_FALSE(control::is_taken_back(area(), bad));
+  EXPECT_THAT(recorded(), ::testing::AllOf(::testing::StartsWith("rollback: dead "),
+                                           ::testing::HasSubstr("no version before it is kept, and v2 decides again")));
   EXPECT_TRUE(control::waiting_notes(area()).empty());
 }
 

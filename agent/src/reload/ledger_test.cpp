@@ -216,6 +216,18 @@ TEST_F(LedgerTest, AnOlderLedgerBesideANewerInForceFileGivesWay) {
   EXPECT_FALSE(ledger_->version(1));
 }
 
+TEST_F(LedgerTest, ARollbackThatWasOvertakenIsNotWhatWasLastInForce) {
+  succeed(1);
+  HistoryRow overtaken;
+  overtaken.name = "waf";
+  overtaken.kind = "auto_rollback";
+  overtaken.success = true;
+  ASSERT_TRUE(ledger_->record(overtaken));
+  const auto last = ledger_->last_in_force().value();
+  ASSERT_EQ(last.size(), 1U);
+  EXPECT_EQ(last[0].id, 1U);
+}
+
 TEST_F(LedgerTest, PagesAreNewestFirstAndByName) {
   for (std::uint64_t i = 1; i <= 5; ++i) succeed(i);
   HistoryRow other;
