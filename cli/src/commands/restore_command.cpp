@@ -124,8 +124,7 @@ void show(const RestoreSource& source, const RestorePlan& plan, std::string_view
     fmt::print("Not read, and so a label may come to be given again: {}\n", clean(what));
   }
   for (const std::string& module : plan.no_longer) fmt::print("No longer desired: {}\n", clean(module));
-  fmt::print("{} nodes have reported{}\n", plan.nodes,
-             plan.nodes == 0 ? ": who is ahead is not known, and --anew takes a big step" : "");
+  fmt::print("{} nodes have reported{}\n", plan.nodes, plan.nodes == 0 ? ": who is ahead is not known" : "");
   for (const orchestrator::NodeAhead& node : plan.ahead) {
     fmt::print("{} serves {} {} since revision {} and stays with it; --anew takes it back\n", clean(node.node),
                clean(node.module), clean(node.version), node.reached);

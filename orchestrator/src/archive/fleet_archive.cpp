@@ -90,6 +90,7 @@ class FleetArchiveImpl final : public FleetArchive {
   std::set<std::string> ended_;                      // rollouts, as they ended, whose version and time are in it
   std::set<std::string> counted_;                    // of them: before contents_ and ended_ were forgotten
   std::set<std::string> gone_;                       // rollouts whose version nobody has any more
+  std::set<std::string> told_gone_;                  // manifests of such
   std::map<std::string, Aside, std::less<>> aside_;  // by manifest, or "desired"
   fleet::Desired desired_;                           // the last one that is in it
   bool has_desired_ = false;
@@ -193,6 +194,7 @@ void FleetArchiveImpl::look(const std::stop_token& ending) {
   if (is_wanted) {
     set_pending(1);
     const auto done = look_at_desired(*desired, ending);
+    if (ending.stop_requested()) return;
     if (!done) put_aside(name, done.error());
     if (is_over()) return;
     if (done) aside_.erase(name);
@@ -253,12 +255,13 @@ void FleetArchiveImpl::keep_manifest(const Manifest& manifest) {
     is_first = !counted_.contains(end_of(time)) || is_first;
     (is_gone ? gone_ : ended_).insert(end_of(time));
   }
-  if (is_gone) {
+  const bool is_news = is_gone && told_gone_.insert(name_of(manifest)).second;
+  if (is_news) {
     spdlog::error("fleet: {} {} is not archived: it is no longer in {}", record.module, record.label,
                   fleet::kModulesBucket);
   }
   const std::scoped_lock lock(mutex_);
-  status_.failures += is_gone ? 1 : 0;
+  status_.failures += is_news ? 1 : 0;
   status_.archived += !is_gone && is_first ? 1 : 0;
 }
 
@@ -267,12 +270,13 @@ void FleetArchiveImpl::keep_manifest(const Manifest& manifest) {
 Result<void> FleetArchiveImpl::look_at_desired(const fleet::Desired& desired, const std::stop_token& ending) {
   Result<void> whole;
   Result<void> others;
-  // Each of many contents would wait for an archive that is away.
+  // Each of many contents would wait for an archive, or for JetStream, that is away.
   bool is_there = true;
   const auto keep = [&](const fleet::VersionRef& version) {
     auto kept = keep_version(version);
     const auto checked = kept ? Result<void>() : storage_->check();
-    is_there = is_there && (checked || checked.error().code == ErrorCode::kForbidden);
+    is_there = is_there && (checked || checked.error().code == ErrorCode::kForbidden) &&
+               (kept || kept.error().code != ErrorCode::kNotReady);
     return kept;
   };
   for (const fleet::DesiredModule& module : desired.modules) {
@@ -286,6 +290,7 @@ Result<void> FleetArchiveImpl::look_at_desired(const fleet::Desired& desired, co
     }
     for (const auto* list : {&module.before, &module.after}) {
       for (const fleet::VersionRef& other : *list) {
+        if (ending.stop_requested()) return fail(ErrorCode::kShuttingDown, "the orchestrator ends");
         if (const auto done = keep(other); !done) others = std::unexpected(done.error());
         if (!is_there) return whole ? others : whole;
       }

@@ -243,7 +243,7 @@ Result<std::size_t> check_desired(const VersionArchive& archive, VersionArchive:
     auto& list = one.is_desired ? verdict.contents.problems : verdict.notes;
     list.push_back({key, fmt::format("is missing, damaged or of another size, and {} {} {}{}", one.file,
                                      one.is_desired ? "needs it for" : "keeps for a rollback", one.what,
-                                     one.others == 0 ? "" : fmt::format(", as {} other places do", one.others))});
+                                     one.others == 0 ? "" : fmt::format(" (and {} more)", one.others))});
   }
   std::erase_if(verdict.notes, [&](const archive::ArchiveProblem& note) {
     return note.what == archive::kNobodyNamesIt && named.contains(note.file);

@@ -60,7 +60,7 @@ struct RestorePlan {
 struct RestoreChoice {
   bool anew = false;
 };
-// What `anew` adds where no node has reported: above whatever a fleet has reached since.
+// What `anew` adds: above whatever nodes have reached that have not reported.
 inline constexpr std::uint64_t kBlindStep = 1000000;
 // Makes the buckets, and where no node is known waits so long for reports: nodes make no buckets. How many are known.
 Result<std::size_t> hear_nodes(fleet::Connection& connection, int replicas, std::chrono::milliseconds patience);
