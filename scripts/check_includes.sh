@@ -14,7 +14,7 @@ status=0
 only_below() { # folder, what its includes begin with (a pattern)
   local found
   found=$(git grep -nE --untracked "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]([^>\"]*/)?$2" -- \
-    '*.cpp' '*.hpp' '*.h' '*.c' '*.cpp.in' '*.hpp.in' ":!$1/*") || return 0
+    '*.cpp' '*.hpp' '*.h' '*.c' '*.cpp.in' '*.hpp.in' ":!$1/*") || { [ $? -eq 1 ] && return 0; exit 2; }
   echo "$found" | sed "s|\$|: only $1/ includes this|" >&2
   status=1
 }

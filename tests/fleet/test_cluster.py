@@ -141,7 +141,7 @@ def test_a_fleet_whose_jetstream_leader_and_whose_orchestrator_die(servers, make
 
         with traffic(nodes, rate=50):
             leader_beside(servers, "KV_secbeat_desired", second)  # what takes long is done before anything is observed
-            rollout, version = canary_in_observation(second, "generation_1", nodes, seconds="6")
+            rollout, version = canary_in_observation(second, "generation_1", nodes, seconds="15")
             leader_beside(servers, "KV_secbeat_desired", second).kill()
             assert len(serving_it(nodes, version)) == 1, "the leader was to die in the middle of the rollout"
             stalls_and_goes_on(second)

@@ -64,7 +64,7 @@ class Site:
     def __init__(self, make_node, name, watched):
         self.node = make_node("configurable", start=False, name=name, called="rule",
                               # Errors enough that the point is armed before the watch has judged.
-                              tables={"waf.wasm.watch": {"min_errors": 60} if watched else {"seconds": 0}})
+                              tables={"waf.wasm.watch": {"min_errors": 100} if watched else {"seconds": 0}})
         self.fault = with_fault_points(self.node)
         self.node.start()
         self.module = self.node.guest("configurable").read_bytes()
