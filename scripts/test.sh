@@ -65,8 +65,9 @@ suite_process() {
   SECBEAT_NATS_TOOLS=$(deps/nats/build.sh 2>>"$logs/process.log") || SECBEAT_NATS_TOOLS=
   export SECBEAT_NATS_TOOLS
   [ -n "$SECBEAT_NATS_TOOLS" ] || say "process: without the tests of the nats command and the newest nats-server: there is no Go from $GO_MINIMUM on, or it cannot build them"
-  local probe=secbeat-probe-$$
-  { [ "$(id -u)" -eq 0 ] && ip netns add $probe && ip netns del $probe; } 2>>"$logs/process.log" ||
+  local probe=secbeat-probe-$$ entered=1
+  { [ "$(id -u)" -eq 0 ] && ip netns add $probe && { ip -n $probe link set lo up; entered=$?; ip netns del $probe; } &&
+    [ "$entered" -eq 0 ]; } 2>>"$logs/process.log" ||
     say "process: without the tests that cut a fleet's network: they need root, and network namespaces (ip netns)"
   SECBEAT_VERSITYGW=$(deps/versitygw/build.sh 2>>"$logs/process.log") || SECBEAT_VERSITYGW=
   export SECBEAT_VERSITYGW

@@ -17,7 +17,7 @@ SECRET = {"ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "watches.js
 
 
 def may_run_as(user, program):
-    done = subprocess.run(["setpriv", f"--reuid={user}", "--clear-groups", "--", str(program), "--version"],
+    done = subprocess.run(["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", "--", str(program), "--version"],
                           capture_output=True, check=False) if shutil.which("setpriv") else None
     return done is not None and done.returncode == 0
 
