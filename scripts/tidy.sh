@@ -14,7 +14,7 @@ components='base|engine|archive|control|service|http|fleet|worker|agent|orchestr
 batches_of() { # tree, pattern of what is compiled there
   jq -r '.[].file' "$1/compile_commands.json" | grep -E "$2" | sort -u
 }
-batches=$(batches_of "$build" "/($components)/CMakeFiles/secbeat_[a-z_]+\.dir/Unity/")
+batches=$(batches_of "$build" "/($components)/CMakeFiles/secbeat(_[a-z_]+)?\.dir/Unity/")
 unread() { # pattern of sources, batches: those that are in none
   local wanted=$1 source; shift
   git ls-files '*.cpp' | grep -E "^($wanted)/" |
